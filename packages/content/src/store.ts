@@ -1,0 +1,35 @@
+/**
+ * Where packs and pages lie: write-once objects named by the SHA-256 of their bytes. Folder, Azure
+ * Blob and S3 stores pass one contract suite (`testing/store-contract.ts`).
+ */
+import type { Readable } from 'node:stream'
+import type { ObjectKind, Result, Sha256, StoredObject } from '@sluice/protocol'
+
+export interface ObjectName {
+  kind: ObjectKind
+  hash: Sha256
+}
+
+/** Half-open: `start` to `end` exclusive, in bytes. */
+export interface ByteRange {
+  start: number
+  end: number
+}
+
+export interface Store {
+  has(name: ObjectName): Promise<boolean>
+  /**
+   * Stores bytes under their name unless they are there. Hashes while it writes and publishes
+   * nothing that does not match; durable when it returns.
+   */
+  put(name: ObjectName, bytes: Readable | Uint8Array, signal?: AbortSignal): Promise<Result<{ existed: boolean }>>
+  /** Streams an object or a range of it; `PACK_GONE` when it is not there. */
+  get(
+    name: ObjectName,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Result<{ body: Readable; totalBytes: number }>>
+  /** In no order. */
+  list(kind: ObjectKind): AsyncIterable<StoredObject>
+  delete(name: ObjectName): Promise<void>
+}

@@ -1,0 +1,92 @@
+/**
+ * The engine's only view of the world. The agent implements it with files, processes and the
+ * network; tests implement it by hand and decide what happens when; a preview implements it with
+ * the facts of a device. Nothing in this package reads a clock, a disk or a random number.
+ */
+import type { DeviceFacts, PackageId, Problem, Result } from '@sluice/protocol'
+import type { JournalEntry, RunState } from './run-state.ts'
+
+/** Names one execution of one step: unique within a run, derived from the journal and not from chance. */
+export type AttemptId = string
+
+/** What a step does outside the engine, carried out by a detached runner. */
+export type Action =
+  | {
+      kind: 'command'
+      /** Program and arguments: variables are already expanded, no shell is involved. */
+      argv: string[]
+      workingDirectory: string | undefined
+      timeoutMs: number | undefined
+      /** Do not write the command line to the log. */
+      hidden: boolean
+    }
+  | {
+      kind: 'upgradeOperatingSystem'
+      /** Folder with the OS upgrade package. */
+      sourcePath: string
+      driverPath: string | undefined
+      scanOnly: boolean
+      timeoutMs: number | undefined
+    }
+
+export type ActionOutcome =
+  | {
+      kind: 'exited'
+      exitCode: number
+      /** Last characters of standard output, at most 1,000. */
+      output: string
+    }
+  | { kind: 'timedOut' }
+  | { kind: 'couldNotStart'; detail: string }
+  /** Neither alive nor done, and nothing of it lives any more. */
+  | { kind: 'unknown' }
+
+export interface AcquiredContent {
+  /** Folder that holds the package's files, verified, read-only for the step. */
+  folder: string
+  neededBytes: number
+  fetchedBytes: number
+}
+
+export interface FileFacts {
+  kind: 'file' | 'folder'
+  modifiedMs: number
+  /** File version where the system has one. */
+  version: string | undefined
+}
+
+export interface Host {
+  /** Names the present boot of the machine. Never taken from a clock. */
+  bootId(): string
+  /** Milliseconds since 1970; for the journal and for people, never for decisions. */
+  now(): number
+  /** Milliseconds on a clock that only rises; for durations. */
+  monotonicMs(): number
+  /**
+   * Makes the new state and the entries durable, all or nothing, and returns when they are. Called
+   * at most three times a step.
+   */
+  commit(state: RunState, entries: JournalEntry[]): Promise<void>
+  facts(): Promise<DeviceFacts & { freeDiskBytes: number }>
+  /** Facts of a path, or undefined when there is nothing. */
+  file(path: string): Promise<FileFacts | undefined>
+  /**
+   * Makes the content of a package available to the run, from the run's folder, the cache or a
+   * distribution point. Retries within the limits given, and reports progress by itself.
+   */
+  acquire(
+    packageId: PackageId,
+    retry: { count: number; delayMs: number },
+    signal: AbortSignal,
+  ): Promise<Result<AcquiredContent>>
+  /** Starts the runner of an attempt. Durable intent was committed before. */
+  start(attempt: AttemptId, action: Action): Promise<void>
+  /** Waits for an attempt, also one that an earlier process started. */
+  outcome(attempt: AttemptId, signal: AbortSignal): Promise<ActionOutcome>
+  /** The moment for progress displays; may be lost. */
+  progress(event: ProgressEvent): void
+}
+
+export type ProgressEvent =
+  | { kind: 'stepStarted'; instruction: number; name: string; step: number; stepCount: number }
+  | { kind: 'stepFinished'; instruction: number; name: string; problem?: Problem }

@@ -1,0 +1,371 @@
+/**
+ * The admin API of the site: schemas and routes, used by the site, the command line, the console
+ * and tests. Input is strict; every refusal is a problem.
+ */
+import { z } from 'zod'
+import { ClientSettings } from './client-settings.ts'
+import { PackageKind } from './content.ts'
+import { DeploymentSettings } from './deployment.ts'
+import { EnrolmentBundle } from './enrolment.ts'
+import { AgentInfo, ContentTarget, DeviceFacts } from './facts.ts'
+import {
+  CollectionId,
+  ContentId,
+  DeploymentId,
+  DeviceId,
+  GatewayId,
+  JobId,
+  PackageId,
+  SequenceId,
+  Sha256,
+  SiteId,
+  TokenId,
+} from './ids.ts'
+import { Problem } from './problem.ts'
+import { RunReport } from './run-report.ts'
+import { StatusMessage } from './status.ts'
+
+const Name = z.string().min(1).max(255)
+const Time = z.iso.datetime()
+
+export const SiteInfo = z.object({
+  siteId: SiteId,
+  name: z.string(),
+  version: z.string(),
+  database: z.enum(['sqlite', 'postgres']),
+  /** Keys on this machine, released on import. */
+  catalogueMode: z.enum(['online', 'offline']),
+})
+export type SiteInfo = z.infer<typeof SiteInfo>
+
+export const PackageImport = z.strictObject({
+  /** Chosen by the site when absent. */
+  id: PackageId.optional(),
+  name: Name,
+  kind: PackageKind,
+  target: ContentTarget,
+  /** Absolute path of a folder that the site can read. */
+  folder: z.string().min(1).max(4000),
+})
+export type PackageImport = z.infer<typeof PackageImport>
+
+export const PackageUpdate = z.strictObject({ folder: z.string().min(1).max(4000) })
+
+export const DistributionState = z.enum(['waiting', 'transferring', 'installed', 'retrying', 'failed', 'removing'])
+export const PackageDistribution = z.object({
+  gatewayId: GatewayId,
+  version: z.int().positive(),
+  state: DistributionState,
+  presentBytes: z.int().nonnegative(),
+  totalBytes: z.int().nonnegative(),
+  attempts: z.int().nonnegative(),
+  problem: Problem.optional(),
+  changedAt: Time,
+})
+export type PackageDistribution = z.infer<typeof PackageDistribution>
+
+export const PackageInfo = z.object({
+  id: PackageId,
+  name: z.string(),
+  kind: PackageKind,
+  target: ContentTarget,
+  /** Newest version; 0 while the first import runs. */
+  version: z.int().nonnegative(),
+  contentId: ContentId.optional(),
+  fileCount: z.int().nonnegative(),
+  totalBytes: z.int().nonnegative(),
+  storedBytes: z.int().nonnegative(),
+  /** What the import could not carry: owners, ACLs, … with the first paths. */
+  losses: z.array(z.string()),
+  distribution: z.array(PackageDistribution),
+})
+export type PackageInfo = z.infer<typeof PackageInfo>
+
+/** A long piece of work at the site. */
+export const JobInfo = z.object({
+  id: JobId,
+  kind: z.enum(['import', 'distribution']),
+  state: z.enum(['waiting', 'running', 'succeeded', 'failed']),
+  subject: z.string(),
+  doneBytes: z.int().nonnegative(),
+  totalBytes: z.int().nonnegative(),
+  problem: Problem.optional(),
+})
+export type JobInfo = z.infer<typeof JobInfo>
+
+export const SequenceApply = z.strictObject({
+  /** For messages only. */
+  fileName: z.string().max(4000),
+  /** YAML or JSON, as written. */
+  text: z.string().max(2 * 1024 * 1024),
+})
+
+export const SequenceInfo = z.object({
+  id: SequenceId,
+  name: z.string(),
+  revision: z.int().positive(),
+  sha256: Sha256,
+  packages: z.array(PackageId),
+  steps: z.int().nonnegative(),
+  state: z.enum(['draft', 'released']),
+  /** Faults that do not hinder it from running. */
+  warnings: z.array(z.string()),
+})
+export type SequenceInfo = z.infer<typeof SequenceInfo>
+
+export const CollectionInfo = z.object({ id: CollectionId, name: z.string(), members: z.array(DeviceId) })
+export type CollectionInfo = z.infer<typeof CollectionInfo>
+
+export const DeploymentCreate = z.strictObject({
+  /** Id or name of a sequence. */
+  sequence: Name,
+  /** Id or name of a collection. */
+  collection: Name,
+  settings: DeploymentSettings,
+})
+
+export const DeploymentDeviceState = z.enum([
+  'waiting',
+  'offered',
+  'refused',
+  'running',
+  'succeeded',
+  'failed',
+  'cancelled',
+])
+export const DeploymentInfo = z.object({
+  id: DeploymentId,
+  revision: z.int().positive(),
+  sequenceId: SequenceId,
+  sequenceName: z.string(),
+  collectionId: CollectionId,
+  collectionName: z.string(),
+  settings: DeploymentSettings,
+  /** What stands against it for internet clients now; each names the setting to change. */
+  internetRefusals: z.array(Problem),
+  devices: z.array(
+    z.object({
+      deviceId: DeviceId,
+      state: DeploymentDeviceState,
+      refusals: z.array(Problem),
+      report: RunReport.optional(),
+    }),
+  ),
+})
+export type DeploymentInfo = z.infer<typeof DeploymentInfo>
+
+export const DeviceInfo = z.object({
+  id: DeviceId,
+  state: z.enum(['pending', 'approved', 'revoked']),
+  facts: DeviceFacts,
+  agent: AgentInfo,
+  /** SHA-256 of the device's public key. */
+  fingerprint: Sha256,
+  enrolledAt: Time,
+  lastSeenAt: Time.optional(),
+  lastGatewayId: GatewayId.optional(),
+})
+export type DeviceInfo = z.infer<typeof DeviceInfo>
+
+export const DeviceTokenCreate = z.strictObject({
+  /** How many devices may use it. */
+  uses: z.int().min(1).max(100_000).default(1),
+  /** Default 24 hours for one device, 3 days for several; at most 7 days. */
+  lifeMs: z
+    .int()
+    .min(60_000)
+    .max(7 * 24 * 3600_000)
+    .optional(),
+})
+
+export const DeviceTokenInfo = z.object({
+  id: TokenId,
+  /** Holds the token itself; shown this once, stored hashed. */
+  bundle: EnrolmentBundle,
+  expiresAt: Time,
+})
+export type DeviceTokenInfo = z.infer<typeof DeviceTokenInfo>
+
+export const GatewayCreate = z.strictObject({
+  name: Name,
+  kind: z.enum(['internet', 'internal']),
+  /** Host and ports as devices see them. */
+  deviceUrl: z.url(),
+  enrolmentUrl: z.url(),
+  /** Where the connector of the site dials: `host:port`. */
+  linkAddress: z.string().regex(/^.{1,255}:\d{1,5}$/),
+  serveContent: z.boolean().default(true),
+  /** PKCS#10 in PEM for the server certificate of both listeners and of the link. */
+  csr: z.string().max(8000),
+})
+
+/** All that a new gateway needs besides its own key. */
+export const GatewayJoin = z.object({
+  gatewayId: GatewayId,
+  siteId: SiteId,
+  /** PEM chain for the key of the request. */
+  certificate: z.string().max(40_000),
+  /** PEM of the authority that signs the connector's certificate. */
+  linkAuthority: z.string().max(20_000),
+})
+export type GatewayJoin = z.infer<typeof GatewayJoin>
+
+export const GatewayChange = z.strictObject({ serveContent: z.boolean().optional() })
+
+export const GatewayInfo = z.object({
+  id: GatewayId,
+  name: z.string(),
+  kind: z.enum(['internet', 'internal']),
+  deviceUrl: z.string(),
+  enrolmentUrl: z.string(),
+  linkAddress: z.string(),
+  serveContent: z.boolean(),
+  link: z.discriminatedUnion('state', [
+    z.object({ state: z.literal('up'), since: Time }),
+    z.object({ state: z.literal('down'), since: Time, problem: Problem.optional() }),
+  ]),
+  packBytesServed: z.int().nonnegative(),
+  pageBytesServed: z.int().nonnegative(),
+})
+export type GatewayInfo = z.infer<typeof GatewayInfo>
+
+export const DistributeRequest = z.strictObject({ gateways: z.array(GatewayId).min(1).max(100) })
+
+export const StatusEntry = z.object({
+  /** Rises with every message the site took; use as `after`. */
+  cursor: z.int().positive(),
+  deviceId: DeviceId,
+  receivedAt: Time,
+  message: StatusMessage,
+})
+export type StatusEntry = z.infer<typeof StatusEntry>
+
+export interface AdminRoute {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  path: string
+  maxBodyBytes: number
+  body?: z.ZodType
+  answer: z.ZodType
+}
+
+const KiB = 1024
+const none = z.object({})
+const plain = { maxBodyBytes: 64 * KiB } as const
+
+/** Every route of the admin API. `:id` stands for the id of the thing. */
+export const adminRoutes = {
+  site: { method: 'GET', path: '/admin/v1/site', ...plain, answer: SiteInfo },
+  clientSettings: { method: 'GET', path: '/admin/v1/client-settings', ...plain, answer: ClientSettings },
+  setClientSettings: {
+    method: 'PUT',
+    path: '/admin/v1/client-settings',
+    ...plain,
+    body: ClientSettings,
+    answer: ClientSettings,
+  },
+  packages: { method: 'GET', path: '/admin/v1/packages', ...plain, answer: z.array(PackageInfo) },
+  package: { method: 'GET', path: '/admin/v1/packages/:id', ...plain, answer: PackageInfo },
+  /** Starts the import; watch the job. */
+  importPackage: {
+    method: 'POST',
+    path: '/admin/v1/packages',
+    ...plain,
+    body: PackageImport,
+    answer: z.object({ packageId: PackageId, jobId: JobId }),
+  },
+  /** Imports the folder again as the next version; unchanged bytes cost nothing. */
+  updatePackage: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/versions',
+    ...plain,
+    body: PackageUpdate,
+    answer: z.object({ packageId: PackageId, jobId: JobId }),
+  },
+  distributePackage: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/distribution',
+    ...plain,
+    body: DistributeRequest,
+    answer: PackageInfo,
+  },
+  /** Distributes everything that the sequence references. */
+  distributeSequence: {
+    method: 'POST',
+    path: '/admin/v1/sequences/:id/distribution',
+    ...plain,
+    body: DistributeRequest,
+    answer: z.array(PackageInfo),
+  },
+  job: { method: 'GET', path: '/admin/v1/jobs/:id', ...plain, answer: JobInfo },
+  sequences: { method: 'GET', path: '/admin/v1/sequences', ...plain, answer: z.array(SequenceInfo) },
+  /** Creates or replaces the sequence of the name in the file. */
+  applySequence: {
+    method: 'PUT',
+    path: '/admin/v1/sequences',
+    maxBodyBytes: 5 * 1024 * KiB,
+    body: SequenceApply,
+    answer: SequenceInfo,
+  },
+  collections: { method: 'GET', path: '/admin/v1/collections', ...plain, answer: z.array(CollectionInfo) },
+  createCollection: {
+    method: 'POST',
+    path: '/admin/v1/collections',
+    ...plain,
+    body: z.strictObject({ name: Name }),
+    answer: CollectionInfo,
+  },
+  setCollectionMembers: {
+    method: 'PUT',
+    path: '/admin/v1/collections/:id/members',
+    maxBodyBytes: 8 * 1024 * KiB,
+    body: z.strictObject({ members: z.array(DeviceId).max(200_000) }),
+    answer: CollectionInfo,
+  },
+  deployments: { method: 'GET', path: '/admin/v1/deployments', ...plain, answer: z.array(DeploymentInfo) },
+  deployment: { method: 'GET', path: '/admin/v1/deployments/:id', ...plain, answer: DeploymentInfo },
+  createDeployment: {
+    method: 'POST',
+    path: '/admin/v1/deployments',
+    ...plain,
+    body: DeploymentCreate,
+    answer: DeploymentInfo,
+  },
+  changeDeployment: {
+    method: 'PUT',
+    path: '/admin/v1/deployments/:id',
+    ...plain,
+    body: DeploymentSettings,
+    answer: DeploymentInfo,
+  },
+  deleteDeployment: { method: 'DELETE', path: '/admin/v1/deployments/:id', ...plain, answer: none },
+  devices: { method: 'GET', path: '/admin/v1/devices', ...plain, answer: z.array(DeviceInfo) },
+  device: { method: 'GET', path: '/admin/v1/devices/:id', ...plain, answer: DeviceInfo },
+  approveDevice: {
+    method: 'POST',
+    path: '/admin/v1/devices/:id/approve',
+    ...plain,
+    body: z.strictObject({ fingerprint: Sha256 }),
+    answer: DeviceInfo,
+  },
+  revokeDevice: { method: 'POST', path: '/admin/v1/devices/:id/revoke', ...plain, body: none, answer: DeviceInfo },
+  createDeviceToken: {
+    method: 'POST',
+    path: '/admin/v1/device-tokens',
+    ...plain,
+    body: DeviceTokenCreate,
+    answer: DeviceTokenInfo,
+  },
+  gateways: { method: 'GET', path: '/admin/v1/gateways', ...plain, answer: z.array(GatewayInfo) },
+  createGateway: { method: 'POST', path: '/admin/v1/gateways', ...plain, body: GatewayCreate, answer: GatewayJoin },
+  changeGateway: {
+    method: 'PATCH',
+    path: '/admin/v1/gateways/:id',
+    ...plain,
+    body: GatewayChange,
+    answer: GatewayInfo,
+  },
+  /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
+  status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },
+} as const satisfies Record<string, AdminRoute>
+
+export type AdminRouteId = keyof typeof adminRoutes

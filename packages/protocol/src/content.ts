@@ -1,0 +1,142 @@
+/**
+ * Content on the wire: the manifest root (what a version is), the layout root (where its bytes are
+ * now), and how a device gets at the objects. Formats of the pages and packs themselves are in the
+ * content package; here are the documents that several parts read.
+ */
+import { z } from 'zod'
+import { ContentTarget } from './facts.ts'
+import { ContentId, GatewayId, PackageId, Sha256 } from './ids.ts'
+import { Problem } from './problem.ts'
+
+export const PackageKind = z.enum(['package', 'application', 'osUpgrade', 'driver'])
+export type PackageKind = z.infer<typeof PackageKind>
+
+/** Largest page of a manifest or layout, plain, in bytes. */
+export const MAX_PAGE_BYTES = 1024 * 1024
+/** Largest manifest or layout root, in bytes. */
+export const MAX_ROOT_BYTES = 8 * 1024 * 1024
+/** Largest pack, in bytes. */
+export const MAX_PACK_BYTES = 64 * 1024 * 1024
+
+/** The manifest root: small, signed once and for ever through the catalogue. It holds no file names. */
+export const ManifestRoot = z.object({
+  format: z.literal('sluice-manifest/1'),
+  packageId: PackageId,
+  /** Source version, counted from 1. */
+  version: z.int().positive(),
+  target: ContentTarget,
+  fileCount: z.int().nonnegative(),
+  /** Plain bytes of all files. */
+  totalBytes: z.int().nonnegative(),
+  chunkCount: z.int().nonnegative(),
+  pages: z
+    .array(
+      z.object({
+        /** SHA-256 of the plain page. */
+        hash: Sha256,
+        sizeBytes: z.int().positive().max(MAX_PAGE_BYTES),
+        fileCount: z.int().nonnegative(),
+        chunkCount: z.int().nonnegative(),
+      }),
+    )
+    .max(40_000),
+})
+export type ManifestRoot = z.infer<typeof ManifestRoot>
+
+/** An object in a distribution point, named by the SHA-256 of its bytes. */
+export const ObjectKind = z.enum(['pack', 'page'])
+export type ObjectKind = z.infer<typeof ObjectKind>
+
+export const StoredObject = z.object({
+  kind: ObjectKind,
+  hash: Sha256,
+  sizeBytes: z.int().positive(),
+})
+export type StoredObject = z.infer<typeof StoredObject>
+
+/**
+ * The layout root: replaceable at any time, not signed (chunk ids prove the result). Page `i` of
+ * the layout says where the distinct chunks of page `i` of the manifest lie. It is itself stored
+ * as a sealed page object.
+ */
+export const LayoutRoot = z.object({
+  format: z.literal('sluice-layout/1'),
+  contentId: ContentId,
+  /** Object names and sizes of the sealed pages, in order. */
+  pages: z
+    .array(
+      z.object({
+        manifest: Sha256,
+        manifestBytes: z.int().positive(),
+        layout: Sha256,
+        layoutBytes: z.int().positive(),
+      }),
+    )
+    .max(40_000),
+  /** Packs that hold chunks of this version. `salt` is standard base64 of 32 bytes. */
+  packs: z.array(z.object({ hash: Sha256, sizeBytes: z.int().positive(), salt: z.base64() })).max(200_000),
+})
+export type LayoutRoot = z.infer<typeof LayoutRoot>
+
+/** Asks the site for the right to fetch contents: one token for all that a run may need. */
+export const ContentTokenRequest = z.object({
+  contents: z.array(ContentId).min(1).max(500),
+})
+export type ContentTokenRequest = z.infer<typeof ContentTokenRequest>
+
+export const ContentGrant = z.object({
+  contentId: ContentId,
+  packageId: PackageId,
+  /** JWE (compact, ECDH-ES, A256GCM) to the device's seal key; holds the package key's 32 bytes. */
+  sealedKey: z.string().max(2000),
+  /** The sealed layout root. */
+  layout: z.object({ hash: Sha256, sizeBytes: z.int().positive() }),
+  /** Stored bytes of all frames of this version, for reports and progress. */
+  storedBytes: z.int().nonnegative(),
+  /** Where the content is, best first. */
+  sources: z.array(z.object({ gatewayId: GatewayId, name: z.string().max(255), url: z.url() })).max(50),
+})
+export type ContentGrant = z.infer<typeof ContentGrant>
+
+export const ContentTokenAnswer = z.object({
+  /** JWT, `typ` content+jwt, EdDSA, 24 hours, bound to the device certificate by `cnf`. */
+  token: z.string().max(100_000),
+  expiresAt: z.iso.datetime(),
+  grants: z.array(ContentGrant),
+  refused: z.array(z.object({ contentId: ContentId, problem: Problem })),
+})
+export type ContentTokenAnswer = z.infer<typeof ContentTokenAnswer>
+
+/** Claims of the content token, checked by the gateway. */
+export const ContentTokenClaims = z.object({
+  iss: z.string(),
+  sub: z.string(),
+  aud: z.literal('sluice-content'),
+  exp: z.int(),
+  iat: z.int(),
+  jti: z.string(),
+  cnf: z.object({ 'x5t#S256': z.string() }),
+  contents: z.array(ContentId).min(1).max(500),
+})
+export type ContentTokenClaims = z.infer<typeof ContentTokenClaims>
+
+/** Asks a gateway for signed addresses of objects that the token covers. */
+export const ContentUrlsRequest = z.object({
+  token: z.string().max(100_000),
+  objects: z
+    .array(z.object({ contentId: ContentId, kind: ObjectKind, hash: Sha256 }))
+    .min(1)
+    .max(256),
+})
+export type ContentUrlsRequest = z.infer<typeof ContentUrlsRequest>
+
+export const ContentUrlsAnswer = z.object({
+  /** In the order of the request. */
+  objects: z.array(
+    z.union([
+      z.object({ hash: Sha256, url: z.url().max(4000), expiresAt: z.iso.datetime() }),
+      z.object({ hash: Sha256, problem: Problem }),
+    ]),
+  ),
+})
+export type ContentUrlsAnswer = z.infer<typeof ContentUrlsAnswer>

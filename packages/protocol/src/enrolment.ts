@@ -1,0 +1,83 @@
+/** How a computer becomes a device: key and request made on the device, certificate from the site. */
+import { z } from 'zod'
+import { PolicyKey } from './dsse.ts'
+import { AgentInfo, DeviceFacts } from './facts.ts'
+import { DeviceId, GatewayId, Sha256, SiteId } from './ids.ts'
+
+/** Where a gateway listens. */
+export const GatewayAddress = z.object({
+  gatewayId: GatewayId,
+  name: z.string().max(255),
+  kind: z.enum(['internet', 'internal']),
+  /** For devices with a certificate. */
+  deviceUrl: z.url(),
+  /** For enrolment, without a certificate. */
+  enrolmentUrl: z.url(),
+})
+export type GatewayAddress = z.infer<typeof GatewayAddress>
+
+/** What the administrator gives to a device (a file), so that it can enrol. */
+export const EnrolmentBundle = z.strictObject({
+  format: z.literal('sluice-enrolment/1'),
+  siteId: SiteId,
+  gateways: z.array(GatewayAddress).min(1).max(50),
+  /** PEM of the authority that signed the gateways' server certificates; only this one is trusted. */
+  gatewayAuthority: z.string().max(20_000),
+  /** SHA-256 of the catalogue's first root.json: pins the keys that may release. */
+  catalogueRootHash: Sha256,
+  /** Single-use or counted token; without it the device waits for approval. */
+  token: z.string().max(200).optional(),
+})
+export type EnrolmentBundle = z.infer<typeof EnrolmentBundle>
+
+/** Raw X25519 public key, standard base64 of 32 bytes: secrets and package keys are sealed to it. */
+export const SealKey = z.base64().max(64)
+
+export const EnrolmentRequest = z.object({
+  token: z.string().max(200).optional(),
+  /** PKCS#10 in PEM, ECDSA P-256. Subject and extensions in it are ignored. */
+  csr: z.string().max(8000),
+  sealKey: SealKey,
+  facts: DeviceFacts,
+  agent: AgentInfo,
+})
+export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>
+
+/** What an approved device trusts from now on. */
+export const SiteTrust = z.object({
+  siteId: SiteId,
+  policyKeys: z.array(PolicyKey).min(1).max(8),
+  /** The catalogue's root.json, byte for byte, as text. */
+  catalogueRoot: z.string().max(512_000),
+})
+export type SiteTrust = z.infer<typeof SiteTrust>
+
+/**
+ * Asking again with the same key gives the same device: a lost answer costs no token, and a pending
+ * device asks this way whether it was approved.
+ */
+export const EnrolmentAnswer = z.discriminatedUnion('state', [
+  z.object({
+    state: z.literal('approved'),
+    deviceId: DeviceId,
+    /** PEM chain, the device's own certificate first. */
+    certificate: z.string().max(40_000),
+    trust: SiteTrust,
+  }),
+  z.object({
+    state: z.literal('pending'),
+    deviceId: DeviceId,
+    /** SHA-256 of the public key (SPKI), shown to the approving administrator. */
+    fingerprint: Sha256,
+    retryAfterMs: z.int().positive(),
+  }),
+])
+export type EnrolmentAnswer = z.infer<typeof EnrolmentAnswer>
+
+export const RenewalRequest = z.object({ csr: z.string().max(8000) })
+export type RenewalRequest = z.infer<typeof RenewalRequest>
+export const RenewalAnswer = z.object({ certificate: z.string().max(40_000) })
+export type RenewalAnswer = z.infer<typeof RenewalAnswer>
+
+/** URI in the subject alternative name of a device certificate. */
+export const deviceUri = (siteId: SiteId, deviceId: DeviceId): string => `urn:sluice:${siteId}:device:${deviceId}`

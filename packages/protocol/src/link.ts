@@ -1,0 +1,111 @@
+/**
+ * The link: the site dials the gateway with two TLS connections, told apart by ALPN, and then is
+ * the HTTP/2 *server* on both. The gateway asks; the site answers. Requests are typed: a relay
+ * names a route of `deviceRoutes`, never an address.
+ */
+import { z } from 'zod'
+import { StoredObject } from './content.ts'
+import { ContentId, DeviceId, GatewayId, PackageId, Sha256, SiteId } from './ids.ts'
+import { Problem } from './problem.ts'
+
+/** ALPN protocol names of the two connections. */
+export const LINK_CONTROL = 'sluice-control/1'
+export const LINK_BULK = 'sluice-bulk/1'
+
+/** Paths on the link. All are asked for by the gateway. */
+export const linkPaths = {
+  /** POST `/link/relay/<routeId>`: body and answer as on the device plane; `sluice-caller` says who. */
+  relay: '/link/relay/',
+  /** GET: newline-separated JSON `LinkEvent`s, for ever. The first is always `configuration`. */
+  events: '/link/events',
+  /** GET: newline-separated JSON `GatewayContent`s: all that this gateway shall hold. */
+  contents: '/link/contents',
+  /** GET `/link/contents/<contentId>`: newline-separated JSON `StoredObject`s of one content. */
+  contentObjects: '/link/contents/',
+  /** POST `ContentReport`. */
+  contentReports: '/link/content-reports',
+  /** POST `TrafficReport`. */
+  trafficReports: '/link/traffic-reports',
+  /** GET `/link/objects/<kind>/<hash>`, bulk connection only, optional single range. */
+  objects: '/link/objects/',
+} as const
+
+/** Header of a relayed request: base64url of a JSON `Caller`. Written by the gateway only. */
+export const CALLER_HEADER = 'sluice-caller'
+/** Header of a relayed request: base64url of the JSON parameters of the route's path. */
+export const PARAMETERS_HEADER = 'sluice-parameters'
+
+/** Who a relayed request comes from, as the gateway proved it. */
+export const Caller = z.discriminatedUnion('identity', [
+  z.strictObject({ identity: z.literal('anonymous'), remoteAddress: z.string().max(64) }),
+  z.strictObject({
+    identity: z.literal('device'),
+    deviceId: DeviceId,
+    /** SHA-256 of the certificate's DER bytes. */
+    certificate: Sha256,
+    expired: z.boolean(),
+    remoteAddress: z.string().max(64),
+  }),
+])
+export type Caller = z.infer<typeof Caller>
+
+/** What a gateway must know to admit and to serve. Public keys only. */
+export const GatewayConfiguration = z.object({
+  gatewayId: GatewayId,
+  siteId: SiteId,
+  name: z.string().max(255),
+  kind: z.enum(['internet', 'internal']),
+  /** Allow CMG to function as a cloud distribution point and serve content from Azure storage. */
+  serveContent: z.boolean(),
+  /** PEM of the authorities whose device certificates are admitted. */
+  deviceAuthorities: z.string().max(100_000),
+  /** Raw Ed25519 public keys (standard base64) that may sign content tokens, by key id. */
+  contentTokenKeys: z.record(z.string().max(128), z.base64()),
+  /** SHA-256 of revoked device certificates that have not yet expired. */
+  revokedCertificates: z.array(Sha256).max(1_000_000),
+  /** How long content is served without a link, in milliseconds; 4 hours by default. */
+  unlinkedContentMs: z.int().nonnegative(),
+})
+export type GatewayConfiguration = z.infer<typeof GatewayConfiguration>
+
+export const LinkEvent = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('configuration'), configuration: GatewayConfiguration }),
+  z.object({ kind: z.literal('revoked'), certificates: z.array(Sha256).min(1) }),
+  /** The list at `contents` changed: read it again. */
+  z.object({ kind: z.literal('contentsChanged') }),
+  /** Keeps the stream from looking dead; every 15 seconds. */
+  z.object({ kind: z.literal('alive') }),
+])
+export type LinkEvent = z.infer<typeof LinkEvent>
+
+export const GatewayContent = z.object({
+  contentId: ContentId,
+  packageId: PackageId,
+  /** Rises when the layout of this content changes. */
+  revision: z.int().positive(),
+  objectCount: z.int().nonnegative(),
+  totalBytes: z.int().nonnegative(),
+})
+export type GatewayContent = z.infer<typeof GatewayContent>
+
+export const ContentObjects = z.array(StoredObject)
+
+/** How far the gateway is with one content. */
+export const ContentReport = z.object({
+  contentId: ContentId,
+  revision: z.int().positive(),
+  state: z.enum(['pulling', 'present', 'failed']),
+  presentBytes: z.int().nonnegative(),
+  totalBytes: z.int().nonnegative(),
+  problem: Problem.optional(),
+})
+export type ContentReport = z.infer<typeof ContentReport>
+
+/** Bytes that a gateway served since its start, by kind and by content. */
+export const TrafficReport = z.object({
+  startedAt: z.iso.datetime(),
+  packBytes: z.int().nonnegative(),
+  pageBytes: z.int().nonnegative(),
+  requests: z.int().nonnegative(),
+})
+export type TrafficReport = z.infer<typeof TrafficReport>

@@ -1,0 +1,100 @@
+/**
+ * Policy: what this device shall do now. The body changes seldom and is signed when it does; each
+ * poll returns a freshly signed head that names the body by hash. A device acts only on what policy
+ * *and* catalogue name. Policy carries no secret and no free command.
+ */
+import { z } from 'zod'
+import { ClientSettings } from './client-settings.ts'
+import { PackageKind } from './content.ts'
+import { DeploymentSettings, NetworkLocation } from './deployment.ts'
+import { Envelope } from './dsse.ts'
+import { GatewayAddress } from './enrolment.ts'
+import { AgentInfo, DeviceFacts } from './facts.ts'
+import { ContentId, DeploymentId, DeviceId, PackageId, SequenceId, Sha256 } from './ids.ts'
+import { Problem } from './problem.ts'
+
+/** A file that the catalogue must list under `target` with this hash and length. */
+export const CatalogueReference = z.object({
+  target: z.string().max(200),
+  sha256: Sha256,
+  lengthBytes: z.int().positive(),
+})
+export type CatalogueReference = z.infer<typeof CatalogueReference>
+
+export const PolicyPackage = z.object({
+  id: PackageId,
+  name: z.string().max(255),
+  kind: PackageKind,
+  version: z.int().positive(),
+  contentId: ContentId,
+  /** The manifest root, as a target of the catalogue; its SHA-256 is the content id. */
+  manifest: CatalogueReference,
+  /** Stored bytes of all frames of this version. */
+  storedBytes: z.int().nonnegative(),
+})
+export type PolicyPackage = z.infer<typeof PolicyPackage>
+
+export const PolicyDeployment = z.object({
+  id: DeploymentId,
+  /** Counts changes of the deployment; an older one never replaces a newer. */
+  revision: z.int().positive(),
+  name: z.string().max(255),
+  description: z.string().max(512).optional(),
+  sequenceId: SequenceId,
+  /** The signed sequence: its document in canonical JSON. */
+  sequence: CatalogueReference,
+  settings: DeploymentSettings,
+  /** Everything the sequence references, candidates included. */
+  packages: z.array(PolicyPackage).max(1000),
+  /** What the site already knows against it, with the setting to change. Empty: it may run. */
+  refusals: z.array(Problem).max(20),
+})
+export type PolicyDeployment = z.infer<typeof PolicyDeployment>
+
+export const PolicyBody = z.object({
+  v: z.literal(1),
+  minReader: z.int().positive(),
+  /** Names of fields that a reader must understand; unknown ones mean: do not use this policy. */
+  crit: z.array(z.string().max(64)).max(64).default([]),
+  deviceId: DeviceId,
+  location: NetworkLocation,
+  clientSettings: ClientSettings,
+  /** Gateways to use, best first; replaces the list known before. */
+  gateways: z.array(GatewayAddress).min(1).max(50),
+  deployments: z.array(PolicyDeployment).max(1000),
+})
+export type PolicyBody = z.infer<typeof PolicyBody>
+
+export const PolicyHead = z.object({
+  v: z.literal(1),
+  minReader: z.int().positive(),
+  crit: z.array(z.string().max(64)).max(64).default([]),
+  deviceId: DeviceId,
+  /** Raised when a site is restored from a backup. */
+  epoch: z.int().positive(),
+  /** Rises with every body of this device within an epoch. */
+  seq: z.int().positive(),
+  /** SHA-256 of the body's payload bytes. */
+  bodyHash: Sha256,
+  /** The site's time, RFC 3339. */
+  now: z.iso.datetime(),
+  /** As the device sent it. */
+  nonce: z.string().min(16).max(64),
+  expiresAt: z.iso.datetime(),
+})
+export type PolicyHead = z.infer<typeof PolicyHead>
+
+export const PolicyRequest = z.object({
+  nonce: z.string().min(16).max(64),
+  /** Hash of the body that the device has; the answer leaves the body out when it is still right. */
+  knownBodyHash: Sha256.optional(),
+  facts: DeviceFacts,
+  agent: AgentInfo,
+})
+export type PolicyRequest = z.infer<typeof PolicyRequest>
+
+export const PolicyAnswer = z.object({
+  head: Envelope,
+  body: Envelope.optional(),
+})
+export type PolicyAnswer = z.infer<typeof PolicyAnswer>

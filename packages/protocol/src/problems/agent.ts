@@ -1,0 +1,48 @@
+import type { ProblemKind } from '../problem.ts'
+
+/** The agent and its trust in what it is told. */
+export const agentProblems = {
+  POLICY_REFUSED: {
+    status: 502,
+    retry: 'later',
+    title: 'The policy is not signed by the site, or is not for this device',
+    remedy:
+      'Nothing of it was used. If it goes on, somebody between site and device changes policy: look at the gateway.',
+  },
+  POLICY_REPLAYED: {
+    status: 502,
+    retry: 'later',
+    title: 'The policy is older than one this device already has',
+    remedy: 'A restored site raises its epoch by itself; otherwise an old policy is being replayed.',
+  },
+  POLICY_STALE: {
+    status: 409,
+    retry: 'later',
+    title: 'The last fresh policy is too old to start something new',
+    remedy: 'Bring the device online. Running sequences go on; new ones start again after the next policy.',
+  },
+  CATALOGUE_REFUSED: {
+    status: 502,
+    retry: 'later',
+    title: 'The catalogue is not signed as it must be',
+    remedy: 'Nothing of it was used. Compare the keys (`sluice keys status`).',
+  },
+  NOT_RELEASED: {
+    status: 409,
+    retry: 'never',
+    title: 'The policy names something that the catalogue does not list',
+    remedy: 'Release it: it is a draft, or it was changed after it was released.',
+  },
+  RUN_IN_PROGRESS: {
+    status: 409,
+    retry: 'later',
+    title: 'Another sequence is running on this device',
+    remedy: 'Wait until it has ended; one sequence runs at a time.',
+  },
+  SESSION_REFUSED: {
+    status: 403,
+    retry: 'never',
+    title: 'This page may not talk to the agent',
+    remedy: 'Open Software Center from the link that the agent gives to the signed-in user.',
+  },
+} as const satisfies Record<string, ProblemKind>

@@ -1,0 +1,53 @@
+import type { ProblemKind } from '../problem.ts'
+
+/** Bytes: where they are, whether they are right. */
+export const contentProblems = {
+  PACK_GONE: {
+    status: 410,
+    retry: 'now',
+    title: 'The pack is no longer where the layout says',
+    remedy: 'The agent asks for the layout again.',
+  },
+  CONTENT_NOT_DISTRIBUTED: {
+    status: 409,
+    retry: 'later',
+    title: 'No distribution point that the device may use holds this content',
+    remedy: 'Distribute it to a content-enabled gateway: `sluice package distribute <id> --to <gateway>`.',
+  },
+  CONTENT_CORRUPT: {
+    status: 502,
+    retry: 'later',
+    title: 'Bytes from the distribution point do not have the hash they must have',
+    remedy: 'Redistribute the package named in the detail; then check the disk of the distribution point.',
+  },
+  CONTENT_SOURCE_FAILED: {
+    status: 502,
+    retry: 'later',
+    title: 'The distribution point did not deliver',
+    remedy: 'The detail names source and answer. The agent tries again, then the next source.',
+  },
+  CONTENT_NOT_SAFE: {
+    status: 422,
+    retry: 'never',
+    title: 'The folder holds something that cannot be restored safely on the target',
+    remedy: 'Rename or remove the entries listed; the rules are in `docs/content.md`.',
+  },
+  CONTENT_CHANGED_DURING_IMPORT: {
+    status: 409,
+    retry: 'now',
+    title: 'A file changed while it was imported',
+    remedy: 'Import again when nothing writes into the folder.',
+  },
+  MANIFEST_REFUSED: {
+    status: 422,
+    retry: 'never',
+    title: 'A manifest or layout is malformed or not the one that was signed',
+    remedy: 'Redistribute the package; if it goes on, the storage or the gateway is tampered with.',
+  },
+  NO_SPACE: {
+    status: 507,
+    retry: 'later',
+    title: 'There is not enough free space',
+    remedy: 'Free the amount named in the detail, then try again. What was fetched is kept.',
+  },
+} as const satisfies Record<string, ProblemKind>

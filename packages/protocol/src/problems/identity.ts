@@ -1,0 +1,54 @@
+import type { ProblemKind } from '../problem.ts'
+
+/** Who is asking, and may they. */
+export const identityProblems = {
+  NOT_AUTHENTICATED: {
+    status: 401,
+    retry: 'never',
+    title: 'The caller did not prove who it is',
+    remedy: 'A device needs its certificate, an administrator a token (`sluice --token`).',
+  },
+  CERTIFICATE_EXPIRED: {
+    status: 401,
+    retry: 'never',
+    title: 'The device certificate has expired',
+    remedy: 'The agent renews it by itself for 90 days; later the device must be enrolled again.',
+  },
+  CERTIFICATE_REVOKED: {
+    status: 403,
+    retry: 'never',
+    title: 'The device certificate was revoked',
+    remedy: 'If that was a mistake, delete the device and enrol it with a new token.',
+  },
+  DEVICE_PENDING: {
+    status: 403,
+    retry: 'later',
+    title: 'The device waits for approval',
+    remedy: 'Compare the fingerprint, then `sluice devices approve <id>`.',
+  },
+  DEVICE_UNKNOWN: {
+    status: 403,
+    retry: 'never',
+    title: 'The site does not know this device',
+    remedy: 'It was deleted, or belongs to another site. Enrol it again.',
+  },
+  ENROLMENT_TOKEN_REFUSED: {
+    status: 403,
+    retry: 'never',
+    title: 'The enrolment token is unknown, used, expired or blocked',
+    remedy: 'Make a new one: `sluice devices token`. Without a token the device is kept as pending.',
+  },
+  CONTENT_TOKEN_REFUSED: {
+    status: 403,
+    retry: 'now',
+    title: 'The content token does not allow this',
+    remedy:
+      'The agent asks for a new one. If it goes on, the deployment no longer covers the content, or the clock of the gateway is wrong.',
+  },
+  SIGNED_URL_REFUSED: {
+    status: 403,
+    retry: 'now',
+    title: 'The signed address is expired or was changed',
+    remedy: 'The agent asks for a new one. If it goes on, compare the clocks of gateway and device.',
+  },
+} as const satisfies Record<string, ProblemKind>

@@ -1,0 +1,169 @@
+/**
+ * Every route of the device plane: who may call it, who answers, how much it takes. The gateway
+ * builds its listeners from this table and serves nothing that is not in it; what the site answers
+ * is relayed by route id, never by address.
+ */
+import type { z } from 'zod'
+import { ContentTokenAnswer, ContentTokenRequest, ContentUrlsAnswer, ContentUrlsRequest } from './content.ts'
+import { EnrolmentAnswer, EnrolmentRequest, RenewalAnswer, RenewalRequest } from './enrolment.ts'
+import { PolicyAnswer, PolicyRequest } from './policy.ts'
+import { StatusAnswer, StatusRequest } from './status.ts'
+
+/**
+ * `anonymous`: the enrolment listener, no certificate asked for. `device`: a valid, unrevoked
+ * certificate of an approved device. `deviceOrExpired`: also one that expired, for 90 days.
+ */
+export type IdentityClass = 'anonymous' | 'device' | 'deviceOrExpired'
+
+export interface DeviceRoute {
+  method: 'GET' | 'POST'
+  /** `:name` stands for one segment of `[A-Za-z0-9._-]`, at most 200 characters. */
+  path: string
+  identity: IdentityClass
+  answeredBy: 'gateway' | 'site'
+  maxBodyBytes: number
+  maxAnswerBytes: number
+  request?: z.ZodType
+  /** Absent: the answer is bytes. */
+  answer?: z.ZodType
+}
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const deviceRoutes = {
+  /** Is the gateway there. Says nothing about itself. */
+  health: {
+    method: 'GET',
+    path: '/v1/health',
+    identity: 'anonymous',
+    answeredBy: 'gateway',
+    maxBodyBytes: 0,
+    maxAnswerBytes: KiB,
+  },
+  enrol: {
+    method: 'POST',
+    path: '/v1/enrol',
+    identity: 'anonymous',
+    answeredBy: 'site',
+    maxBodyBytes: 64 * KiB,
+    maxAnswerBytes: MiB,
+    request: EnrolmentRequest,
+    answer: EnrolmentAnswer,
+  },
+  renew: {
+    method: 'POST',
+    path: '/v1/renew',
+    identity: 'deviceOrExpired',
+    answeredBy: 'site',
+    maxBodyBytes: 16 * KiB,
+    maxAnswerBytes: 64 * KiB,
+    request: RenewalRequest,
+    answer: RenewalAnswer,
+  },
+  policy: {
+    method: 'POST',
+    path: '/v1/policy',
+    identity: 'device',
+    answeredBy: 'site',
+    maxBodyBytes: 64 * KiB,
+    maxAnswerBytes: 32 * MiB,
+    request: PolicyRequest,
+    answer: PolicyAnswer,
+  },
+  /** A file of TUF metadata: `2.root.json`, `timestamp.json`, `7.snapshot.json`, … */
+  catalogueMetadata: {
+    method: 'GET',
+    path: '/v1/catalogue/metadata/:file',
+    identity: 'device',
+    answeredBy: 'site',
+    maxBodyBytes: 0,
+    maxAnswerBytes: 8 * MiB,
+  },
+  /** A target of the catalogue by its SHA-256: a sequence or a manifest root. */
+  catalogueTarget: {
+    method: 'GET',
+    path: '/v1/catalogue/targets/:sha256',
+    identity: 'device',
+    answeredBy: 'site',
+    maxBodyBytes: 0,
+    maxAnswerBytes: 8 * MiB,
+  },
+  contentToken: {
+    method: 'POST',
+    path: '/v1/content/token',
+    identity: 'device',
+    answeredBy: 'site',
+    maxBodyBytes: 64 * KiB,
+    maxAnswerBytes: 4 * MiB,
+    request: ContentTokenRequest,
+    answer: ContentTokenAnswer,
+  },
+  contentUrls: {
+    method: 'POST',
+    path: '/v1/content/urls',
+    identity: 'device',
+    answeredBy: 'gateway',
+    maxBodyBytes: 256 * KiB,
+    maxAnswerBytes: 2 * MiB,
+    request: ContentUrlsRequest,
+    answer: ContentUrlsAnswer,
+  },
+  /** Bytes of a pack or page, at a signed address (`expires`, `signature` in the query). One range at most. */
+  object: {
+    method: 'GET',
+    path: '/v1/objects/:kind/:hash',
+    identity: 'device',
+    answeredBy: 'gateway',
+    maxBodyBytes: 0,
+    maxAnswerBytes: 64 * MiB,
+  },
+  status: {
+    method: 'POST',
+    path: '/v1/status',
+    identity: 'device',
+    answeredBy: 'site',
+    maxBodyBytes: 4 * MiB,
+    maxAnswerBytes: 4 * KiB,
+    request: StatusRequest,
+    answer: StatusAnswer,
+  },
+} as const satisfies Record<string, DeviceRoute>
+
+export type DeviceRouteId = keyof typeof deviceRoutes
+
+/** Fills the parameters of a route's path. */
+export function devicePath(id: DeviceRouteId, parameters: Record<string, string> = {}): string {
+  return deviceRoutes[id].path.replaceAll(/:([a-z0-9]+)/g, (_, name: string) => {
+    const value = parameters[name]
+    if (value === undefined) throw new Error(`route ${id} needs the parameter ${name}`)
+    return encodeURIComponent(value)
+  })
+}
+
+/**
+ * Finds the route of a request, with its parameters; undefined when there is none. Only plain
+ * segments match: no `..`, no escapes, no doubled slashes.
+ */
+export function matchDeviceRoute(
+  method: string,
+  path: string,
+): { id: DeviceRouteId; parameters: Record<string, string> } | undefined {
+  const segments = path.split('/')
+  next: for (const [id, route] of Object.entries(deviceRoutes) as [DeviceRouteId, DeviceRoute][]) {
+    if (route.method !== method) continue
+    const wanted = route.path.split('/')
+    if (wanted.length !== segments.length) continue
+    const parameters: Record<string, string> = {}
+    for (let i = 0; i < wanted.length; i++) {
+      const want = wanted[i] as string
+      const got = segments[i] as string
+      if (want.startsWith(':')) {
+        if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/.test(got)) continue next
+        parameters[want.slice(1)] = got
+      } else if (want !== got) continue next
+    }
+    return { id, parameters }
+  }
+  return undefined
+}

@@ -1,0 +1,209 @@
+/**
+ * A task sequence in its native form: what an administrator writes as YAML or JSON and what is
+ * signed, byte for byte, in the catalogue. Strict: an unknown field is a fault in the file. What a
+ * sequence *means* is the engine's business.
+ */
+import { z } from 'zod'
+import { PackageId } from './ids.ts'
+
+/** Names of task sequence variables (configmgr-behaviour §3.11). Upper and lower case are the same. */
+export const VariableName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,255}$/, 'a variable name: a letter, then letters, digits, _ or -')
+export const VariableValue = z.string().max(4000)
+
+const Compare = z.enum(['equals', 'notEquals', 'less', 'lessEqual', 'greater', 'greaterEqual'])
+export type Compare = z.infer<typeof Compare>
+
+export const VariableCondition = z.union([
+  z.strictObject({ variable: VariableName, operator: z.enum(['exists', 'notExists']) }),
+  z.strictObject({ variable: VariableName, operator: Compare, value: VariableValue }),
+])
+
+/** A file exists and, where given, has this version or was changed at this time. `%name%` is expanded in paths. */
+export const FileCondition = z.strictObject({
+  file: z.string().min(1).max(4000),
+  version: z.strictObject({ operator: Compare, value: z.string().max(64) }).optional(),
+  modified: z.strictObject({ operator: Compare, value: z.iso.datetime() }).optional(),
+})
+
+export const FolderCondition = z.strictObject({
+  folder: z.string().min(1).max(4000),
+  modified: z.strictObject({ operator: Compare, value: z.iso.datetime() }).optional(),
+})
+
+export type Condition =
+  | z.infer<typeof VariableCondition>
+  | z.infer<typeof FileCondition>
+  | z.infer<typeof FolderCondition>
+  | { all: Condition[] }
+  | { any: Condition[] }
+  | { none: Condition[] }
+
+export const Condition: z.ZodType<Condition> = z.lazy(() =>
+  z.union([
+    ...VariableCondition.options,
+    FileCondition,
+    FolderCondition,
+    z.strictObject({ all: z.array(Condition).min(1).max(1000) }),
+    z.strictObject({ any: z.array(Condition).min(1).max(1000) }),
+    z.strictObject({ none: z.array(Condition).min(1).max(1000) }),
+  ]),
+)
+
+/** What to do when the machine stopped in the middle of a step (design §6). */
+export const StepClass = z.enum(['idempotent', 'once'])
+export type StepClass = z.infer<typeof StepClass>
+
+const common = {
+  name: z.string().min(1).max(100),
+  description: z.string().max(256).optional(),
+  disabled: z.boolean().optional(),
+  continueOnError: z.boolean().optional(),
+  condition: Condition.optional(),
+}
+
+/** Fields of every step that does something outside the engine. */
+const acting = {
+  ...common,
+  class: StepClass.optional(),
+  /** 1 to 999 minutes, as in the original; absent: no limit of its own. */
+  timeoutMinutes: z.number().positive().max(999).optional(),
+}
+
+/** A package that is named outright, or chosen at run time among declared candidates. */
+const PackageChoice = z.union([
+  PackageId,
+  z.strictObject({
+    /** Text with `%name%` that must come out as one of the candidates' ids. */
+    chosenBy: z.string().min(1).max(4000),
+    candidates: z.array(PackageId).min(1).max(500),
+  }),
+])
+export type PackageChoice = z.infer<typeof PackageChoice>
+
+/** General > Check Readiness (configmgr-behaviour §4.3). All enabled checks run; then it fails once, with 4316. */
+export const CheckReadinessStep = z.strictObject({
+  type: z.literal('checkReadiness'),
+  ...common,
+  minimumMemoryMB: z.int().positive().optional(),
+  minimumProcessorMHz: z.int().positive().optional(),
+  minimumFreeDiskMB: z.int().positive().optional(),
+  architecture: z.enum(['x64', 'arm64', 'ia32']).optional(),
+  platform: z.enum(['linux', 'windows']).optional(),
+  minimumOsVersion: z.string().max(64).optional(),
+  maximumOsVersion: z.string().max(64).optional(),
+})
+
+/** General > Set Task Sequence Variable. An empty value removes the variable. */
+export const SetVariableStep = z.strictObject({
+  type: z.literal('setVariable'),
+  ...common,
+  variable: VariableName,
+  value: VariableValue,
+  /** Do not display this value: masked in log, status and pages. */
+  hidden: z.boolean().optional(),
+})
+
+/** Software > Download Package Content (configmgr-behaviour §3.5). */
+export const DownloadPackageContentStep = z.strictObject({
+  type: z.literal('downloadPackageContent'),
+  ...common,
+  packages: z.array(PackageChoice).min(1).max(100),
+  /** Save path as a variable: `MyContent` gives `MyContent01`, `MyContent02`, … in list order. */
+  saveAs: VariableName.optional(),
+  /** If a package download fails, continue downloading other packages in the list. */
+  continueOnPackageError: z.boolean().optional(),
+})
+
+/** General > Run Command Line. The command is split into words without a shell unless `shell` is set. */
+export const RunCommandLineStep = z.strictObject({
+  type: z.literal('runCommandLine'),
+  ...acting,
+  commandLine: z.string().min(1).max(32_000),
+  /** The package whose folder the command starts in. */
+  package: PackageChoice.optional(),
+  startIn: z.string().max(4000).optional(),
+  /** Exit codes that mean success; 3010 asks for a restart. Default 0 and 3010. */
+  successCodes: z.array(z.int()).min(1).max(100).optional(),
+  /** Output to task sequence variable: the last 1,000 characters. */
+  outputTo: VariableName.optional(),
+})
+
+/** Images > Upgrade Operating System (configmgr-behaviour §4.4). */
+export const UpgradeOperatingSystemStep = z.strictObject({
+  type: z.literal('upgradeOperatingSystem'),
+  ...acting,
+  package: PackageChoice.optional(),
+  /** Instead of a package: a folder that an earlier step downloaded, as in `%Upgrade01%`. */
+  sourcePath: z.string().max(4000).optional(),
+  /** Folder with driver content, as in `%Drivers01%`. */
+  driverPath: z.string().max(4000).optional(),
+  /** Only check whether the upgrade would work. */
+  scanOnly: z.boolean().optional(),
+})
+
+/** General > Restart Computer. */
+export const RestartComputerStep = z.strictObject({
+  type: z.literal('restartComputer'),
+  ...common,
+  message: z.string().max(512).optional(),
+  /** Seconds that the user is warned; the original's default is 60 in its editor. */
+  timeoutSeconds: z.int().min(0).max(86_400).optional(),
+})
+
+export const Step = z.discriminatedUnion('type', [
+  CheckReadinessStep,
+  SetVariableStep,
+  DownloadPackageContentStep,
+  RunCommandLineStep,
+  UpgradeOperatingSystemStep,
+  RestartComputerStep,
+])
+export type Step = z.infer<typeof Step>
+export type StepType = Step['type']
+export type StepOf<T extends StepType> = Extract<Step, { type: T }>
+
+export interface Group {
+  type: 'group'
+  name: string
+  description?: string | undefined
+  disabled?: boolean | undefined
+  continueOnError?: boolean | undefined
+  condition?: Condition | undefined
+  steps: SequenceNode[]
+}
+export type SequenceNode = Group | Step
+
+export const Group: z.ZodType<Group> = z.lazy(() =>
+  z.strictObject({ type: z.literal('group'), ...common, steps: z.array(SequenceNode).max(10_000) }),
+)
+export const SequenceNode: z.ZodType<SequenceNode> = z.lazy(() => z.union([Group, Step]))
+
+/** A value that may come from outside the signed sequence (design §5). */
+export const SequenceInput = z.strictObject({
+  variable: VariableName,
+  description: z.string().max(256).optional(),
+  /** Regular expression that the whole value must match. */
+  pattern: z.string().max(500).optional(),
+  maxLength: z.int().min(1).max(4000).default(4000),
+  default: VariableValue.optional(),
+})
+export type SequenceInput = z.infer<typeof SequenceInput>
+
+export const SEQUENCE_FORMAT = 'sluice-sequence/1'
+
+export const Sequence = z.strictObject({
+  format: z.literal(SEQUENCE_FORMAT),
+  name: z.string().min(1).max(127),
+  description: z.string().max(512).optional(),
+  /** Shown in Software Center, 0 to 999 minutes. */
+  estimatedRunTimeMinutes: z.int().min(0).max(999).optional(),
+  /** Original's default: 120. */
+  maximumRunTimeMinutes: z.int().min(1).max(10_080).default(120),
+  /** What the user reads before installing; without it, the standard text for OS upgrades. */
+  confirmation: z.strictObject({ headline: z.string().max(255), text: z.array(z.string().max(255)).max(3) }).optional(),
+  inputs: z.array(SequenceInput).max(200).default([]),
+  steps: z.array(SequenceNode).min(1).max(10_000),
+})
+export type Sequence = z.infer<typeof Sequence>

@@ -1,0 +1,66 @@
+/**
+ * Status messages of a device. Each carries (device, boot, sequence number), is stored before it is
+ * sent and dropped only when acknowledged; the site takes each once (design §6).
+ */
+import { z } from 'zod'
+import { ContentId, DeploymentId, PackageId, RunId } from './ids.ts'
+import { Problem } from './problem.ts'
+import { RunReport, StepOutcome } from './run-report.ts'
+
+const run = { runId: RunId, deploymentId: DeploymentId }
+
+export const StatusEvent = z.discriminatedUnion('kind', [
+  /** The device looked at a deployment of a new policy: offered, or refused and why. */
+  z.object({
+    kind: z.literal('deploymentEvaluated'),
+    deploymentId: DeploymentId,
+    revision: z.int().positive(),
+    refusals: z.array(Problem).max(20),
+  }),
+  z.object({ kind: z.literal('runStarted'), ...run, startedBy: z.enum(['user', 'deadline']) }),
+  z.object({
+    kind: z.literal('stepStarted'),
+    ...run,
+    instruction: z.int().nonnegative(),
+    name: z.string().max(100),
+    stepType: z.string().max(64),
+  }),
+  z.object({
+    kind: z.literal('stepFinished'),
+    ...run,
+    instruction: z.int().nonnegative(),
+    name: z.string().max(100),
+    stepType: z.string().max(64),
+    outcome: StepOutcome,
+    ms: z.number().nonnegative(),
+    problem: Problem.optional(),
+  }),
+  z.object({
+    kind: z.literal('contentReady'),
+    ...run,
+    packageId: PackageId,
+    contentId: ContentId,
+    fetchedBytes: z.int().nonnegative(),
+    neededBytes: z.int().nonnegative(),
+  }),
+  z.object({ kind: z.literal('restarting'), ...run, message: z.string().max(512) }),
+  z.object({ kind: z.literal('runFinished'), ...run, report: RunReport }),
+])
+export type StatusEvent = z.infer<typeof StatusEvent>
+
+export const StatusMessage = z.object({
+  /** Names one boot of the device. */
+  bootId: z.string().min(1).max(128),
+  /** Rises by one within a boot. */
+  seq: z.int().positive(),
+  at: z.iso.datetime(),
+  event: StatusEvent,
+})
+export type StatusMessage = z.infer<typeof StatusMessage>
+
+export const StatusRequest = z.object({ messages: z.array(StatusMessage).min(1).max(200) })
+export type StatusRequest = z.infer<typeof StatusRequest>
+
+/** Every message of the request is durable at the site when this is sent. */
+export const StatusAnswer = z.object({ accepted: z.int().nonnegative() })
+export type StatusAnswer = z.infer<typeof StatusAnswer>
