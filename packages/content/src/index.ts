@@ -1,7 +1,7 @@
 import type { ContentId, LayoutRoot, ManifestRoot, Result, Sha256 } from '@sluice/protocol'
 import type { ChunkLocation } from './chunk-location.ts'
 import type { ChunkRef, FileEntry } from './file-entry.ts'
-import type { Store } from './store.ts'
+import type { FileStore } from './store.ts'
 
 export type * from './chunk-location.ts'
 export type * from './file-entry.ts'
@@ -50,4 +50,4 @@ export declare function openFrame(
 /** Temp file in the same folder, fsync, rename, fsync of the folder. */
 export declare function writeFileAtomic(path: string, bytes: Uint8Array | string, mode?: number): Promise<void>
 /** Opens a folder as a store; removes what broken-off writes left. */
-export declare function openFolderStore(folder: string): Promise<Store>
+export declare function openFolderStore(folder: string): Promise<FileStore>

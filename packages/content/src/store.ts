@@ -2,6 +2,7 @@
  * Where packs and pages lie: write-once objects named by the SHA-256 of their bytes. Folder, Azure
  * Blob and S3 stores pass one contract suite (`testing/store-contract.ts`).
  */
+import type { FileHandle } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { ObjectKind, Result, Sha256, StoredObject } from '@sluice/protocol'
 
@@ -32,4 +33,10 @@ export interface Store {
   /** In no order. */
   list(kind: ObjectKind): AsyncIterable<StoredObject>
   delete(name: ObjectName): Promise<void>
+}
+
+/** A store whose objects are files: whoever serves them reads into buffers of its own, without a stream. */
+export interface FileStore extends Store {
+  /** Opens an object for reading; `PACK_GONE` when it is not there. The caller closes the file. */
+  openFile(name: ObjectName): Promise<Result<{ file: FileHandle; sizeBytes: number }>>
 }

@@ -30,6 +30,30 @@ export const linkPaths = {
   objects: '/link/objects/',
 } as const
 
+/**
+ * Bounds of the link. Windows are set explicitly: the defaults carry 320 requests/s beside a bulk
+ * transfer at 40 ms (platform.md, Part C). Both ends ping; a peer that stays silent is cut off.
+ */
+export const linkBounds = {
+  streamWindowBytes: 1024 * 1024,
+  sessionWindowBytes: 16 * 1024 * 1024,
+  /** Between two pings, and how long an answer to one may take. */
+  pingIntervalMs: 10_000,
+  pingTimeoutMs: 10_000,
+  /** Between two `alive` events, and how long a stream of events may stay silent. */
+  aliveIntervalMs: 15_000,
+  silenceTimeoutMs: 45_000,
+  /** Largest line of a stream of lines: a configuration with 1,000,000 revoked certificates. */
+  lineBytes: 80 * 1024 * 1024,
+  /** Largest report of a gateway. */
+  reportBytes: 64 * 1024,
+  /** Requests on the way at once, on either connection. */
+  streams: 2_048,
+} as const
+
+/** URI in the subject alternative name of the connector's certificate. */
+export const connectorUri = (siteId: SiteId): string => `urn:sluice:${siteId}:connector`
+
 /** Header of a relayed request: base64url of a JSON `Caller`. Written by the gateway only. */
 export const CALLER_HEADER = 'sluice-caller'
 /** Header of a relayed request: base64url of the JSON parameters of the route's path. */

@@ -31,6 +31,25 @@ export interface DeviceRoute {
 const KiB = 1024
 const MiB = 1024 * KiB
 
+/** How long an expired, unrevoked certificate still reaches routes of class `deviceOrExpired` (design §5). */
+export const EXPIRED_CERTIFICATE_GRACE_MS = 90 * 24 * 3600_000
+
+/** Bounds of every listener for devices, whatever the route. Times in milliseconds. */
+export const deviceBounds = {
+  /** From the first byte of a request to the end of its headers. */
+  headersTimeoutMs: 10_000,
+  /** From the first byte of a request to the end of its body. */
+  requestTimeoutMs: 60_000,
+  /** A connection on which no byte moves is closed. Longer than the time between two requests of a busy agent. */
+  idleTimeoutMs: 120_000,
+  /** From the connection to the end of the TLS handshake. */
+  handshakeTimeoutMs: 10_000,
+  /** All headers of a request together, its first line included. */
+  headerBytes: 16 * KiB,
+  /** How long an answer of the site may take. */
+  relayTimeoutMs: 30_000,
+} as const
+
 export const deviceRoutes = {
   /** Is the gateway there. Says nothing about itself. */
   health: {
