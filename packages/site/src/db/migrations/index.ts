@@ -1,0 +1,8 @@
+/** Every migration, in order. Only ever add at the end: names are kept in the databases. */
+import type { Migration } from '../migrate.ts'
+import { migration as site } from './0001-site.ts'
+import { migration as content } from './0002-content.ts'
+import { migration as deployments } from './0003-deployments.ts'
+import { migration as gateways } from './0004-gateways.ts'
+
+export const migrations: readonly Migration[] = [site, content, deployments, gateways]
