@@ -38,8 +38,10 @@ export type ActionOutcome =
     }
   | { kind: 'timedOut' }
   | { kind: 'couldNotStart'; detail: string }
-  /** Neither alive nor done, and nothing of it lives any more. */
+  /** It began, and is neither alive nor done; nothing of it lives any more. */
   | { kind: 'unknown' }
+  /** Nothing of it ever began and, fenced, nothing ever will: the step may run again, whatever its class. */
+  | { kind: 'notStarted' }
 
 export interface AcquiredContent {
   /** Folder that holds the package's files, verified, read-only for the step. */
