@@ -1,10 +1,12 @@
 import type { ContentId, LayoutRoot, ManifestRoot, Result, Sha256 } from '@sluice/protocol'
 import type { ChunkLocation } from './chunk-location.ts'
 import type { ChunkRef, FileEntry } from './file-entry.ts'
-import type { FileStore } from './store.ts'
 
+export { syncFolder, writeFileAtomic } from './atomic-file.ts'
 export type * from './chunk-location.ts'
 export type * from './file-entry.ts'
+export { openFolderStore } from './folder-store.ts'
+export { sha256 } from './hash.ts'
 export type * from './store.ts'
 
 // Signatures first: the bodies follow within the hour, each in its own file.
@@ -47,7 +49,3 @@ export declare function openFrame(
   frame: { hash: Sha256; salt: Uint8Array },
   chunks: readonly (ChunkRef & { offsetInFrame: number })[],
 ): Result<Uint8Array>
-/** Temp file in the same folder, fsync, rename, fsync of the folder. */
-export declare function writeFileAtomic(path: string, bytes: Uint8Array | string, mode?: number): Promise<void>
-/** Opens a folder as a store; removes what broken-off writes left. */
-export declare function openFolderStore(folder: string): Promise<FileStore>
