@@ -1,0 +1,224 @@
+/**
+ * The agent's only way out: calls of the device plane, and connections for signed addresses.
+ *
+ * Owns: TLS towards gateways, the order in which they are tried, the form of every answer. Does not
+ * own: when to try again (each caller has its own backoff), what an answer means.
+ *
+ *   G1. Only certificates of the pinned gateway authority are accepted; the system's are not.
+ *   G2. No session is resumed, so a changed certificate or a revocation counts at once.
+ *   G3. No host is ever contacted that is not on the list of gateways (SEC-11).
+ *   G4. Every answer is bounded by its route and parsed by its schema.
+ *   G5. Expected failures are values; the only rejection is the caller's own abort.
+ */
+import { constants } from 'node:crypto'
+import { Agent, type AgentOptions } from 'node:https'
+import {
+  type DeviceRoute,
+  type DeviceRouteId,
+  devicePath,
+  deviceRoutes,
+  failed,
+  type GatewayAddress,
+  type GatewayId,
+  matchDeviceRoute,
+  ok,
+  type Problem,
+  problem,
+  type Result,
+  readProblem,
+} from '@sluice/protocol'
+import type { z } from 'zod'
+import { type Exchange, exchange } from './exchange.ts'
+import { createGatewayList } from './gateway-list.ts'
+
+type Routes = typeof deviceRoutes
+export type RouteBody<K extends DeviceRouteId> = Routes[K] extends { request: infer S extends z.ZodType }
+  ? z.input<S>
+  : undefined
+/** Bytes where the route has no schema for its answer. */
+export type RouteAnswer<K extends DeviceRouteId> = Routes[K] extends { answer: infer S extends z.ZodType }
+  ? z.output<S>
+  : Buffer
+
+export interface Call<K extends DeviceRouteId> {
+  parameters?: Record<string, string>
+  body?: RouteBody<K>
+  signal?: AbortSignal
+}
+
+/** PEM of the device's private key and of its certificate chain. */
+export interface Credentials {
+  key: string
+  certificate: string
+}
+
+/** How to reach what a signed address names, for `https.request(url, { agent, … })`. */
+export interface ObjectTarget {
+  url: URL
+  /** Keeps connections alive; has the client certificate and trusts only the gateway authority. */
+  agent: Agent
+}
+
+export interface GatewayClient {
+  /** Calls a route, at the next gateway too when one cannot be reached. Rejects only when `signal` aborts. */
+  call<K extends DeviceRouteId>(route: K, call?: Call<K>): Promise<Result<RouteAnswer<K>>>
+  /** `BAD_ANSWER` when the address is not an object at one of the gateways (G3). */
+  objectTarget(signedUrl: string): Result<ObjectTarget>
+  /** From now on with this certificate. Requests under way end with the old one. */
+  identify(credentials: Credentials): void
+  /** Replaces the list of gateways, and their authority where it is given. */
+  use(gateways: readonly GatewayAddress[], authority?: string): void
+  gateways(): readonly GatewayAddress[]
+  /** Whether the last call reached a gateway. */
+  online(): boolean
+  /** Calls `listener` when `online` changes; returns what ends that. */
+  onOnline(listener: () => void): () => void
+  /** Ends all connections. */
+  close(): void
+}
+
+export interface GatewayClientOptions {
+  /** PEM; the only authority that is trusted. */
+  authority: string
+  gateways: readonly GatewayAddress[]
+  /** The gateway that answered last before this process. */
+  remembered?: string | undefined
+  remember?: (gatewayId: GatewayId) => void
+  idleMs?: number
+  totalMs?: number
+}
+
+export function createGatewayClient(options: GatewayClientOptions): GatewayClient {
+  const { idleMs = 30_000, totalMs = 600_000 } = options
+  const list = createGatewayList(options.gateways, options.remembered, options.remember ?? (() => {}))
+  const listeners = new Set<() => void>()
+  let authority = options.authority
+  let credentials: Credentials | undefined
+  let agents = openAgents(authority, undefined, idleMs)
+  let online = false
+
+  /** Requests under way keep their agent; its free connections end by their time-out. */
+  const renewAgents = () => {
+    agents = openAgents(authority, credentials, idleMs)
+  }
+  const setOnline = (now: boolean) => {
+    if (now === online) return
+    online = now
+    for (const listener of listeners) listener()
+  }
+
+  async function call<K extends DeviceRouteId>(id: K, request: Call<K> = {}): Promise<Result<RouteAnswer<K>>> {
+    const route: DeviceRoute = deviceRoutes[id]
+    if (route.identity !== 'anonymous' && credentials === undefined)
+      return failed(problem('NOT_AUTHENTICATED', 'This device has no certificate yet.'))
+    const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
+    if (body !== undefined && body.length > route.maxBodyBytes)
+      return failed(problem('BODY_TOO_LARGE', `${id}: ${body.length} of ${route.maxBodyBytes} bytes.`))
+
+    let last: Problem = problem('UNREACHABLE', 'There is no gateway to ask.')
+    for (const gateway of list.ordered()) {
+      const base = route.identity === 'anonymous' ? gateway.enrolmentUrl : gateway.deviceUrl
+      const answered = await exchange(new URL(devicePath(id, request.parameters), base), {
+        method: route.method,
+        agent: route.identity === 'anonymous' ? agents.anonymous : agents.control,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        body,
+        maxAnswerBytes: route.maxAnswerBytes,
+        idleMs,
+        totalMs,
+        signal: request.signal,
+      })
+      const result = answered.ok ? readAnswer(id, answered.value) : answered
+      // G5. Another gateway may have a way where this one has none; every other answer would be the same there.
+      if (!result.ok && (result.problem.code === 'UNREACHABLE' || result.problem.code === 'SITE_UNREACHABLE')) {
+        last = result.problem
+        continue
+      }
+      list.prefer(gateway.gatewayId)
+      setOnline(true)
+      return result
+    }
+    setOnline(false)
+    return failed(last)
+  }
+
+  return {
+    call,
+    objectTarget(signedUrl) {
+      const url = URL.canParse(signedUrl) ? new URL(signedUrl) : undefined
+      if (url === undefined || !list.ordered().some((gateway) => new URL(gateway.deviceUrl).origin === url.origin))
+        return failed(
+          problem('BAD_ANSWER', `A signed address leads to ${url?.host ?? 'nowhere'}, which is no gateway.`),
+        )
+      if (matchDeviceRoute('GET', url.pathname)?.id !== 'object' || url.username !== '')
+        return failed(problem('BAD_ANSWER', `A signed address at ${url.host} does not name an object.`))
+      return ok({ url, agent: agents.bulk })
+    },
+    identify(next) {
+      credentials = next
+      renewAgents()
+    },
+    use(gateways, nextAuthority = authority) {
+      list.replace(gateways)
+      if (nextAuthority === authority) return
+      authority = nextAuthority
+      renewAgents()
+    },
+    gateways: () => list.ordered(),
+    online: () => online,
+    onOnline(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close() {
+      for (const agent of Object.values(agents)) agent.destroy()
+    },
+  }
+}
+
+function openAgents(authority: string, credentials: Credentials | undefined, idleMs: number) {
+  const tls: AgentOptions = {
+    ca: [authority],
+    minVersion: 'TLSv1.2',
+    // G2
+    maxCachedSessions: 0,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    keepAlive: true,
+    // Of a connection without traffic, connecting ones included; for free ones this is how they end.
+    timeout: idleMs,
+  }
+  const own = credentials === undefined ? {} : { key: credentials.key, cert: credentials.certificate }
+  return {
+    anonymous: new Agent({ ...tls, maxSockets: 2 }),
+    control: new Agent({ ...tls, ...own, maxSockets: 8 }),
+    // Bulk bytes have their own connections, so that a status message never waits behind a pack.
+    bulk: new Agent({ ...tls, ...own, maxSockets: 64 }),
+  }
+}
+
+/** G4 */
+function readAnswer<K extends DeviceRouteId>(id: K, { status, headers, body }: Exchange): Result<RouteAnswer<K>> {
+  const route: DeviceRoute = deviceRoutes[id]
+  if (status < 200 || status > 299) {
+    const reason = readProblem(parseJson(body), status)
+    const seconds = Number(headers['retry-after'])
+    const wait = Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: Math.min(seconds, 86_400) * 1000 } : {}
+    return failed({ ...wait, ...reason })
+  }
+  if (route.answer === undefined) return ok(body as RouteAnswer<K>)
+  const parsed = route.answer.safeParse(parseJson(body))
+  if (parsed.success) return ok(parsed.data as RouteAnswer<K>)
+  const [issue] = parsed.error.issues
+  return failed(
+    problem('BAD_ANSWER', `${id}: ${issue?.path.join('.') || 'the answer'}: ${issue?.message ?? 'wrong form'}`),
+  )
+}
+
+/** Undefined, which no schema accepts, when it is not JSON. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
