@@ -132,7 +132,7 @@ async function startIn(folder: string, found: Binaries): Promise<PostgresServer>
       await cp(found.native, native, { recursive: true, verbatimSymlinks: true })
       programs = join(native, 'bin')
     }
-    environment.LD_LIBRARY_PATH = join(folder, 'lib')
+    environment.LD_LIBRARY_PATH = [join(folder, 'lib'), join(native, 'lib')].join(delimiter)
     await linkLibraries(native, join(folder, 'lib'))
     await chmod(join(folder, 'lib'), 0o755)
   }
