@@ -29,10 +29,43 @@ export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8
   return out
 }
 
-/** An Ed25519 key that may sign policy, as the catalogue's trust document lists it. */
+/** An Ed25519 key that may sign policy. */
 export const PolicyKey = z.object({
+  /** SHA-256 of the 32 raw bytes, in hexadecimal. */
   keyid: z.string().max(128),
   /** Standard base64 of the 32 raw bytes. */
   publicKey: z.base64(),
 })
 export type PolicyKey = z.infer<typeof PolicyKey>
+
+/**
+ * Field of the catalogue's `root.json` with the `PolicyKey`s. Root keys sign it, so whoever relays
+ * an enrolment cannot slip in a key of its own (security-reliability §3.2, K3).
+ */
+export const POLICY_KEYS_FIELD = 'x-sluice-policy-keys'
+
+/** The bytes of a signed document. What `readSignedJson` accepts, and nothing else, is written. */
+export function writeSignedJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value))
+}
+
+/**
+ * Parses verified bytes, once. Bytes that two parsers could read differently are refused: duplicate
+ * or `__proto__` keys, numbers that do not survive, lone surrogates, a byte order mark, anything
+ * before or after the value (SEC-43). The test is that writing the value again gives the same bytes.
+ */
+export function readSignedJson(bytes: Uint8Array): { ok: true; value: unknown } | { ok: false; fault: string } {
+  let fault: string | undefined
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    const value: unknown = JSON.parse(text, (key, part: unknown) => {
+      if (key === '__proto__') fault = 'it has a key __proto__'
+      if (!key.isWellFormed() || (typeof part === 'string' && !part.isWellFormed())) fault = 'it has a lone surrogate'
+      return part
+    })
+    if (fault === undefined && JSON.stringify(value) !== text) fault = 'its JSON can be read in more than one way'
+    return fault === undefined ? { ok: true, value } : { ok: false, fault }
+  } catch (error) {
+    return { ok: false, fault: error instanceof Error ? error.message : String(error) }
+  }
+}

@@ -13,6 +13,9 @@ import { AgentInfo, DeviceFacts } from './facts.ts'
 import { ContentId, DeploymentId, DeviceId, PackageId, SequenceId, Sha256 } from './ids.ts'
 import { Problem } from './problem.ts'
 
+/** What readers of this version understand. Documents that ask for more in `minReader` are refused. */
+export const POLICY_READER = 1
+
 /** A file that the catalogue must list under `target` with this hash and length. */
 export const CatalogueReference = z.object({
   target: z.string().max(200),
@@ -98,3 +101,16 @@ export const PolicyAnswer = z.object({
   body: Envelope.optional(),
 })
 export type PolicyAnswer = z.infer<typeof PolicyAnswer>
+
+/** Why a reader of this version must not use a signed policy document; undefined when it may. */
+export function unreadable(document: unknown, schema: z.ZodObject): string | undefined {
+  const asked = z
+    .object({ minReader: z.int().positive(), crit: z.array(z.string()).max(64).default([]) })
+    .safeParse(document)
+  if (!asked.success) return 'it does not say which readers it is for'
+  const { minReader, crit } = asked.data
+  if (minReader > POLICY_READER) return `it asks for reader ${minReader}, this is reader ${POLICY_READER}`
+  const unknown = crit.filter((field) => !Object.hasOwn(schema.shape, field))
+  if (unknown.length > 0) return `it has fields that must be understood: ${unknown.join(', ')}`
+  return undefined
+}

@@ -15,6 +15,12 @@ export const agentProblems = {
     title: 'The policy is older than one this device already has',
     remedy: 'A restored site raises its epoch by itself; otherwise an old policy is being replayed.',
   },
+  POLICY_TOO_NEW: {
+    status: 409,
+    retry: 'later',
+    title: 'The policy asks for a newer agent',
+    remedy: 'Update the agent; until then it goes on with the policy it has.',
+  },
   POLICY_STALE: {
     status: 409,
     retry: 'later',

@@ -14,6 +14,12 @@ export const siteProblems = {
     title: 'The data folder was written by a newer version',
     remedy: 'Start that version or a newer one, or give another folder.',
   },
+  KEYS_MISSING: {
+    status: 500,
+    retry: 'never',
+    title: 'A signing key that was in use is gone or is another one',
+    remedy: 'Restore the folder `keys` from a backup. New keys would not be trusted by any device.',
+  },
   DATA_FOLDER_IN_USE: {
     status: 500,
     retry: 'never',
