@@ -45,6 +45,8 @@ export const StatusEvent = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('restarting'), ...run, message: z.string().max(512) }),
   z.object({ kind: z.literal('runFinished'), ...run, report: RunReport }),
+  /** Something outside any run that the administrator should know. */
+  z.object({ kind: z.literal('agentProblem'), problem: Problem }),
 ])
 export type StatusEvent = z.infer<typeof StatusEvent>
 

@@ -51,4 +51,24 @@ export const agentProblems = {
     title: 'This page may not talk to the agent',
     remedy: 'Open Software Center from the link that the agent gives to the signed-in user.',
   },
+  RESTART_REFUSED: {
+    status: 500,
+    retry: 'later',
+    title: 'The device did not restart although a step asked for it',
+    remedy: 'Look at `restart` in the configuration of the agent; restart the device by hand, then the run goes on.',
+  },
+  STATE_DAMAGED: {
+    status: 500,
+    retry: 'never',
+    title: 'The state file of the agent was damaged and was set aside',
+    remedy:
+      'The agent goes on with a new one: a run that was under way is lost, the identity is not. Check the disk of the device; the detail names the file that was kept.',
+  },
+  STATUS_SUMMARISED: {
+    status: 500,
+    retry: 'never',
+    title: 'More status messages waited than the device keeps',
+    remedy:
+      'Nothing: the closing report of a run repeats them. The device was offline for long, or the site refused it.',
+  },
 } as const satisfies Record<string, ProblemKind>

@@ -1,0 +1,15 @@
+/** Picks the platform for the system that the agent runs on. */
+import { createLinuxPlatform } from './linux.ts'
+import type { Platform, PlatformOptions } from './platform.ts'
+import { createPortablePlatform } from './portable.ts'
+
+export type { Platform, PlatformOptions, RestartOrder } from './platform.ts'
+
+/** Tried in order; one that does not fit says undefined. */
+const registry: Partial<Record<NodeJS.Platform, (options: PlatformOptions) => Promise<Platform | undefined>>> = {
+  linux: createLinuxPlatform,
+}
+
+export async function createPlatform(options: PlatformOptions): Promise<Platform> {
+  return (await registry[process.platform]?.(options)) ?? createPortablePlatform(options)
+}
