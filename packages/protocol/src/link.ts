@@ -54,6 +54,9 @@ export const linkBounds = {
 /** URI in the subject alternative name of the connector's certificate. */
 export const connectorUri = (siteId: SiteId): string => `urn:sluice:${siteId}:connector`
 
+/** URI in the subject alternative name of a gateway's certificate, beside its hosts. */
+export const gatewayUri = (siteId: SiteId, gatewayId: GatewayId): string => `urn:sluice:${siteId}:gateway:${gatewayId}`
+
 /** Header of a relayed request: base64url of a JSON `Caller`. Written by the gateway only. */
 export const CALLER_HEADER = 'sluice-caller'
 /** Header of a relayed request: base64url of the JSON parameters of the route's path. */
