@@ -8,7 +8,8 @@
  *   G2. No session is resumed, so a changed certificate or a revocation counts at once.
  *   G3. No host is ever contacted that is not on the list of gateways (SEC-11).
  *   G4. Every answer is bounded by its route and parsed by its schema.
- *   G5. Expected failures are values; the only rejection is the caller's own abort.
+ *   G5. After *certificate expired* nothing but `renew` is asked until there is a new certificate.
+ *   G6. Expected failures are values; the only rejection is the caller's own abort.
  */
 import { constants } from 'node:crypto'
 import { Agent, type AgentOptions } from 'node:https'
@@ -73,6 +74,8 @@ export interface GatewayClient {
   online(): boolean
   /** Calls `listener` when `online` changes; returns what ends that. */
   onOnline(listener: () => void): () => void
+  /** Calls `listener` when the site says that the certificate has expired; returns what ends that. */
+  onExpired(listener: () => void): () => void
   /** Ends all connections. */
   close(): void
 }
@@ -91,11 +94,13 @@ export interface GatewayClientOptions {
 export function createGatewayClient(options: GatewayClientOptions): GatewayClient {
   const { idleMs = 30_000, totalMs = 600_000 } = options
   const list = createGatewayList(options.gateways, options.remembered, options.remember ?? (() => {}))
-  const listeners = new Set<() => void>()
+  const onlineListeners = new Set<() => void>()
+  const expiredListeners = new Set<() => void>()
   let authority = options.authority
   let credentials: Credentials | undefined
   let agents = openAgents(authority, undefined, idleMs)
   let online = false
+  let expired = false
 
   /** Requests under way keep their agent; its free connections end by their time-out. */
   const renewAgents = () => {
@@ -104,13 +109,16 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   const setOnline = (now: boolean) => {
     if (now === online) return
     online = now
-    for (const listener of listeners) listener()
+    for (const listener of onlineListeners) listener()
   }
 
   async function call<K extends DeviceRouteId>(id: K, request: Call<K> = {}): Promise<Result<RouteAnswer<K>>> {
     const route: DeviceRoute = deviceRoutes[id]
     if (route.identity !== 'anonymous' && credentials === undefined)
       return failed(problem('NOT_AUTHENTICATED', 'This device has no certificate yet.'))
+    // G5
+    if (route.identity === 'device' && expired)
+      return failed(problem('CERTIFICATE_EXPIRED', 'The certificate must be renewed first.'))
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
     if (body !== undefined && body.length > route.maxBodyBytes)
       return failed(problem('BODY_TOO_LARGE', `${id}: ${body.length} of ${route.maxBodyBytes} bytes.`))
@@ -129,13 +137,17 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         signal: request.signal,
       })
       const result = answered.ok ? readAnswer(id, answered.value) : answered
-      // G5. Another gateway may have a way where this one has none; every other answer would be the same there.
+      // Another gateway may have a way where this one has none; every other answer would be the same there.
       if (!result.ok && (result.problem.code === 'UNREACHABLE' || result.problem.code === 'SITE_UNREACHABLE')) {
         last = result.problem
         continue
       }
       list.prefer(gateway.gatewayId)
       setOnline(true)
+      if (!result.ok && result.problem.code === 'CERTIFICATE_EXPIRED' && id !== 'renew' && !expired) {
+        expired = true
+        for (const listener of expiredListeners) listener()
+      }
       return result
     }
     setOnline(false)
@@ -156,6 +168,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     },
     identify(next) {
       credentials = next
+      expired = false
       renewAgents()
     },
     use(gateways, nextAuthority = authority) {
@@ -167,8 +180,12 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     gateways: () => list.ordered(),
     online: () => online,
     onOnline(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
+      onlineListeners.add(listener)
+      return () => onlineListeners.delete(listener)
+    },
+    onExpired(listener) {
+      expiredListeners.add(listener)
+      return () => expiredListeners.delete(listener)
     },
     close() {
       for (const agent of Object.values(agents)) agent.destroy()
