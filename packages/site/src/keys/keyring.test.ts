@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ProblemError } from '@sluice/protocol'
+import { createLog } from '../log.ts'
 import { createKeyring, keyRoles } from './keyring.ts'
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -16,7 +17,8 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-const open = (folder: string, said: string[] = []) => createKeyring({ folder, announce: (text) => said.push(text) })
+const open = (folder: string, said: string[] = []) =>
+  createKeyring({ folder, log: createLog((line) => said.push(line)) })
 const refused = (detail: RegExp) => (error: unknown) =>
   error instanceof ProblemError && error.problem.code === 'KEYS_MISSING' && detail.test(error.problem.detail)
 
@@ -25,7 +27,7 @@ test('the first start makes every key, for the owner only, and says that this is
     const said: string[] = []
     const keyring = await open(folder, said)
     assert.equal(new Set(keyRoles.map((role) => keyring[role].keyid)).size, keyRoles.length)
-    assert.match(said.join('\n'), /Made the signing keys root.*\n.*Online mode/)
+    assert.match(said.join('\n'), /made signing keys.*root.*\n.*online mode/)
     assert.equal((await stat(folder)).mode & 0o777, 0o700)
     for (const name of await readdir(folder)) assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name)
   }))
@@ -35,7 +37,7 @@ test('later starts find the same keys; signatures verify with the public key', (
     const first = await open(folder)
     const said: string[] = []
     const second = await open(folder, said)
-    assert.doesNotMatch(said.join('\n'), /Made/)
+    assert.doesNotMatch(said.join('\n'), /made/)
     const bytes = Buffer.from('signed by the first, verified with the second')
     const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(second.policy.publicKey).toString('base64url') }
     const key = createPublicKey({ key: jwk, format: 'jwk' })

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path'
 import { syncFolder, writeFileAtomic } from '@sluice/content'
 import { fail } from '@sluice/protocol'
 import { z } from 'zod'
+import type { Log } from '../log.ts'
 
 /** `release` signs what may run (TUF role targets and its bins). */
 export const keyRoles = ['root', 'release', 'snapshot', 'timestamp', 'policy', 'contentToken'] as const
@@ -38,14 +39,11 @@ const Listing = z.object({ v: z.literal(1), keys: z.record(z.string(), z.string(
 
 /**
  * Opens the keys in `folder`; makes those that no start has made before.
- * @param announce is told when keys are made, in words for the log
+ * @param log says when keys are made, and that this is online mode
  * @throws ProblemError `KEYS_MISSING` when a key that was in use is gone, unreadable or another one
  */
-export async function createKeyring(options: {
-  folder: string
-  announce: (message: string) => void
-}): Promise<Keyring> {
-  const { folder, announce } = options
+export async function createKeyring(options: { folder: string; log: Log }): Promise<Keyring> {
+  const { folder, log } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
   await syncFolder(dirname(folder)) // F2: a new folder is durable with its parent
@@ -72,9 +70,9 @@ export async function createKeyring(options: {
     const document = { v: 1, keys: Object.fromEntries(keyRoles.map((role) => [role, keyring[role].keyid])) }
     await writeFileAtomic(join(folder, 'keyring.json'), `${JSON.stringify(document, null, 2)}\n`)
   }
-  if (made.length > 0) announce(`Made the signing keys ${made.join(', ')} in ${folder}.`)
-  announce(
-    'Online mode: the root and release keys are on this machine, and everything is released when it is imported. Whoever controls this machine decides what devices run.',
+  if (made.length > 0) log.info('made signing keys', { keys: made, folder })
+  log.warn(
+    'online mode: the root and release keys are on this machine, and what is imported is released at once; whoever controls this machine decides what devices run',
   )
   return keyring
 }

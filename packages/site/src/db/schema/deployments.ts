@@ -1,3 +1,82 @@
-/** Tables of the area *deployments*. */
-// biome-ignore lint/suspicious/noEmptyInterface: its tables come with the area
-export interface DeploymentsTables {}
+/** What may run and who shall run it: the catalogue, sequences, deployments, and policy as it was sent. */
+import type { CollectionId, DeploymentId, DeviceId, RunId, SequenceId, Sha256 } from '@sluice/protocol'
+import type { Flag } from '../types.ts'
+
+export interface DeploymentsTables {
+  /** Published metadata under the name that devices ask for; write-once but for `timestamp.json`. */
+  catalogue_metadata: {
+    name: string
+    /** TUF role, as in `snapshot` or `bin-7`. */
+    role: string
+    version: number
+    bytes: Uint8Array
+    sha256: Sha256
+    length_bytes: number
+    expires_at: number
+    /** When a newer version took its place; such rows are dropped once no device can ask for them. */
+    superseded_at: number | null
+  }
+  /** What is released, for ever. */
+  catalogue_targets: {
+    name: string
+    /** The role that lists it. */
+    bin: string
+    sha256: Sha256
+    length_bytes: number
+    released_at: number
+  }
+  /** The bytes of targets, each once. */
+  catalogue_blobs: { sha256: Sha256; bytes: Uint8Array }
+
+  sequences: { id: SequenceId /** Unique. */; name: string /** The newest. */; revision: number }
+  sequence_revisions: {
+    sequence_id: SequenceId
+    revision: number
+    sha256: Sha256
+    /** Canonical JSON: the bytes that are released. */
+    document: string
+    /** `PackageId`s as a JSON array: everything referenced, candidates included. */
+    packages: string
+    steps: number
+    downloads_package_content: Flag
+    /** Texts as a JSON array. */
+    warnings: string
+    created_at: number
+  }
+
+  deployments: {
+    id: DeploymentId
+    revision: number
+    sequence_id: SequenceId
+    collection_id: CollectionId
+    /** `DeploymentSettings` as JSON. */
+    settings: string
+    created_at: number
+    changed_at: number
+  }
+  /** What devices said about a deployment; no row: nothing yet. */
+  deployment_devices: {
+    deployment_id: DeploymentId
+    device_id: DeviceId
+    state: 'offered' | 'refused' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+    /** `Problem`s as a JSON array: what the device itself found. */
+    refusals: string
+    /** Of the run that goes on or that ended last. */
+    run_id: RunId | null
+    /** `ContentId`s as a JSON array: what the running run may fetch, whatever changes meanwhile. */
+    run_contents: string | null
+    /** `RunReport` as JSON. */
+    report: string | null
+    changed_at: number
+  }
+
+  /** The policy body that a device was sent last. */
+  policy_bodies: {
+    device_id: DeviceId
+    seq: number
+    body_hash: Sha256
+    /** `Envelope` as JSON. */
+    envelope: string
+    signed_at: number
+  }
+}
