@@ -1,0 +1,39 @@
+/** What a runner does with an attempt that it claimed. */
+import { writeFileSync } from 'node:fs'
+import type { ActionOutcome } from '@sluice/engine'
+import type { AttemptSpec } from './attempt.ts'
+import { createTraceLog } from './cmtrace-log.ts'
+import { endSession, runCommand } from './command.ts'
+import type { ProcessIdentity } from './session.ts'
+
+/** Progress of the step in percent, as text in a file beside the attempt's; may be lost. */
+export const percentPath = (attemptPath: string): string => `${attemptPath}.percent`
+
+/**
+ * Carries out the action. Never throws: what nobody expected is the outcome `couldNotStart` or
+ * a log line, since nothing else of the runner is seen by anyone.
+ */
+export async function perform(attemptPath: string, spec: AttemptSpec, runner: ProcessIdentity): Promise<ActionOutcome> {
+  const log = createTraceLog({ path: spec.logPath, masked: () => spec.masked, now: Date.now })
+  try {
+    if (spec.action.kind === 'command')
+      return await runCommand(spec.action, {
+        runner,
+        log,
+        environment: spec.environment,
+        outputPath: attemptPath,
+      })
+    const { upgradeOperatingSystem } = await import('../upgrade/upgrade.ts')
+    return await upgradeOperatingSystem(spec.action, {
+      osRoot: spec.osRoot,
+      workFolder: spec.workFolder,
+      log,
+      endEverything: () => endSession(runner),
+      onPercent: (percent) => writeFileSync(percentPath(attemptPath), String(percent), { mode: 0o600 }),
+    })
+  } catch (error) {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    log.write({ text: `The runner failed: ${detail}`, component: 'TSManager', level: 'error' })
+    return { kind: 'couldNotStart', detail: `The runner failed: ${error instanceof Error ? error.message : error}` }
+  }
+}
