@@ -1,0 +1,154 @@
+/** The devices as the administrator sees them, and what the site remembers of each. */
+import {
+  AgentInfo,
+  DeviceFacts,
+  type DeviceId,
+  type DeviceInfo,
+  type DeviceTokenInfo,
+  type EnrolmentBundle,
+  fail,
+  type GatewayAddress,
+  type GatewayId,
+  type Sha256,
+} from '@sluice/protocol'
+import type { Kysely, Selectable } from 'kysely'
+import { type Clock, timestamp } from '../clock.ts'
+import type { Database, Db } from '../db/database.ts'
+import type { DevicesTables } from '../db/schema/devices.ts'
+import type { SiteIdentity } from '../identity/site-identity.ts'
+import type { Log } from '../log.ts'
+import { createEnrolmentToken } from './enrolment-token.ts'
+
+/** A device that asks more often is not written down each time. */
+const SEEN_RESOLUTION_MS = 30_000
+
+export interface DevicesOptions {
+  db: Kysely<Database>
+  identity: SiteIdentity
+  clock: Clock
+  log: Log
+  /** Where devices may enrol, best first. */
+  gateways(): Promise<GatewayAddress[]>
+  /** SHA-256 of the catalogue's first root.json. */
+  catalogueRootHash(): Promise<Sha256>
+  /** Told of certificates that no gateway may admit any longer, after they are revoked. */
+  onRevoked(certificates: Sha256[]): void
+}
+
+export interface Devices {
+  list(): Promise<DeviceInfo[]>
+  get(id: DeviceId): Promise<DeviceInfo>
+  /** Lets a pending device in whose public key the administrator compared. `CONFLICT` */
+  approve(id: DeviceId, fingerprint: Sha256): Promise<DeviceInfo>
+  /** For good: the same key never gets in again. */
+  revoke(id: DeviceId): Promise<DeviceInfo>
+  createToken(request: { uses: number; lifeMs?: number | undefined }): Promise<DeviceTokenInfo>
+  /** Revoked certificates that would otherwise still be valid: what a gateway must know. */
+  revokedCertificates(): Promise<Sha256[]>
+  /** What a policy poll says about the device. */
+  saw(id: DeviceId, seen: { gatewayId: GatewayId; facts: DeviceFacts; agent: AgentInfo }): Promise<void>
+}
+
+export function createDevices(options: DevicesOptions): Devices {
+  const { db, identity, clock, log, gateways, catalogueRootHash, onRevoked } = options
+
+  async function get(id: DeviceId): Promise<DeviceInfo> {
+    const row = await db.selectFrom('devices').selectAll().where('id', '=', id).executeTakeFirst()
+    return row === undefined ? fail('NOT_FOUND', `There is no device ${id}.`) : deviceInfo(row)
+  }
+
+  return {
+    get,
+    async list() {
+      return (await db.selectFrom('devices').selectAll().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
+    },
+
+    async approve(id, fingerprint) {
+      const device = await get(id)
+      if (device.fingerprint !== fingerprint)
+        fail('CONFLICT', `${id} has another key than the one with fingerprint ${fingerprint}.`)
+      const { numUpdatedRows } = await db
+        .updateTable('devices')
+        .set({ state: 'approved' })
+        .where('id', '=', id)
+        .where('state', '!=', 'revoked')
+        .executeTakeFirst()
+      if (numUpdatedRows === 0n) fail('CONFLICT', `${id} was revoked; it can only be enrolled anew, with a new key.`)
+      log.info('device approved', { deviceId: id })
+      return await get(id)
+    },
+
+    async revoke(id) {
+      await get(id)
+      const certificates = await db.transaction().execute(async (trx) => {
+        await trx.updateTable('devices').set({ state: 'revoked' }).where('id', '=', id).execute()
+        await trx
+          .updateTable('device_certificates')
+          .set({ revoked_at: clock.now() })
+          .where('device_id', '=', id)
+          .where('revoked_at', 'is', null)
+          .execute()
+        return await stillDangerous(trx, clock.now()).where('device_id', '=', id).execute()
+      })
+      log.info('device revoked', { deviceId: id })
+      if (certificates.length > 0) onRevoked(certificates.map((row) => row.hash))
+      return await get(id)
+    },
+
+    async createToken({ uses, lifeMs }) {
+      const addresses = await gateways()
+      if (addresses.length === 0)
+        fail('CONFLICT', 'There is no gateway at which a device could enrol. Add one first: `sluice gateways add`.')
+      const { id, token, expiresAt } = await createEnrolmentToken({ db, clock }, { uses, lifeMs })
+      const bundle: EnrolmentBundle = {
+        format: 'sluice-enrolment/1',
+        siteId: identity.siteId,
+        gateways: addresses,
+        gatewayAuthority: identity.gatewayAuthority,
+        catalogueRootHash: await catalogueRootHash(),
+        token,
+      }
+      log.info('enrolment token made', { tokenId: id, uses })
+      return { id, bundle, expiresAt: timestamp(expiresAt) }
+    },
+
+    async revokedCertificates() {
+      return (await stillDangerous(db, clock.now()).execute()).map((row) => row.hash)
+    },
+
+    async saw(id, { gatewayId, facts, agent }) {
+      const now = clock.now()
+      const news = { last_gateway_id: gatewayId, facts: JSON.stringify(facts), agent: JSON.stringify(agent) }
+      await db
+        .updateTable('devices')
+        .set({ ...news, last_seen_at: now })
+        .where('id', '=', id)
+        .where((eb) =>
+          eb.or([
+            eb('last_seen_at', 'is', null),
+            eb('last_seen_at', '<=', now - SEEN_RESOLUTION_MS),
+            eb('last_gateway_id', '!=', news.last_gateway_id),
+            eb('facts', '!=', news.facts),
+            eb('agent', '!=', news.agent),
+          ]),
+        )
+        .execute()
+    },
+  }
+}
+
+const stillDangerous = (db: Db, now: number) =>
+  db.selectFrom('device_certificates').select('hash').where('revoked_at', 'is not', null).where('expires_at', '>', now)
+
+function deviceInfo(row: Selectable<DevicesTables['devices']>): DeviceInfo {
+  return {
+    id: row.id,
+    state: row.state,
+    facts: DeviceFacts.parse(JSON.parse(row.facts)),
+    agent: AgentInfo.parse(JSON.parse(row.agent)),
+    fingerprint: row.fingerprint,
+    enrolledAt: timestamp(row.enrolled_at),
+    ...(row.last_seen_at === null ? {} : { lastSeenAt: timestamp(row.last_seen_at) }),
+    ...(row.last_gateway_id === null ? {} : { lastGatewayId: row.last_gateway_id }),
+  }
+}
