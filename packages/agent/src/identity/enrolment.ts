@@ -75,7 +75,7 @@ async function enrolOnce(options: EnrolmentOptions, signal: AbortSignal): Promis
   const answer = await client.call('enrol', {
     body: {
       ...(token === undefined ? {} : { token }),
-      csr: await createCertificateRequest(keys),
+      csr: createCertificateRequest(keys),
       sealKey: keys.sealPublic,
       facts: DeviceFacts.parse(await platform.facts()),
       agent: agentInfo,

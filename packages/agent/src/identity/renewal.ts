@@ -66,7 +66,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
 
   async function renew(signal: AbortSignal): Promise<boolean> {
     const identity = options.identity()
-    const csr = await createCertificateRequest(keys)
+    const csr = createCertificateRequest(keys)
     const answer = await client.call('renew', { body: { csr }, signal }).catch((error: unknown) => {
       if (signal.aborted) return undefined
       throw error
