@@ -26,11 +26,29 @@ export const contentProblems = {
     title: 'The distribution point did not deliver',
     remedy: 'The detail names source and answer. The agent tries again, then the next source.',
   },
+  RANGE_REFUSED: {
+    status: 416,
+    retry: 'never',
+    title: 'The range of bytes asked for cannot be served',
+    remedy: 'One range that begins inside the object; several at once are never served.',
+  },
   CONTENT_NOT_SAFE: {
     status: 422,
     retry: 'never',
     title: 'The folder holds something that cannot be restored safely on the target',
     remedy: 'Rename or remove the entries listed; the rules are in `docs/content.md`.',
+  },
+  CONTENT_UNREADABLE: {
+    status: 422,
+    retry: 'never',
+    title: 'The folder, or a file in it, cannot be read',
+    remedy: 'Check the path (as the site sees it, not your machine) and that the user of the site may read it.',
+  },
+  CONTENT_TOO_LARGE: {
+    status: 422,
+    retry: 'never',
+    title: 'The folder has more files than one package can carry',
+    remedy: 'Split it into several packages; the bounds are in `docs/limits.md`.',
   },
   CONTENT_CHANGED_DURING_IMPORT: {
     status: 409,

@@ -1,0 +1,31 @@
+/** Answers of the gateway itself. They say nothing about it: no version, no name. */
+import type { ServerResponse } from 'node:http'
+import { type Problem, problems } from '@sluice/protocol'
+
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  send(response, status, 'application/json', JSON.stringify(body))
+}
+
+/**
+ * Sends a problem with the status of its code.
+ * @param more.close ends the connection afterwards: its state is unknown, or its owner is
+ */
+export function sendProblem(response: ServerResponse, reason: Problem, more: { close?: boolean } = {}): void {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  if (reason.retryAfterMs !== undefined)
+    response.setHeader('retry-after', String(Math.max(1, Math.ceil(reason.retryAfterMs / 1000))))
+  if (more.close === true) response.setHeader('connection', 'close')
+  send(response, problems[reason.code].status, 'application/problem+json', JSON.stringify(reason))
+}
+
+function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  })
+  response.end(body)
+}

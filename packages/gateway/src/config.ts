@@ -1,0 +1,103 @@
+/** The configuration of a gateway: one JSON file, read once. File names in it are relative to its folder. */
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { failed, GatewayId, ok, problem, type Result, SiteId } from '@sluice/protocol'
+import { z } from 'zod'
+import { reason } from './log.ts'
+
+/** Largest configuration file, certificate or key, in bytes. */
+const MAX_FILE_BYTES = 1024 * 1024
+
+const ListenAddress = z.strictObject({
+  host: z.string().min(1).max(255),
+  /** 0: any free port; the ready line says which. */
+  port: z.int().min(0).max(65_535),
+})
+export type ListenAddress = z.infer<typeof ListenAddress>
+
+const FileName = z.string().min(1).max(4_000)
+
+export const GatewayLimits = z.strictObject({
+  /** Connections of devices at once, on each listener. */
+  connections: z.int().positive().default(20_000),
+  /** The same from one address: a whole office may be behind one. */
+  connectionsPerAddress: z.int().positive().default(5_000),
+  /** Requests on their way to the site at once. */
+  relays: z.int().positive().default(1_000),
+  /** Of these, without a certificate. */
+  anonymousRelays: z.int().positive().default(64),
+  /** Bodies held in memory at once, in bytes. */
+  bodyBytes: z
+    .int()
+    .positive()
+    .default(256 * 1024 * 1024),
+  /** Objects being sent at once; each takes up to 2 MiB of memory. */
+  transfers: z.int().positive().default(256),
+  transfersPerDevice: z.int().positive().default(32),
+  /** Objects being pulled from the site at once. */
+  pulls: z.int().positive().max(32).default(4),
+})
+export type GatewayLimits = z.infer<typeof GatewayLimits>
+
+export const GatewayConfig = z.strictObject({
+  gatewayId: GatewayId,
+  siteId: SiteId,
+  /** Everything that the gateway keeps: what it was told, its objects, its key for signed addresses. */
+  dataFolder: FileName,
+  listeners: z.strictObject({
+    /** For computers without a certificate: enrolment and nothing else. */
+    enrolment: ListenAddress,
+    /** For devices with a certificate. */
+    device: ListenAddress,
+    /** For the connector of the site. */
+    link: ListenAddress,
+  }),
+  /** PEM of the server certificate with its chain, and of its key. */
+  certificateFile: FileName,
+  keyFile: FileName,
+  /** PEM of the authority that signs the connector's certificate. */
+  linkAuthorityFile: FileName,
+  /** Read and hash every object before serving; what is corrupt is pulled again. */
+  scanAtStart: z.boolean().default(false),
+  /** How long an object stays after no content refers to it any more, in milliseconds. */
+  unreferencedGraceMs: z.int().nonnegative().default(3600_000),
+  /** How long requests may go on after the gateway was told to end, in milliseconds. */
+  drainMs: z.int().nonnegative().max(60_000).default(5_000),
+  limits: GatewayLimits.prefault({}),
+})
+export type GatewayConfig = z.infer<typeof GatewayConfig>
+
+export interface TlsMaterial {
+  /** PEM. */
+  certificate: string
+  key: string
+  linkAuthority: string
+}
+
+/** Reads the file and what it names. `CONFIGURATION_INVALID` names file and fields. */
+export async function readGatewayConfig(file: string): Promise<Result<{ config: GatewayConfig; tls: TlsMaterial }>> {
+  const invalid = (detail: string, errors?: { path: string; message: string }[]) =>
+    failed(problem('CONFIGURATION_INVALID', `${file}: ${detail}`, errors === undefined ? {} : { errors }))
+  try {
+    const parsed = GatewayConfig.safeParse(JSON.parse(await readBounded(file)))
+    if (!parsed.success) {
+      const errors = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.') || '(whole)', message }))
+      return invalid(errors.map(({ path, message }) => `${path}: ${message}`).join('; '), errors)
+    }
+    const at = (name: string) => resolve(dirname(file), name)
+    const config = { ...parsed.data, dataFolder: at(parsed.data.dataFolder) }
+    const [certificate, key, linkAuthority] = await Promise.all(
+      [config.certificateFile, config.keyFile, config.linkAuthorityFile].map(async (name) => readBounded(at(name))),
+    )
+    if (certificate === undefined || key === undefined || linkAuthority === undefined) throw new Error('unreachable')
+    return ok({ config, tls: { certificate, key, linkAuthority } })
+  } catch (thrown) {
+    return invalid(reason(thrown))
+  }
+}
+
+async function readBounded(file: string): Promise<string> {
+  const bytes = await readFile(file)
+  if (bytes.length > MAX_FILE_BYTES) throw new Error(`${file} is larger than ${MAX_FILE_BYTES} bytes`)
+  return bytes.toString('utf8')
+}

@@ -1,0 +1,84 @@
+/** Route `contentUrls`: from a content token to signed addresses of objects. */
+import {
+  type ContentId,
+  type ContentUrlsAnswer,
+  ContentUrlsRequest,
+  devicePath,
+  failed,
+  ok,
+  type Problem,
+  problem,
+  type Result,
+  type StoredObject,
+} from '@sluice/protocol'
+import { sendJson, sendProblem } from '../answer.ts'
+import type { RouteHandler } from '../dispatch.ts'
+import type { SiteConfiguration } from '../site-configuration.ts'
+import { verifyContentToken } from './content-token.ts'
+import { type Contents, objectKey } from './contents.ts'
+import { URL_LIFE_MS, type UrlSigner } from './url-signature.ts'
+
+type Wanted = ContentUrlsRequest['objects'][number]
+
+export function contentUrls(options: {
+  siteConfiguration: SiteConfiguration
+  contents: Contents
+  signer: UrlSigner
+  now: () => number
+}): RouteHandler {
+  const { siteConfiguration, contents, signer, now } = options
+
+  return async ({ caller, body, host, response }) => {
+    const request = parseRequest(body)
+    if (!request.ok) return sendProblem(response, request.problem)
+    const configuration = siteConfiguration.current()
+    const refusal = siteConfiguration.contentRefusal()
+    if (refusal !== undefined) return sendProblem(response, refusal)
+    if (configuration === undefined || caller.identity !== 'device')
+      return sendProblem(response, problem('NOT_AUTHENTICATED', 'A device certificate is needed here.'))
+    const token = await verifyContentToken(request.value.token, caller, configuration, now())
+    if (!token.ok) return sendProblem(response, token.problem)
+
+    const granted = new Set(token.value.contents)
+    const expiresAt = Math.floor((now() + URL_LIFE_MS) / 1000) * 1000
+    const answer: ContentUrlsAnswer = {
+      objects: request.value.objects.map((wanted) => {
+        const why = refusalOf(wanted, granted, contents)
+        if (why !== undefined) return { hash: wanted.hash, problem: why }
+        const path = devicePath('object', { kind: wanted.kind, hash: wanted.hash })
+        const query = signer.sign(wanted, caller.deviceId, expiresAt)
+        // The name by which this device found this gateway: no other is known to be reachable for it.
+        return {
+          hash: wanted.hash,
+          url: `https://${host}${path}?${query}`,
+          expiresAt: new Date(expiresAt).toISOString(),
+        }
+      }),
+    }
+    sendJson(response, 200, answer)
+  }
+}
+
+function refusalOf(wanted: Wanted, granted: ReadonlySet<ContentId>, contents: Contents): Problem | undefined {
+  const { contentId } = wanted
+  if (!granted.has(contentId)) return problem('CONTENT_TOKEN_REFUSED', `The token does not name content ${contentId}.`)
+  const held = contents.get(contentId)
+  if (held === undefined) return problem('CONTENT_NOT_DISTRIBUTED', `This gateway does not hold content ${contentId}.`)
+  const object: StoredObject | undefined = held.objects.get(objectKey(wanted))
+  if (object === undefined)
+    return problem('PACK_GONE', `Content ${contentId} has no ${wanted.kind} ${wanted.hash} now.`)
+  if (held.missing.has(objectKey(wanted)))
+    return problem('CONTENT_NOT_DISTRIBUTED', `The ${wanted.kind} ${wanted.hash} is still on its way to this gateway.`)
+  return undefined
+}
+
+function parseRequest(body: Uint8Array): Result<ContentUrlsRequest> {
+  try {
+    const parsed = ContentUrlsRequest.safeParse(JSON.parse(Buffer.from(body).toString('utf8')))
+    if (parsed.success) return ok(parsed.data)
+    const errors = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }))
+    return failed(problem('BAD_REQUEST', 'The request for addresses is malformed.', { errors: errors.slice(0, 20) }))
+  } catch {
+    return failed(problem('BAD_REQUEST', 'The body is not JSON.'))
+  }
+}

@@ -1,0 +1,181 @@
+/** Puts a gateway together. Nothing runs before `start()`. */
+import { join } from 'node:path'
+import { type FileStore, openFolderStore } from '@sluice/content'
+import { type DeviceRouteId, deviceRoutes, failed, type LinkEvent, ok, type Result } from '@sluice/protocol'
+import { sendJson } from './answer.ts'
+import { createBodyReader } from './body.ts'
+import type { GatewayConfig, TlsMaterial } from './config.ts'
+import { createBuffers } from './content/buffers.ts'
+import { createContentReports } from './content/content-reports.ts'
+import { type ObjectKey, objectKey, openContents } from './content/contents.ts'
+import { createKeeper } from './content/keeper.ts'
+import { createPuller } from './content/puller.ts'
+import { serveObject } from './content/serve.ts'
+import { createTraffic } from './content/traffic.ts'
+import { openUrlSigner } from './content/url-signature.ts'
+import { contentUrls } from './content/urls.ts'
+import { openDataFolder } from './data-folder.ts'
+import { bindRoutes, createDispatch, type ListenerKind, type RouteHandler } from './dispatch.ts'
+import { createLink } from './link/link.ts'
+import { createLinkListener } from './link/listener.ts'
+import type { Log } from './log.ts'
+import { createRelay } from './relay.ts'
+import { openSiteConfiguration, type SiteConfiguration } from './site-configuration.ts'
+import { createHttpsListener } from './tls/https-listener.ts'
+
+/** Ports that the gateway listens on. */
+export interface GatewayPorts {
+  enrolment: number
+  device: number
+  link: number
+}
+
+export interface Gateway {
+  ports: GatewayPorts
+  /** Takes no new connection, lets requests end for `drainMs`, reports its traffic, and ends. */
+  stop(): Promise<void>
+}
+
+export interface GatewayOptions {
+  config: GatewayConfig
+  tls: TlsMaterial
+  log: Log
+  /** Milliseconds since 1970. */
+  now?: () => number
+}
+
+/**
+ * Opens the data folder and listens.
+ * @returns `DATA_FOLDER_IN_USE`, `DATA_TOO_NEW`, `NO_SPACE`, `PORT_TAKEN` or `CONFIGURATION_INVALID`
+ * @throws when a route of the table has nobody to answer it
+ */
+export async function createGateway(options: GatewayOptions): Promise<Result<Gateway>> {
+  const { config, tls, log, now = Date.now } = options
+  const folder = await openDataFolder(config.dataFolder)
+  if (!folder.ok) return folder
+  const { path, release } = folder.value
+
+  const link = createLink({ log, onEvent: (event) => takeEvent(event), onChange: (up) => linkChanged(up) })
+  const siteConfiguration: SiteConfiguration = await openSiteConfiguration({
+    folder: path,
+    gatewayId: config.gatewayId,
+    siteId: config.siteId,
+    now,
+    log,
+  })
+  const store = await openFolderStore(join(path, 'objects'))
+  const contents = await openContents(join(path, 'contents'), await objectsIn(store), log)
+  const puller = createPuller({
+    link,
+    store,
+    pulls: config.limits.pulls,
+    isWanted: contents.isReferenced,
+    onArrived: (key) => contents.setPresent(key, true),
+    log,
+  })
+  const keeper = createKeeper({
+    link,
+    store,
+    contents,
+    puller,
+    unreferencedGraceMs: config.unreferencedGraceMs,
+    now,
+    log,
+  })
+  const reports = createContentReports(link, contents, puller.failures)
+  const traffic = createTraffic(link, now)
+  const signer = await openUrlSigner(path)
+  const relay = createRelay(link, config.limits)
+
+  const handlers = bindRoutes({
+    ...relayedRoutes(relay),
+    health: async ({ response }) => sendJson(response, 200, { ok: true }),
+    contentUrls: contentUrls({ siteConfiguration, contents, signer, now }),
+    object: serveObject({
+      siteConfiguration,
+      store,
+      signer,
+      buffers: createBuffers(config.limits),
+      traffic,
+      now,
+    }),
+  })
+  const bodies = createBodyReader(config.limits.bodyBytes)
+  const httpsListener = (listener: ListenerKind) =>
+    createHttpsListener({
+      ...tls,
+      wantsCertificate: listener === 'device',
+      connections: config.limits.connections,
+      connectionsPerAddress: config.limits.connectionsPerAddress,
+      onRequest: createDispatch({ listener, handlers, siteConfiguration, bodies, now, log }),
+    })
+  const listeners = { enrolment: httpsListener('enrolment'), device: httpsListener('device') }
+  const linkListener = createLinkListener({ tls, siteId: config.siteId, link, log })
+  siteConfiguration.watch({
+    onRevoked: (certificates) => listeners.device.cut(certificates),
+    onReplaced: ({ deviceAuthorities }) => listeners.device.setAuthorities(deviceAuthorities),
+  })
+
+  function takeEvent(event: LinkEvent): string | undefined {
+    siteConfiguration.heard()
+    switch (event.kind) {
+      case 'configuration':
+        return siteConfiguration.replace(event.configuration)
+      case 'revoked':
+        siteConfiguration.revoke(event.certificates)
+        return undefined
+      case 'contentsChanged':
+        keeper.refresh()
+        return undefined
+      case 'alive':
+        return undefined
+    }
+  }
+
+  function linkChanged(up: boolean): void {
+    siteConfiguration.linkChanged(up)
+    if (!up) return
+    reports.forget()
+    keeper.refresh()
+  }
+
+  async function stop(): Promise<void> {
+    await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
+    await traffic.report()
+    traffic.stop()
+    reports.stop()
+    await Promise.all([puller.stop(), linkListener.close()])
+    await keeper.stop()
+    await siteConfiguration.flush()
+    await release()
+  }
+
+  const known = siteConfiguration.current()
+  if (known !== undefined) listeners.device.setAuthorities(known.deviceAuthorities)
+  if (config.scanAtStart) log('info', 'content.scanned', { corrupt: await keeper.scan() })
+
+  const ports: Partial<GatewayPorts> = {}
+  for (const [name, listener] of Object.entries({ ...listeners, link: linkListener })) {
+    const port = await listener.listen(config.listeners[name as keyof GatewayPorts])
+    if (!port.ok) {
+      await stop()
+      return failed(port.problem)
+    }
+    ports[name as keyof GatewayPorts] = port.value
+  }
+  return ok({ ports: ports as GatewayPorts, stop })
+}
+
+async function objectsIn(store: FileStore): Promise<ObjectKey[]> {
+  const keys: ObjectKey[] = []
+  for (const kind of ['page', 'pack'] as const)
+    for await (const object of store.list(kind)) keys.push(objectKey(object))
+  return keys
+}
+
+function relayedRoutes(relay: (id: DeviceRouteId) => RouteHandler): Record<string, RouteHandler> {
+  const answeredBySite = (Object.keys(deviceRoutes) as DeviceRouteId[]).filter(
+    (id) => deviceRoutes[id].answeredBy === 'site',
+  )
+  return Object.fromEntries(answeredBySite.map((id) => [id, relay(id)]))
+}

@@ -1,0 +1,49 @@
+/** The gateway as a process: reads its configuration, says when it is ready, ends when told to. */
+import { parseArgs } from 'node:util'
+import type { Problem } from '@sluice/protocol'
+import { readGatewayConfig } from './config.ts'
+import { createGateway } from './gateway.ts'
+import { jsonLog } from './log.ts'
+
+const USAGE = 'sluice-gateway --config <file.json>'
+
+/** Runs until SIGTERM or SIGINT. Sets the exit code: 0 after a proper end, 1 when it could not start. */
+export async function main(args: string[]): Promise<void> {
+  const file = configFile(args)
+  if (file === undefined) return end(USAGE)
+  const read = await readGatewayConfig(file)
+  if (!read.ok) return end(describe(read.problem))
+  const log = jsonLog(process.stderr)
+  const gateway = await createGateway({ ...read.value, log })
+  if (!gateway.ok) return end(describe(gateway.problem))
+  const { ports, stop } = gateway.value
+
+  const ended = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+  process.stdout.write(`${JSON.stringify({ ready: true, ...addresses(read.value.config.listeners, ports) })}\n`)
+  log('info', 'gateway.ready', ports)
+  log('info', 'gateway.ending', { signal: await ended })
+  await stop()
+  log('info', 'gateway.ended')
+}
+
+function configFile(args: string[]): string | undefined {
+  try {
+    return parseArgs({ args, options: { config: { type: 'string' } } }).values.config
+  } catch {
+    return undefined
+  }
+}
+
+function addresses<K extends string>(listeners: Record<K, { host: string }>, ports: Record<K, number>) {
+  const names = Object.keys(listeners) as K[]
+  return Object.fromEntries(names.map((name) => [name, { host: listeners[name].host, port: ports[name] }]))
+}
+
+const describe = ({ code, detail }: Problem): string => `${code}: ${detail}`
+
+function end(why: string): void {
+  process.stderr.write(`${why}\n`)
+  process.exitCode = 1
+}

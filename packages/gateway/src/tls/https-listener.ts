@@ -1,0 +1,145 @@
+/**
+ * A listener for devices: HTTP/1.1 over TLS with its bounds on time, size and number. What a
+ * request means is not decided here.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { deviceBounds, failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
+import type { ListenAddress } from '../config.ts'
+import { certificateHash } from './device-certificate.ts'
+import { secureOptions } from './secure-options.ts'
+
+/** An idle connection is looked for this often. */
+const CHECK_INTERVAL_MS = 5_000
+
+export interface HttpsListener {
+  /** Starts to listen; gives the port. `PORT_TAKEN`. */
+  listen(address: ListenAddress): Promise<Result<number>>
+  /** Names the authorities to the other side in the handshake; who is admitted is decided per request. */
+  setAuthorities(pem: string): void
+  /** Cuts every connection that was made with one of these certificates, in the middle of whatever it does. */
+  cut(certificates: Iterable<Sha256>): void
+  /** Takes no new connection, lets requests end for `drainMs` milliseconds, then cuts what is left. */
+  close(drainMs: number): Promise<void>
+}
+
+export interface HttpsListenerOptions {
+  /** PEM. */
+  certificate: string
+  key: string
+  /** Ask for a client certificate. */
+  wantsCertificate: boolean
+  connections: number
+  connectionsPerAddress: number
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+export function createHttpsListener(options: HttpsListenerOptions): HttpsListener {
+  const secure = secureOptions(options.certificate, options.key)
+  const server = createServer({
+    ...secure,
+    requestCert: options.wantsCertificate,
+    // The library's verdict is not used: it is about one moment, and says only the last of several faults.
+    rejectUnauthorized: false,
+    ALPNProtocols: ['http/1.1'],
+    maxHeaderSize: deviceBounds.headerBytes,
+    headersTimeout: deviceBounds.headersTimeoutMs,
+    requestTimeout: deviceBounds.requestTimeoutMs,
+    keepAliveTimeout: deviceBounds.idleTimeoutMs,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    noDelay: true,
+  })
+  server.maxConnections = options.connections
+  server.setTimeout(deviceBounds.idleTimeoutMs)
+  server.on('request', options.onRequest)
+  // Without these the library would say "100 Continue" before the request was judged.
+  server.on('checkContinue', options.onRequest)
+  server.on('checkExpectation', options.onRequest)
+  capPerAddress(server, options.connectionsPerAddress)
+  const sockets = trackSockets(server)
+
+  return {
+    listen: (address) => listen(server, address),
+    setAuthorities: (pem) => server.setSecureContext({ ...secure, ca: pem }),
+    cut(certificates) {
+      for (const hash of certificates) for (const socket of sockets.withCertificate(hash)) socket.destroy()
+    },
+    async close(drainMs) {
+      if (!server.listening) return
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const idle = setInterval(() => server.closeIdleConnections(), 50)
+      const end = setTimeout(() => sockets.destroyAll(), drainMs)
+      await closed
+      clearInterval(idle)
+      clearTimeout(end)
+    },
+  }
+}
+
+/** Starts a server; a port that is taken is an expected failure. */
+export function listen(server: import('node:net').Server, { host, port }: ListenAddress): Promise<Result<number>> {
+  return new Promise((resolve, reject) => {
+    const refused = (cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'EADDRINUSE') resolve(failed(problem('PORT_TAKEN', `${host}:${port} is in use.`)))
+      else if (cause.code === 'EACCES' || cause.code === 'EADDRNOTAVAIL')
+        resolve(failed(problem('CONFIGURATION_INVALID', `Cannot listen on ${host}:${port}: ${cause.message}`)))
+      else reject(cause)
+    }
+    server.once('error', refused)
+    server.listen({ host, port }, () => {
+      server.off('error', refused)
+      const address = server.address()
+      resolve(ok(typeof address === 'object' && address !== null ? address.port : port))
+    })
+  })
+}
+
+function capPerAddress(server: Server, cap: number): void {
+  const open = new Map<string, number>()
+  // The TCP connection, before any handshake costs something.
+  server.prependListener('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const count = (open.get(address) ?? 0) + 1
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+    if (count > cap) socket.destroy()
+  })
+}
+
+function trackSockets(server: Server) {
+  const raw = new Set<Socket>()
+  const byCertificate = new Map<Sha256, Set<TLSSocket>>()
+  server.on('connection', (socket: Socket) => {
+    raw.add(socket)
+    socket.once('close', () => raw.delete(socket))
+  })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const certificate = peerCertificate(socket)
+    if (certificate === undefined) return
+    const hash = certificateHash(certificate)
+    const same = byCertificate.get(hash) ?? new Set()
+    byCertificate.set(hash, same.add(socket))
+    socket.once('close', () => {
+      same.delete(socket)
+      if (same.size === 0) byCertificate.delete(hash)
+    })
+  })
+  return {
+    withCertificate: (hash: Sha256): Iterable<TLSSocket> => [...(byCertificate.get(hash) ?? [])],
+    destroyAll(): void {
+      for (const socket of raw) socket.destroy()
+    },
+  }
+}
+
+/** The certificate that the other side proved to own. */
+export function peerCertificate(socket: Socket): X509Certificate | undefined {
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
+}
