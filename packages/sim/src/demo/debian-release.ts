@@ -63,7 +63,12 @@ export async function copyRoot(from: string, to: string): Promise<void> {
  * Builds the OS upgrade package that takes `root` to `release`: a flat repository of the packages
  * that a full upgrade fetches, found out in a copy of the root.
  */
-export async function buildUpgradePackage(root: string, release: string, mirror: string, cache: string): Promise<string> {
+export async function buildUpgradePackage(
+  root: string,
+  release: string,
+  mirror: string,
+  cache: string,
+): Promise<string> {
   const folder = join(cache, `upgrade-to-${release}`)
   if (await exists(folder)) return folder
   const copy = join(cache, `${release}.planning`)

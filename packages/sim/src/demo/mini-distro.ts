@@ -120,7 +120,8 @@ export async function installRelease1(repository: string, root: string, asRoot: 
     LC_ALL: 'C',
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   }
-  const [program, ...words] = [...asRoot, 'apt-get'] as [string, ...string[]]
-  await run(program, [...words, '-qq', 'update'], { env: environment })
-  await run(program, [...words, '-qq', '-y', 'install', 'minios-desktop'], { env: environment })
+  for (const order of [['update'], ['-y', 'install', 'minios-desktop']]) {
+    const words = [...asRoot, 'apt-get', '-qq', ...order]
+    await run(words[0] ?? '', words.slice(1), { env: environment })
+  }
 }

@@ -34,7 +34,10 @@ export function createProgressView(out: NodeJS.WriteStream): ProgressView {
   function download(run: RunProgress): void {
     const { download: current } = run
     if (!current) return
-    if (!out.isTTY) return say(`  downloading ${current.packageName} (${bytes(current.totalBytes)})`)
+    if (!out.isTTY) {
+      say(`  downloading ${current.packageName} (${bytes(current.totalBytes)})`)
+      return
+    }
     if (bar?.name !== current.packageName) {
       endBar()
       const view = new SingleBar(

@@ -29,9 +29,9 @@ const isolation = () => [
 
 /** Whether this system lets us make such a device. */
 export function canIsolate(): boolean {
-  const [program, ...words] = isolation() as [string, ...string[]]
+  const words = [...isolation(), 'true']
   try {
-    execFileSync(program, [...words, 'true'], { stdio: 'ignore' })
+    execFileSync(words[0] ?? '', words.slice(1), { stdio: 'ignore' })
     return true
   } catch {
     return false
@@ -68,12 +68,9 @@ export function startDevice(options: {
     while (!off) {
       boots += 1
       if (!options.isolated) await writeFile(options.bootFile, randomUUID())
-      const words = [...(options.isolated ? isolation() : []), '/bin/sh', init]
-      const [program, ...rest] = [...words, process.execPath, agent, options.configuration, options.logPath] as [
-        string,
-        ...string[],
-      ]
-      current = spawn(program, rest, { stdio: 'ignore', detached: true })
+      const prefix = options.isolated ? isolation() : []
+      const words = [...prefix, '/bin/sh', init, process.execPath, agent, options.configuration, options.logPath]
+      current = spawn(words[0] ?? '', words.slice(1), { stdio: 'ignore', detached: true })
       options.onBoot?.(boots)
       const [code] = (await once(current, 'exit')) as [number | null]
       if (code !== RESTART) break

@@ -1,0 +1,204 @@
+/**
+ * The inner half of the line on one machine, as separate processes over real TLS: a site, and a
+ * content-enabled gateway that the site's connector dials. The demo and the scenarios stand on it;
+ * what they do, they do through the admin API. The parts keep their ports, so one can be stopped
+ * and started again as in life.
+ */
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setDefaultCACertificates } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import {
+  type AdminClient,
+  createAdminClient,
+  type GatewayId,
+  type JobId,
+  type PackageId,
+  ProblemError,
+  type Result,
+} from '@sluice/protocol'
+import { z } from 'zod'
+import { makeCertificateRequest } from './certificate-request.ts'
+import { type Part, startPart } from './child-process.ts'
+import type { LinePorts } from './ports.ts'
+import { until } from './until.ts'
+
+const script = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+/** What the site leaves in its data folder for the command line. */
+const AdminConnection = z.object({ url: z.url(), authority: z.string(), tokenFile: z.string() })
+
+export interface LinePart {
+  start(): Promise<void>
+  stop(): Promise<void>
+  kill(): Promise<void>
+}
+
+export interface Line {
+  ports: LinePorts
+  admin: AdminClient
+  gatewayId: GatewayId
+  /** File for `sluice --connection`. */
+  connectionFile: string
+  site: LinePart
+  gateway: LinePart
+}
+
+/** The value of a result; its problem is thrown. */
+export function must<T>(result: Result<T>): T {
+  if (!result.ok) throw new ProblemError(result.problem)
+  return result.value
+}
+
+/**
+ * Brings up site and gateway in `folder`, which is made when absent and used again when it is there.
+ * @param options.resources take the parts, and end them in the right order
+ * @param options.log one line a thing that happened
+ */
+export async function startLine(options: {
+  folder: string
+  ports: LinePorts
+  resources: AsyncDisposableStack
+  log?: (line: string) => void
+}): Promise<Line> {
+  const { folder, ports, resources, log = () => {} } = options
+  const site = await sitePart(folder, ports)
+  resources.defer(() => site.stop())
+  await site.start()
+  const connectionFile = join(folder, 'site/admin-connection.json')
+  const connection = AdminConnection.parse(JSON.parse(await readFile(connectionFile, 'utf8')))
+  setDefaultCACertificates([await readFile(connection.authority, 'utf8')])
+  const admin = createAdminClient({
+    baseUrl: connection.url,
+    token: (await readFile(connection.tokenFile, 'utf8')).trim(),
+    fetch,
+  })
+  log(`site at ${connection.url}`)
+
+  const gateway = await gatewayPart(folder, ports, admin)
+  resources.defer(() => gateway.part.stop())
+  await gateway.part.start()
+  await linkUp(admin, gateway.id)
+  log(`gateway at https://127.0.0.1:${ports.device}, linked`)
+
+  return {
+    ports,
+    admin,
+    gatewayId: gateway.id,
+    connectionFile,
+    site,
+    gateway: gateway.part,
+  }
+}
+
+async function sitePart(folder: string, ports: LinePorts): Promise<LinePart> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const configuration = join(folder, 'site.json')
+  await writeJson(configuration, {
+    dataFolder: join(folder, 'site'),
+    name: 'Sluice demo',
+    admin: { host: '127.0.0.1', port: ports.admin },
+  })
+  return partOf(script('site/bin/sluice-site.ts'), configuration, join(folder, 'site.log'))
+}
+
+async function gatewayPart(
+  folder: string,
+  ports: LinePorts,
+  admin: AdminClient,
+): Promise<{ id: GatewayId; part: LinePart }> {
+  const home = join(folder, 'gateway')
+  const configuration = join(home, 'gateway.json')
+  const part = partOf(script('gateway/bin/sluice-gateway.ts'), configuration, join(folder, 'gateway.log'))
+  const known = must(await admin.call('gateways')).find((gateway) => gateway.name === 'demo-gateway')
+  if (known && (await exists(configuration))) return { id: known.id, part }
+
+  await mkdir(home, { recursive: true, mode: 0o700 })
+  const { csr, key } = await makeCertificateRequest()
+  const joined = must(
+    await admin.call('createGateway', {
+      body: {
+        name: 'demo-gateway',
+        kind: 'internet',
+        deviceUrl: `https://127.0.0.1:${ports.device}`,
+        enrolmentUrl: `https://127.0.0.1:${ports.enrolment}`,
+        linkAddress: `127.0.0.1:${ports.link}`,
+        serveContent: true,
+        csr,
+      },
+    }),
+  )
+  await writeFile(join(home, 'gateway.key'), key, { mode: 0o600 })
+  await writeFile(join(home, 'gateway.pem'), joined.certificate)
+  await writeFile(join(home, 'link-authority.pem'), joined.linkAuthority)
+  const listen = (port: number) => ({ host: '127.0.0.1', port })
+  await writeJson(configuration, {
+    gatewayId: joined.gatewayId,
+    siteId: joined.siteId,
+    dataFolder: 'data',
+    listeners: { enrolment: listen(ports.enrolment), device: listen(ports.device), link: listen(ports.link) },
+    certificateFile: 'gateway.pem',
+    keyFile: 'gateway.key',
+    linkAuthorityFile: 'link-authority.pem',
+  })
+  return { id: joined.gatewayId, part }
+}
+
+function partOf(file: string, configuration: string, logPath: string): LinePart {
+  // The promise is kept, so that a part that is just starting can be ended too.
+  let running: Promise<Part> | undefined
+  const end = async (how: 'stop' | 'kill') => {
+    const part = await running?.catch(() => undefined)
+    running = undefined
+    await part?.[how]()
+  }
+  return {
+    async start() {
+      running ??= startPart(file, configuration, logPath)
+      await running
+    },
+    stop: () => end('stop'),
+    kill: () => end('kill'),
+  }
+}
+
+/** Waits until the connector has its link to a gateway. */
+export async function linkUp(admin: AdminClient, id: GatewayId): Promise<void> {
+  await until(
+    async () => must(await admin.call('gateways')).some((one) => one.id === id && one.link.state === 'up'),
+    'the link between site and gateway',
+  )
+}
+
+/** Waits for a job of the site; its problem is thrown. */
+export async function jobDone(admin: AdminClient, id: JobId): Promise<void> {
+  await until(async () => {
+    const job = must(await admin.call('job', { id }))
+    if (job.state === 'failed') throw new Error(`${job.kind} of ${job.subject}: ${problemText(job.problem)}`)
+    return job.state === 'succeeded'
+  }, `job ${id}`)
+}
+
+/** Distributes packages to a gateway and waits until it holds all of them. */
+export async function distribute(admin: AdminClient, gatewayId: GatewayId, ids: readonly PackageId[]): Promise<void> {
+  for (const id of ids) must(await admin.call('distributePackage', { id, body: { gateways: [gatewayId] } }))
+  for (const id of ids)
+    await until(async () => {
+      const info = must(await admin.call('package', { id }))
+      const there = info.distribution.find((one) => one.gatewayId === gatewayId && one.version === info.version)
+      if (there?.state === 'failed') throw new Error(`distribution of ${id}: ${problemText(there.problem)}`)
+      return there?.state === 'installed'
+    }, `the gateway to hold ${id}`)
+}
+
+const problemText = (problem: { code: string; detail: string } | undefined) =>
+  problem ? `${problem.code}: ${problem.detail}` : 'no reason given'
+
+const writeJson = (path: string, value: unknown) =>
+  writeFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )

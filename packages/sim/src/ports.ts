@@ -1,0 +1,50 @@
+/** Ports for the parts of one line. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { ProblemError, problem } from '@sluice/protocol'
+
+export interface LinePorts {
+  admin: number
+  device: number
+  enrolment: number
+  link: number
+  softwareCenter: number
+}
+
+const names = ['admin', 'device', 'enrolment', 'link', 'softwareCenter'] as const
+
+/**
+ * Five ports on loopback: from `base` upward, or any free ones when `base` is 0.
+ * Throws `PORT_TAKEN` with the port, before anything is started.
+ */
+export async function linePorts(base: number): Promise<LinePorts> {
+  const held: Server[] = []
+  try {
+    const ports: Partial<LinePorts> = {}
+    for (const [i, name] of names.entries()) {
+      const server = await hold(base === 0 ? 0 : base + i, name)
+      held.push(server)
+      ports[name] = (server.address() as AddressInfo).port
+    }
+    return ports as LinePorts
+  } finally {
+    await Promise.all(held.map((server) => once(server.close(), 'close')))
+  }
+}
+
+async function hold(port: number, name: string): Promise<Server> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+    return server
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES'))
+      throw new ProblemError(
+        problem(
+          'PORT_TAKEN',
+          `Port ${port} on 127.0.0.1, for ${name}, is taken. Choose others with --base-port <first>.`,
+        ),
+      )
+    throw error
+  }
+}
