@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type Caller,
-  type DeviceFacts,
   type DeviceId,
   type EnrolmentAnswer,
   EnrolmentAnswer as EnrolmentAnswerSchema,
@@ -24,24 +23,13 @@ import { newId } from '../identity/new-id.ts'
 import { openSiteIdentity } from '../identity/site-identity.ts'
 import { silentLog } from '../log.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
+import { someAgent as agent, someFacts as facts } from '../testing/enrolled-device.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { createAdmission } from './admission.ts'
 import { createDevices } from './devices.ts'
 import { createEnrolment } from './enrolment.ts'
 
 const DAY_MS = 24 * 3600_000
-const facts: DeviceFacts = {
-  hostname: 'laptop-7',
-  platform: 'linux',
-  architecture: 'x64',
-  manufacturer: 'Contoso',
-  model: 'Model 7',
-  serialNumber: '0001',
-  os: { id: 'minios', name: 'MiniOS 1', version: '1' },
-  memoryBytes: 4 * 2 ** 30,
-  processorMHz: 2000,
-}
-const agent = { version: '0.1.0', capabilities: ['frames/1'] }
 const gatewayId = newId('gw', GatewayId)
 const trust: SiteTrust = {
   siteId: newId('site', SiteId),

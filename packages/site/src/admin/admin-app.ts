@@ -1,0 +1,111 @@
+/**
+ * The admin API as a function from request to response, built from the table of routes in the
+ * protocol.
+ *
+ * 1. Every route of the table has a handler, or the site does not start.
+ * 2. Before a caller has proved who it is, every request gets the same answer and no byte of a body
+ *    is read (SEC-18).
+ * 3. A body is bounded before it is read and parsed by its schema before a handler sees it.
+ * 4. What goes wrong is a problem document; the cause of a surprise stays in the log.
+ */
+import {
+  type AdminRoute,
+  type AdminRouteId,
+  adminRoutes,
+  fail,
+  type Problem,
+  ProblemError,
+  problem,
+} from '@sluice/protocol'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { z } from 'zod'
+import type { Log } from '../log.ts'
+import { badRequest, PROBLEM_TYPE, parseJson, problemOf, problemStatus } from '../problem-document.ts'
+
+type Routes = typeof adminRoutes
+type Body<K extends AdminRouteId> = Routes[K] extends { body: infer S extends z.ZodType } ? z.output<S> : undefined
+type Answer<K extends AdminRouteId> = z.input<Routes[K]['answer']>
+
+export interface AdminRequest<Body = unknown> {
+  /** `:id` of the path, as sent; empty where the path has none. */
+  id: string
+  /** Parsed by the route's schema. */
+  body: Body
+  query: Readonly<Record<string, string>>
+  /** Aborts when the caller has gone. */
+  signal: AbortSignal
+}
+
+/** Answers one route. Expected failures are thrown as `ProblemError`. */
+export type AdminHandler<K extends AdminRouteId = AdminRouteId> = (request: AdminRequest<Body<K>>) => Promise<Answer<K>>
+export type AdminHandlers = { [K in AdminRouteId]: AdminHandler<K> }
+
+export interface AdminAppOptions {
+  handlers: AdminHandlers
+  /** Whether a token lets its bearer in. */
+  admits(token: string): Promise<boolean>
+  log: Log
+  /** Also hold answers against their schemas, as tests do. */
+  checkAnswers?: boolean
+}
+
+export function createAdminApp({ handlers, admits, log, checkAnswers = false }: AdminAppOptions): Hono {
+  const app = new Hono()
+
+  app.use(async (context, next) => {
+    context.header('cache-control', 'no-store')
+    context.header('x-content-type-options', 'nosniff')
+    const token = /^Bearer ([A-Za-z0-9_-]{1,200})$/.exec(context.req.header('authorization') ?? '')?.[1]
+    if (token === undefined || !(await admits(token))) return refuse(context, notAuthenticated) // 2.
+    await next()
+  })
+
+  for (const [id, route] of Object.entries(adminRoutes) as [AdminRouteId, AdminRoute][]) {
+    const handler = handlers[id] as AdminHandler | undefined
+    if (handler === undefined) throw new Error(`no handler for the admin route ${id}`) // 1.
+    const limit = bodyLimit({
+      maxSize: route.maxBodyBytes,
+      onError: (context) => refuse(context, problem('BODY_TOO_LARGE', `${id} takes ${route.maxBodyBytes} bytes.`)),
+    })
+    app.on(route.method, route.path, limit, async (context) => {
+      const answer = await handler({
+        id: context.req.param('id') ?? '',
+        // Parsed by the schema of this very route.
+        body: (await requestBody(context, route)) as Body<AdminRouteId>,
+        query: context.req.query(),
+        signal: context.req.raw.signal,
+      })
+      if (checkAnswers) route.answer.parse(answer)
+      return context.json(answer)
+    })
+  }
+
+  app.notFound((context) => refuse(context, problem('NOT_FOUND', 'The admin API has no such route.')))
+  app.onError((error, context) =>
+    refuse(context, problemOf(error, log, `admin ${context.req.method} ${context.req.path}`)),
+  )
+  return app
+}
+
+const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs the token of an administrator.')
+
+/** 3. */
+async function requestBody(context: Context, route: AdminRoute): Promise<unknown> {
+  if (route.body === undefined) return undefined
+  const bytes = new Uint8Array(await context.req.arrayBuffer())
+  const body = parseJson(bytes) ?? fail('BAD_REQUEST', 'The body is not JSON.')
+  const parsed = route.body.safeParse(body.value)
+  if (!parsed.success) throw new ProblemError(badRequest(parsed.error))
+  return parsed.data
+}
+
+/** 4. */
+function refuse(context: Context, reason: Problem): Response {
+  const headers: Record<string, string> = { 'content-type': PROBLEM_TYPE }
+  if (reason.retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(reason.retryAfterMs / 1000))
+  if (reason.code === 'NOT_AUTHENTICATED') headers['www-authenticate'] = 'Bearer'
+  for (const [name, value] of Object.entries(headers)) context.header(name, value)
+  return context.body(JSON.stringify(reason), problemStatus(reason) as ContentfulStatusCode)
+}
