@@ -59,9 +59,11 @@ export async function startLine(options: {
   folder: string
   ports: LinePorts
   resources: AsyncDisposableStack
+  /** Port that devices are told to use, where something lies between them and the gateway. */
+  advertisedPort?: number
   log?: (line: string) => void
 }): Promise<Line> {
-  const { folder, ports, resources, log = () => {} } = options
+  const { folder, ports, resources, advertisedPort = ports.device, log = () => {} } = options
   const site = await sitePart(folder, ports)
   resources.defer(() => site.stop())
   await site.start()
@@ -75,7 +77,7 @@ export async function startLine(options: {
   })
   log(`site at ${connection.url}`)
 
-  const gateway = await gatewayPart(folder, ports, admin)
+  const gateway = await gatewayPart(folder, ports, advertisedPort, admin)
   resources.defer(() => gateway.part.stop())
   await gateway.part.start()
   await linkUp(admin, gateway.id)
@@ -105,6 +107,7 @@ async function sitePart(folder: string, ports: LinePorts): Promise<LinePart> {
 async function gatewayPart(
   folder: string,
   ports: LinePorts,
+  advertisedPort: number,
   admin: AdminClient,
 ): Promise<{ id: GatewayId; part: LinePart }> {
   const home = join(folder, 'gateway')
@@ -120,7 +123,7 @@ async function gatewayPart(
       body: {
         name: 'demo-gateway',
         kind: 'internet',
-        deviceUrl: `https://127.0.0.1:${ports.device}`,
+        deviceUrl: `https://127.0.0.1:${advertisedPort}`,
         enrolmentUrl: `https://127.0.0.1:${ports.enrolment}`,
         linkAddress: `127.0.0.1:${ports.link}`,
         serveContent: true,
