@@ -1,0 +1,54 @@
+/** The configuration of a site: one file, read once at the start. */
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { failed, ok, type ProblemDetail, problem, type Result } from '@sluice/protocol'
+import { z } from 'zod'
+
+const MAX_CONFIG_BYTES = 1024 * 1024
+
+export const SiteConfig = z.strictObject({
+  /** Everything the site keeps, its keys included. Made when it is not there. */
+  dataFolder: z.string().min(1).max(4000),
+  /** For people. */
+  name: z.string().min(1).max(255).default('Sluice'),
+  /** Three letters or digits with which the ids of packages begin, as in `ABC00001`. */
+  siteCode: z
+    .string()
+    .regex(/^[A-Z0-9]{3}$/)
+    .default('SLU'),
+  /** Where the admin API listens; port 0 takes any free one. */
+  admin: z
+    .strictObject({
+      host: z.string().min(1).max(255).default('127.0.0.1'),
+      port: z.int().min(0).max(65_535).default(8443),
+    })
+    .prefault({}),
+  /** SQLite lies in the data folder. */
+  database: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('sqlite') }),
+      z.strictObject({ kind: z.literal('postgres'), url: z.string().min(1).max(4000) }),
+    ])
+    .default({ kind: 'sqlite' }),
+})
+export type SiteConfig = z.infer<typeof SiteConfig>
+
+/** Reads and checks the file. @returns `CONFIGURATION_INVALID` with every fault; relative folders count from here */
+export async function readSiteConfig(path: string): Promise<Result<SiteConfig>> {
+  const invalid = (errors: ProblemDetail[]) => {
+    const faults = errors.map((error) => (error.path === '' ? error.message : `${error.path}: ${error.message}`))
+    return failed(problem('CONFIGURATION_INVALID', `${path}: ${faults.join('; ')}`, { errors }))
+  }
+  let value: unknown
+  try {
+    const text = await readFile(path, 'utf8')
+    if (text.length > MAX_CONFIG_BYTES) return invalid([{ path: '', message: 'the file is too large' }])
+    value = JSON.parse(text)
+  } catch (error) {
+    return invalid([{ path: '', message: error instanceof Error ? error.message : String(error) }])
+  }
+  const parsed = SiteConfig.safeParse(value)
+  if (!parsed.success)
+    return invalid(parsed.error.issues.map((issue) => ({ path: z.core.toDotPath(issue.path), message: issue.message })))
+  return ok({ ...parsed.data, dataFolder: resolve(parsed.data.dataFolder) })
+}
