@@ -70,7 +70,7 @@ async function enrolOnce(options: EnrolmentOptions, signal: AbortSignal): Promis
   const { keys, client, platform } = options
   const bundle = await readBundle(options.bundlePath)
   if (!bundle.ok) return { kind: 'failed', problem: bundle.problem }
-  const { token, ...site } = bundle.value
+  const { format: _, token, ...site } = bundle.value
   client.use(site.gateways, site.gatewayAuthority)
   const answer = await client.call('enrol', {
     body: {

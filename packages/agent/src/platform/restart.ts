@@ -15,9 +15,10 @@ export async function restart(order: RestartOrder, exit: (code: number) => void)
   const [program, ...args] = order.argv
   if (program === undefined) return failed(problem('RESTART_REFUSED', 'restart.argv names no program.'))
   const why = await new Promise<string | undefined>((resolve) => {
-    const child = spawn(program, args, { stdio: 'ignore', timeout: COMMAND_MS, killSignal: 'SIGKILL' })
+    const signal = AbortSignal.timeout(COMMAND_MS)
+    const child = spawn(program, args, { stdio: 'ignore', signal, killSignal: 'SIGKILL' })
     child.on('error', (error) => resolve(error.message))
-    child.on('exit', (code, signal) => resolve(code === 0 ? undefined : `it ended with ${code ?? signal}`))
+    child.on('exit', (code, by) => resolve(code === 0 ? undefined : `it ended with ${code ?? by}`))
   })
   return why === undefined ? ok(undefined) : failed(problem('RESTART_REFUSED', `${program}: ${why}.`))
 }
