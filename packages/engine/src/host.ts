@@ -66,7 +66,7 @@ export interface Host {
   monotonicMs(): number
   /**
    * Makes the new state and the entries durable, all or nothing, and returns when they are. Called
-   * at most three times a step.
+   * at most three times a step. The state is never changed afterwards: it may be kept as it is.
    */
   commit(state: RunState, entries: JournalEntry[]): Promise<void>
   facts(): Promise<DeviceFacts & { freeDiskBytes: number }>
@@ -74,7 +74,8 @@ export interface Host {
   file(path: string): Promise<FileFacts | undefined>
   /**
    * Makes the content of a package available to the run, from the run's folder, the cache or a
-   * distribution point. Retries within the limits given, and reports progress by itself.
+   * distribution point. Retries within the limits given, and reports progress by itself. Asking
+   * again after a crash is normal and costs nothing for what is there. Rejects when aborted.
    */
   acquire(
     packageId: PackageId,
@@ -83,7 +84,10 @@ export interface Host {
   ): Promise<Result<AcquiredContent>>
   /** Starts the runner of an attempt. Durable intent was committed before. */
   start(attempt: AttemptId, action: Action): Promise<void>
-  /** Waits for an attempt, also one that an earlier process started. */
+  /**
+   * Waits for an attempt, also one that an earlier process or boot started. Aborting ends the
+   * waiting (it rejects), never the attempt.
+   */
   outcome(attempt: AttemptId, signal: AbortSignal): Promise<ActionOutcome>
   /** The moment for progress displays; may be lost. */
   progress(event: ProgressEvent): void

@@ -2,7 +2,7 @@
  * What is durable about a run: enough to go on after any crash. The journal is its history, for
  * people and for the report.
  */
-import type { Problem, StepOutcome, StepType } from '@sluice/protocol'
+import type { PackageId, Problem, StepOutcome, StepType } from '@sluice/protocol'
 import type { AttemptId } from './host.ts'
 
 export interface Variable {
@@ -20,8 +20,10 @@ export interface OpenGroup {
 
 export type Phase =
   | { kind: 'ready' }
-  /** Intent before action: the attempt may or may not have started. */
-  | { kind: 'stepStarting'; attempt: AttemptId; bootId: string; startedAt: number }
+  /** The step was entered, its condition is decided; its content is being made available. */
+  | { kind: 'preparing'; bootId: string; startedAt: number }
+  /** Intent before action: the attempt may or may not have started. `tries` counts attempts that may have acted. */
+  | { kind: 'stepStarting'; attempt: AttemptId; tries: number; bootId: string; startedAt: number }
   /** Done with the step; the machine must come back with another boot id. */
   | { kind: 'rebootPending'; bootId: string; message: string; timeoutSeconds: number }
   | { kind: 'finished'; result: RunResult }
@@ -43,8 +45,9 @@ export interface RunState {
   phase: Phase
   /** Attempts so far; the next attempt's id is derived from it. */
   attempts: number
-  /** State transitions so far; bounds the run (REL-07). */
+  /** State transitions since the pointer last moved; bounds the run (REL-07). */
   transitions: number
+  /** New boots seen so far, asked for or not. */
   restarts: number
 }
 
@@ -52,10 +55,23 @@ export type JournalEntry =
   | { kind: 'runStarted'; at: number }
   | { kind: 'groupEntered'; at: number; instruction: number; name: string }
   | { kind: 'groupLeft'; at: number; instruction: number; name: string; failed: boolean }
+  /** A skipped or failed group has one entry for each step in it that was not run, too. */
   | { kind: 'skipped'; at: number; instruction: number; name: string; why: 'disabled' | 'condition' | 'groupFailed' }
   /** Each condition with the values of its operands, readable by a person. */
   | { kind: 'decision'; at: number; instruction: number; name: string; result: boolean; trace: string }
-  | { kind: 'stepStarted'; at: number; instruction: number; name: string; stepType: StepType; attempt: AttemptId }
+  /** Once a step, whatever crashes in between. */
+  | { kind: 'stepStarted'; at: number; instruction: number; name: string; stepType: StepType }
+  /** An earlier attempt never began, or was lost and the step is `idempotent`. */
+  | {
+      kind: 'stepRepeated'
+      at: number
+      instruction: number
+      name: string
+      attempt: AttemptId
+      why: 'notStarted' | 'lost'
+    }
+  /** A package that the step goes on without (continueOnPackageError). */
+  | { kind: 'contentFailed'; at: number; instruction: number; name: string; packageId: PackageId; problem: Problem }
   | {
       kind: 'stepFinished'
       at: number
@@ -67,6 +83,7 @@ export type JournalEntry =
       exitCode?: number
       problem?: Problem
     }
+  /** `value` is masked when the variable is hidden, and empty when it was removed. */
   | { kind: 'variableSet'; at: number; name: string; value: string; hidden: boolean }
   | { kind: 'restartRequested'; at: number; message: string }
   | { kind: 'restarted'; at: number; bootId: string }

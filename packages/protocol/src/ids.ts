@@ -37,7 +37,7 @@ export type TokenId = z.infer<typeof TokenId>
 /** Three letters or digits of the site, then five hexadecimal digits: `ABC00001`. */
 export const PackageId = z
   .string()
-  .regex(/^[A-Z0-9]{3}[0-9A-F]{5}$/)
+  .regex(/^[A-Z0-9]{3}[0-9A-F]{5}$/, 'a package id such as ABC00001')
   .brand<'PackageId'>()
 export type PackageId = z.infer<typeof PackageId>
 

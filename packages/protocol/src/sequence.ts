@@ -10,12 +10,17 @@ import { PackageId } from './ids.ts'
 export const VariableName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,255}$/, 'a variable name: a letter, then letters, digits, _ or -')
+/** A name that a sequence or an input may set: those with a leading `_` belong to the engine. */
+export const SettableVariableName = VariableName.regex(
+  /^[^_]/,
+  'a variable that may be set: names with a leading _ are read-only',
+)
 export const VariableValue = z.string().max(4000)
 
 const Compare = z.enum(['equals', 'notEquals', 'less', 'lessEqual', 'greater', 'greaterEqual'])
 export type Compare = z.infer<typeof Compare>
 
-export const VariableCondition = z.union([
+export const VariableCondition = z.discriminatedUnion('operator', [
   z.strictObject({ variable: VariableName, operator: z.enum(['exists', 'notExists']) }),
   z.strictObject({ variable: VariableName, operator: Compare, value: VariableValue }),
 ])
@@ -42,7 +47,7 @@ export type Condition =
 
 export const Condition: z.ZodType<Condition> = z.lazy(() =>
   z.union([
-    ...VariableCondition.options,
+    VariableCondition,
     FileCondition,
     FolderCondition,
     z.strictObject({ all: z.array(Condition).min(1).max(1000) }),
@@ -99,7 +104,7 @@ export const CheckReadinessStep = z.strictObject({
 export const SetVariableStep = z.strictObject({
   type: z.literal('setVariable'),
   ...common,
-  variable: VariableName,
+  variable: SettableVariableName,
   value: VariableValue,
   /** Do not display this value: masked in log, status and pages. */
   hidden: z.boolean().optional(),
@@ -111,12 +116,16 @@ export const DownloadPackageContentStep = z.strictObject({
   ...common,
   packages: z.array(PackageChoice).min(1).max(100),
   /** Save path as a variable: `MyContent` gives `MyContent01`, `MyContent02`, … in list order. */
-  saveAs: VariableName.optional(),
+  saveAs: SettableVariableName.optional(),
   /** If a package download fails, continue downloading other packages in the list. */
   continueOnPackageError: z.boolean().optional(),
 })
 
-/** General > Run Command Line. The command is split into words without a shell unless `shell` is set. */
+/**
+ * General > Run Command Line. The command is split into words at blanks, without a shell; `"…"` and
+ * `'…'` keep blanks, a doubled quote inside is one quote, a backslash is itself. Variables are
+ * expanded afterwards, inside each word: a value is never more than one argument.
+ */
 export const RunCommandLineStep = z.strictObject({
   type: z.literal('runCommandLine'),
   ...acting,
@@ -127,7 +136,7 @@ export const RunCommandLineStep = z.strictObject({
   /** Exit codes that mean success; 3010 asks for a restart. Default 0 and 3010. */
   successCodes: z.array(z.int()).min(1).max(100).optional(),
   /** Output to task sequence variable: the last 1,000 characters. */
-  outputTo: VariableName.optional(),
+  outputTo: SettableVariableName.optional(),
 })
 
 /** Images > Upgrade Operating System (configmgr-behaviour §4.4). */
@@ -175,14 +184,16 @@ export interface Group {
 }
 export type SequenceNode = Group | Step
 
-export const Group: z.ZodType<Group> = z.lazy(() =>
-  z.strictObject({ type: z.literal('group'), ...common, steps: z.array(SequenceNode).max(10_000) }),
-)
-export const SequenceNode: z.ZodType<SequenceNode> = z.lazy(() => z.union([Group, Step]))
+export const Group = z.strictObject({
+  type: z.literal('group'),
+  ...common,
+  steps: z.array(z.lazy((): z.ZodType<SequenceNode> => SequenceNode)).max(10_000),
+})
+export const SequenceNode: z.ZodType<SequenceNode> = z.discriminatedUnion('type', [Group, ...Step.options])
 
 /** A value that may come from outside the signed sequence (design §5). */
 export const SequenceInput = z.strictObject({
-  variable: VariableName,
+  variable: SettableVariableName,
   description: z.string().max(256).optional(),
   /** Regular expression that the whole value must match. */
   pattern: z.string().max(500).optional(),

@@ -64,6 +64,12 @@ export const sequenceProblems = {
     title: 'The operating system was not upgraded',
     remedy: 'The detail has the code of the installer; its log is beside `smsts.log`.',
   },
+  RUN_STUCK: {
+    status: 500,
+    retry: 'never',
+    title: 'The run made no progress over many restarts and was ended',
+    remedy: 'The detail names the step; look in `smsts.log` for what restarts the device or ends the agent there.',
+  },
   RUN_CANCELLED: {
     status: 500,
     retry: 'never',

@@ -1,0 +1,116 @@
+/**
+ * Conditions, decided on the device immediately before a step or group (configmgr-behaviour §3.10),
+ * with a trace that says what was found, so that nobody has to guess why something was skipped.
+ *
+ * C1. What is not looked at is not read: all, any and none end at the first that decides.
+ * C2. A variable that is not there: `notEquals` holds, every other comparison does not.
+ * C3. A file or folder that is not there, or has no version: the condition does not hold.
+ * C4. Hidden values are masked in the trace.
+ */
+import type { Compare, Condition } from '@sluice/protocol'
+import { compareValues, holds } from './compare.ts'
+import type { FileFacts, Host } from './host.ts'
+import { expand, lookUp, MASK, type Variables } from './variables.ts'
+
+export interface Decision {
+  result: boolean
+  /** At most 4,000 characters. */
+  trace: string
+}
+
+const MAX_TRACE_LENGTH = 4_000
+
+export async function decide(condition: Condition, variables: Variables, host: Pick<Host, 'file'>): Promise<Decision> {
+  const { result, trace } = await evaluate(condition, variables, host)
+  return { result, trace: trace.length > MAX_TRACE_LENGTH ? `${trace.slice(0, MAX_TRACE_LENGTH - 1)}…` : trace }
+}
+
+async function evaluate(condition: Condition, variables: Variables, host: Pick<Host, 'file'>): Promise<Decision> {
+  if ('variable' in condition) return ofVariable(condition, variables)
+  if ('file' in condition) return ofPath('file', condition.file, condition, variables, host)
+  if ('folder' in condition) return ofPath('folder', condition.folder, condition, variables, host)
+
+  const [word, conditions, deciding] =
+    'all' in condition
+      ? (['all', condition.all, false] as const)
+      : 'any' in condition
+        ? (['any', condition.any, true] as const)
+        : (['none', condition.none, true] as const)
+  const traces: string[] = []
+  let decided = false
+  for (const inner of conditions) {
+    const decision = await evaluate(inner, variables, host)
+    traces.push(decision.trace)
+    decided = decision.result === deciding
+    if (decided) break // C1
+  }
+  const result = decided === (word === 'any')
+  return { result, trace: told(`${word} of (${traces.join('; ')})`, result) }
+}
+
+type VariableOf = Extract<Condition, { variable: string }>
+
+function ofVariable(condition: VariableOf, variables: Variables): Decision {
+  const variable = lookUp(variables, condition.variable)
+  const found = variable === undefined ? 'is not set' : `is "${variable.hidden ? MASK : variable.value}"`
+  const subject = `${condition.variable} ${found}, ${operators[condition.operator]}`
+  if (!('value' in condition)) {
+    const result = (variable !== undefined) === (condition.operator === 'exists')
+    return { result, trace: told(subject, result) }
+  }
+  const result =
+    variable === undefined
+      ? condition.operator === 'notEquals'
+      : holds(condition.operator, compareValues(variable.value, condition.value)) // C2
+  const value = variable?.hidden ? MASK : condition.value
+  return { result, trace: told(`${subject} "${value}"`, result) }
+}
+
+interface PathTests {
+  version?: { operator: Compare; value: string } | undefined
+  modified?: { operator: Compare; value: string } | undefined
+}
+
+async function ofPath(
+  kind: FileFacts['kind'],
+  text: string,
+  tests: PathTests,
+  variables: Variables,
+  host: Pick<Host, 'file'>,
+): Promise<Decision> {
+  const path = expand(text, variables)
+  if (!path.ok) return { result: false, trace: told(`${kind} ${text}: ${path.problem.detail}`, false) }
+  const facts = await host.file(path.value.value)
+  const subject = `${kind} ${path.value.shown}`
+  if (facts === undefined || facts.kind !== kind)
+    return { result: false, trace: told(`${subject} is not there`, false) } // C3
+  const traces = [`${subject} is there`]
+  let result = true
+  if (tests.version !== undefined) {
+    const { operator, value } = tests.version
+    const { version } = facts
+    result = version !== undefined && holds(operator, compareValues(version, value)) // C3
+    traces.push(`version is ${version ?? 'not known'}, ${operators[operator]} ${value}`)
+  }
+  if (result && tests.modified !== undefined) {
+    const { operator, value } = tests.modified
+    // To the second: file systems keep more, people write less.
+    const order = Math.floor(facts.modifiedMs / 1000) - Math.floor(Date.parse(value) / 1000)
+    result = holds(operator, order)
+    traces.push(`changed at ${new Date(facts.modifiedMs).toISOString()}, ${operators[operator]} ${value}`)
+  }
+  return { result, trace: told(traces.join(', '), result) }
+}
+
+const told = (what: string, result: boolean): string => `${what}: ${result ? 'yes' : 'no'}`
+
+const operators: Record<Compare | 'exists' | 'notExists', string> = {
+  exists: 'must be set',
+  notExists: 'must not be set',
+  equals: 'must equal',
+  notEquals: 'must not equal',
+  less: 'must be less than',
+  lessEqual: 'must be at most',
+  greater: 'must be greater than',
+  greaterEqual: 'must be at least',
+}

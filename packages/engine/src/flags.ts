@@ -1,0 +1,21 @@
+/**
+ * Behaviours of the engine that a run keeps from its start to its end, although the agent is
+ * upgraded in between. A change that would make a started run go another way gets the next number
+ * and a paragraph here: what changed, since when, and what runs without the flag still do. Numbers
+ * are never used again.
+ */
+export const flags = {
+  /**
+   * 1, since 0.1.0: the first engine. Condition values that are both whole numbers compare as
+   * numbers, dotted ones part by part as versions, all others as text without case.
+   */
+  firstEngine: 1,
+} as const
+
+const all: readonly number[] = Object.values(flags)
+
+/** What a run that starts now is started with. */
+export const currentFlags = (): number[] => [...all]
+
+/** Flags of a run that this engine does not have: a newer one started it, and only such a one may go on. */
+export const unknownFlags = (of: readonly number[]): number[] => of.filter((flag) => !all.includes(flag))

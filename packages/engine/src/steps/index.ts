@@ -1,0 +1,36 @@
+/** Every step type that the engine can run. */
+import type { Step, StepOf, StepType } from '@sluice/protocol'
+import type { Environment } from '../variables.ts'
+import { checkReadiness } from './check-readiness.ts'
+import { downloadPackageContent } from './download-package-content.ts'
+import { restartComputer } from './restart-computer.ts'
+import { runCommandLine } from './run-command-line.ts'
+import { setVariable } from './set-variable.ts'
+import type { Conclusion, Prepared, StepContext, StepKind } from './step-kind.ts'
+import { upgradeOperatingSystem } from './upgrade-operating-system.ts'
+
+const stepKinds: { [T in StepType]: StepKind<T> } = {
+  checkReadiness,
+  setVariable,
+  downloadPackageContent,
+  runCommandLine,
+  upgradeOperatingSystem,
+  restartComputer,
+}
+
+/** A step together with what its type does. */
+export interface BoundStep {
+  readonly fetches: boolean
+  prepare(context: StepContext): Promise<Prepared>
+  conclude(exit: { exitCode: number; output: string }, environment: Environment): Conclusion
+}
+
+export function bind(step: Step): BoundStep {
+  // One type parameter ties a step to its kind; the union of all of them cannot.
+  const one = <T extends StepType>(kind: StepKind<T>, of: StepOf<T>): BoundStep => ({
+    fetches: kind.fetches(of),
+    prepare: (context) => kind.prepare(of, context),
+    conclude: (exit, environment) => kind.conclude?.(of, exit, environment) ?? { exitCode: exit.exitCode },
+  })
+  return one(stepKinds[step.type] as StepKind<StepType>, step)
+}
