@@ -8,20 +8,12 @@ import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import {
-  type AdminClient,
-  createAdminClient,
-  type GatewayId,
-  type JobId,
-  type PackageId,
-  ProblemError,
-  type Result,
-} from '@sluice/protocol'
+import { type AdminClient, createAdminClient, type GatewayId } from '@sluice/protocol'
 import { z } from 'zod'
+import { linkUp, must } from './administrator.ts'
 import { makeCertificateRequest } from './certificate-request.ts'
 import { type Part, startPart } from './child-process.ts'
 import type { LinePorts } from './ports.ts'
-import { until } from './until.ts'
 
 const script = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -42,12 +34,6 @@ export interface Line {
   connectionFile: string
   site: LinePart
   gateway: LinePart
-}
-
-/** The value of a result; its problem is thrown. */
-export function must<T>(result: Result<T>): T {
-  if (!result.ok) throw new ProblemError(result.problem)
-  return result.value
 }
 
 /**
@@ -164,38 +150,6 @@ function partOf(file: string, configuration: string, logPath: string): LinePart 
     kill: () => end('kill'),
   }
 }
-
-/** Waits until the connector has its link to a gateway. */
-export async function linkUp(admin: AdminClient, id: GatewayId): Promise<void> {
-  await until(
-    async () => must(await admin.call('gateways')).some((one) => one.id === id && one.link.state === 'up'),
-    'the link between site and gateway',
-  )
-}
-
-/** Waits for a job of the site; its problem is thrown. */
-export async function jobDone(admin: AdminClient, id: JobId): Promise<void> {
-  await until(async () => {
-    const job = must(await admin.call('job', { id }))
-    if (job.state === 'failed') throw new Error(`${job.kind} of ${job.subject}: ${problemText(job.problem)}`)
-    return job.state === 'succeeded'
-  }, `job ${id}`)
-}
-
-/** Distributes packages to a gateway and waits until it holds all of them. */
-export async function distribute(admin: AdminClient, gatewayId: GatewayId, ids: readonly PackageId[]): Promise<void> {
-  for (const id of ids) must(await admin.call('distributePackage', { id, body: { gateways: [gatewayId] } }))
-  for (const id of ids)
-    await until(async () => {
-      const info = must(await admin.call('package', { id }))
-      const there = info.distribution.find((one) => one.gatewayId === gatewayId && one.version === info.version)
-      if (there?.state === 'failed') throw new Error(`distribution of ${id}: ${problemText(there.problem)}`)
-      return there?.state === 'installed'
-    }, `the gateway to hold ${id}`)
-}
-
-const problemText = (problem: { code: string; detail: string } | undefined) =>
-  problem ? `${problem.code}: ${problem.detail}` : 'no reason given'
 
 const writeJson = (path: string, value: unknown) =>
   writeFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })

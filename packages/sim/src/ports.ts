@@ -14,15 +14,17 @@ export interface LinePorts {
 const names = ['admin', 'device', 'enrolment', 'link', 'softwareCenter'] as const
 
 /**
- * Five ports on loopback: from `base` upward, or any free ones when `base` is 0.
+ * Five ports on loopback: from `base` upward, any free ones when `base` is 0, or just those given.
  * Throws `PORT_TAKEN` with the port, before anything is started.
  */
-export async function linePorts(base: number): Promise<LinePorts> {
+export async function linePorts(base: number | LinePorts): Promise<LinePorts> {
   const held: Server[] = []
+  const wanted = (i: number, name: keyof LinePorts) =>
+    typeof base === 'object' ? base[name] : base === 0 ? 0 : base + i
   try {
     const ports: Partial<LinePorts> = {}
     for (const [i, name] of names.entries()) {
-      const server = await hold(base === 0 ? 0 : base + i, name)
+      const server = await hold(wanted(i, name), name)
       held.push(server)
       ports[name] = (server.address() as AddressInfo).port
     }

@@ -5,25 +5,17 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { ContentTarget, PackageId, PackageKind } from '@sluice/protocol'
+import type { PackageId } from '@sluice/protocol'
+import type { PackageSource } from '../administrator.ts'
 import { seededBytes } from './seeded-bytes.ts'
 
 const MiB = 1024 * 1024
-
-export interface DemoPackage {
-  id: PackageId
-  name: string
-  kind: PackageKind
-  target: ContentTarget
-  /** Folder that is imported, below the folder with all sources. */
-  folder: string
-}
 
 const id = (text: string) => text as PackageId
 
 export const models = ['Lodestar 14', 'Meridian 15', 'Tramontane 27'] as const
 
-export const upgradePackage: DemoPackage = {
+export const upgradePackage: PackageSource = {
   id: id('DEM00001'),
   name: 'MiniOS 2',
   kind: 'osUpgrade',
@@ -31,7 +23,7 @@ export const upgradePackage: DemoPackage = {
   folder: 'minios-2',
 }
 
-const drivers: DemoPackage[] = models.map((model, i) => ({
+const drivers: PackageSource[] = models.map((model, i) => ({
   id: id(`DEM0001${i}`),
   name: `Drivers for ${model}`,
   kind: 'driver',
@@ -40,7 +32,7 @@ const drivers: DemoPackage[] = models.map((model, i) => ({
 }))
 
 const languages = ['de', 'sv'] as const
-const languagePacks: DemoPackage[] = languages.map((language, i) => ({
+const languagePacks: PackageSource[] = languages.map((language, i) => ({
   id: id(`DEM0002${i}`),
   name: `Language pack ${language}`,
   kind: 'package',
@@ -48,7 +40,7 @@ const languagePacks: DemoPackage[] = languages.map((language, i) => ({
   folder: `language-${language}`,
 }))
 
-const tools: DemoPackage = {
+const tools: PackageSource = {
   id: id('DEM00030'),
   name: 'Upgrade tools',
   kind: 'package',
@@ -56,7 +48,7 @@ const tools: DemoPackage = {
   folder: 'tools',
 }
 
-export const demoPackages: DemoPackage[] = [upgradePackage, ...drivers, ...languagePacks, tools]
+export const demoPackages: PackageSource[] = [upgradePackage, ...drivers, ...languagePacks, tools]
 
 /** Writes the sources of everything but the operating system below `folder`. */
 export async function writeDemoSources(folder: string): Promise<void> {

@@ -26,7 +26,7 @@ inFolder('a finished demo goes on; --fresh begins anew', async (folder) => {
   const first = await openDemoFolder(folder, { fresh: false, neededBytes: 1 })
   assert.equal(first.complete, false)
   await writeFile(join(folder, 'thing'), '')
-  await first.markComplete()
+  await first.markComplete({ admin: 1, device: 2, enrolment: 3, link: 4, softwareCenter: 5 })
   assert.equal((await openDemoFolder(folder, { fresh: false, neededBytes: 1 })).complete, true)
   assert.ok((await readdir(folder)).includes('thing'))
   assert.equal((await openDemoFolder(folder, { fresh: true, neededBytes: 1 })).complete, false)
@@ -41,7 +41,7 @@ inFolder('an unfinished set-up is cleared away', async (folder) => {
 })
 
 inFolder('a folder of a newer version is left alone', async (folder) => {
-  await writeFile(join(folder, 'demo.json'), JSON.stringify({ format: 'sluice-demo', v: 2, complete: true }))
+  await writeFile(join(folder, 'demo.json'), JSON.stringify({ format: 'sluice-demo', v: 2 }))
   await writeFile(join(folder, 'precious'), '')
   await assert.rejects(openDemoFolder(folder, { fresh: true, neededBytes: 1 }), code('DATA_TOO_NEW'))
   assert.ok((await readdir(folder)).includes('precious'))

@@ -6,9 +6,16 @@ import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promise
 import { join, resolve } from 'node:path'
 import { ProblemError, problem } from '@sluice/protocol'
 import { z } from 'zod'
+import type { LinePorts } from '../ports.ts'
 
 const VERSION = 1
-const Marker = z.object({ format: z.literal('sluice-demo'), v: z.int(), complete: z.boolean() })
+const Port = z.int().min(1).max(65_535)
+const Marker = z.object({
+  format: z.literal('sluice-demo'),
+  v: z.int(),
+  /** The ports of a finished set-up: device and gateway know each other by them. */
+  ports: z.object({ admin: Port, device: Port, enrolment: Port, link: Port, softwareCenter: Port }).optional(),
+})
 
 const refuse = (code: 'DATA_TOO_NEW' | 'NO_SPACE' | 'CONFIGURATION_INVALID', detail: string): never => {
   throw new ProblemError(problem(code, detail))
@@ -16,9 +23,10 @@ const refuse = (code: 'DATA_TOO_NEW' | 'NO_SPACE' | 'CONFIGURATION_INVALID', det
 
 export interface DemoFolder {
   path: string
-  /** An earlier demo was set up to the end here and can go on. */
+  /** An earlier demo was set up to the end here and can go on, on its ports. */
   complete: boolean
-  markComplete(): Promise<void>
+  ports: LinePorts | undefined
+  markComplete(ports: LinePorts): Promise<void>
 }
 
 /**
@@ -39,10 +47,11 @@ export async function openDemoFolder(
   if (marker !== undefined && marker.v > VERSION)
     refuse('DATA_TOO_NEW', `${path} was made by a newer version; start that one, or choose another with --data.`)
 
-  const keep = marker?.complete === true && !options.fresh
+  const ports = options.fresh ? undefined : marker?.ports
+  const keep = ports !== undefined
   if (!keep) for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true })
-  const write = (complete: boolean) =>
-    writeFile(markerPath, JSON.stringify({ format: 'sluice-demo', v: VERSION, complete }))
+  const write = (made?: LinePorts) =>
+    writeFile(markerPath, JSON.stringify({ format: 'sluice-demo', v: VERSION, ports: made }))
   if (!keep) {
     const { bavail, bsize } = await statfs(path)
     const freeBytes = bavail * bsize
@@ -51,9 +60,9 @@ export async function openDemoFolder(
         'NO_SPACE',
         `The demo needs ${Math.ceil(options.neededBytes / 1e6)} MB in ${path}; ${Math.floor(freeBytes / 1e6)} MB are free.`,
       )
-    await write(false)
+    await write()
   }
-  return { path, complete: keep, markComplete: () => write(true) }
+  return { path, complete: keep, ports, markComplete: write }
 }
 
 async function readMarker(path: string): Promise<z.infer<typeof Marker> | undefined> {

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { ProblemError } from '@sluice/protocol'
 import { PartFailed } from '../child-process.ts'
+import { softwareCenterUrl } from '../device/software-center.ts'
 import { linePorts } from '../ports.ts'
 import { type Demo, startDemo } from './demo.ts'
 import { openDemoFolder } from './demo-folder.ts'
@@ -61,8 +62,8 @@ async function bringUp(
   system: DemoSystem,
   resources: AsyncDisposableStack,
 ): Promise<Demo> {
-  const ports = await linePorts(options.basePort)
   const folder = await openDemoFolder(options.folder, { fresh: options.once, neededBytes })
+  const ports = await linePorts(folder.ports ?? options.basePort)
   return startDemo({ folder, ports, system, resources, log: say })
 }
 
@@ -83,7 +84,7 @@ async function wait(demo: Demo): Promise<never> {
       '',
       'Everything is up. Ctrl-C ends it; the next start goes on from here.',
       '',
-      `  Software Center   ${await demo.softwareCenterUrl()}`,
+      `  Software Center   ${await softwareCenterUrl(demo.device.stateFolder)}`,
       '                    (the link carries the session of the device’s user)',
       `  Admin API         https://127.0.0.1:${ports.admin}/admin/v1/`,
       `                    npx sluice --connection ${demo.line.connectionFile} status --watch`,

@@ -1,16 +1,16 @@
 /** The click on *Install*, and everything until the run's report is there. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunReport } from '@sluice/protocol'
-import { must } from '../line.ts'
+import { must } from '../administrator.ts'
 import type { Demo } from './demo.ts'
 import type { ProgressView } from './progress-view.ts'
 
 /** Starts the deployment as Software Center does, and follows it to the end, over every restart. */
 export async function runOnce(demo: Demo, view: ProgressView): Promise<RunReport> {
-  const { runId } = must(await demo.softwareCenter.install(demo.deploymentId))
+  const { runId } = must(await demo.device.softwareCenter.install(demo.deploymentId))
   try {
     for (;;) {
-      const state = await demo.softwareCenter.state()
+      const state = await demo.device.softwareCenter.state()
       const item = state?.items.find((one) => one.deploymentId === demo.deploymentId)
       if (state?.run?.runId === runId) view.show(state)
       const ended = state?.run === undefined || state.run.phase === 'finished'
