@@ -28,6 +28,7 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
       osRoot: spec.osRoot,
       workFolder: spec.workFolder,
       log,
+      logPath: spec.logPath,
       endEverything: () => endSession(runner),
       onPercent: (percent) => writeFileSync(percentPath(attemptPath), String(percent), { mode: 0o600 }),
     })
