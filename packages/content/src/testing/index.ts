@@ -1,1 +1,5 @@
+export * from './memory-index.ts'
+export * from './restore.ts'
+export * from './seeded-bytes.ts'
 export * from './store-contract.ts'
+export * from './value.ts'

@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import type { Result } from '@sluice/protocol'
 import { sha256 } from '../hash.ts'
 import type { ObjectName, Store } from '../store.ts'
+import { value } from './value.ts'
 
 export interface StoreUnderTest {
   store: Store
@@ -16,11 +17,6 @@ export interface StoreUnderTest {
 }
 
 const pack = (bytes: Uint8Array): ObjectName => ({ kind: 'pack', hash: sha256(bytes) })
-
-function value<T>(result: Result<T>): T {
-  if (!result.ok) throw new Error(`${result.problem.code}: ${result.problem.detail}`)
-  return result.value
-}
 
 async function read(result: Result<{ body: Readable; totalBytes: number }>): Promise<Buffer> {
   const parts: Buffer[] = []
