@@ -5,7 +5,7 @@ import { debianSystem } from '../src/demo/system.ts'
 
 const at = (name: string) => fileURLToPath(new URL(`../../../data/${name}`, import.meta.url))
 process.exit(
-  await demoMain(process.argv.slice(2), { folder: at('debian'), alwaysOnce: true, neededBytes: 2e9 }, () =>
+  await demoMain(process.argv.slice(2), { folder: () => at('debian'), alwaysOnce: true, neededBytes: 2e9 }, () =>
     debianSystem(at('debian-cache'), (line) => process.stderr.write(`${line}\n`)),
   ),
 )

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { demoMain } from '../src/demo/main.ts'
 import { chooseSystem } from '../src/demo/system.ts'
 
-const folder = fileURLToPath(new URL('../../../data/demo', import.meta.url))
+const folder = (once: boolean) => fileURLToPath(new URL(`../../../data/${once ? 'once' : 'demo'}`, import.meta.url))
 process.exit(
   await demoMain(process.argv.slice(2), { folder, alwaysOnce: false, neededBytes: 600e6 }, () => chooseSystem()),
 )

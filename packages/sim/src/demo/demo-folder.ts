@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { LinePorts } from '../ports.ts'
 
 const VERSION = 1
+const MARKER = 'demo.json'
 const Port = z.int().min(1).max(65_535)
 const Marker = z.object({
   format: z.literal('sluice-demo'),
@@ -25,7 +26,6 @@ export interface DemoFolder {
   path: string
   /** An earlier demo was set up to the end here and can go on, on its ports. */
   complete: boolean
-  ports: LinePorts | undefined
   markComplete(ports: LinePorts): Promise<void>
 }
 
@@ -40,18 +40,16 @@ export async function openDemoFolder(
 ): Promise<DemoFolder> {
   const path = resolve(folder)
   await mkdir(path, { recursive: true, mode: 0o700 })
-  const markerPath = join(path, 'demo.json')
-  const marker = await readMarker(markerPath)
+  const marker = await readMarker(path)
   if (marker === undefined && (await readdir(path)).length > 0)
     refuse('CONFIGURATION_INVALID', `${path} is not empty and not the folder of a demo; choose another with --data.`)
   if (marker !== undefined && marker.v > VERSION)
     refuse('DATA_TOO_NEW', `${path} was made by a newer version; start that one, or choose another with --data.`)
 
-  const ports = options.fresh ? undefined : marker?.ports
-  const keep = ports !== undefined
+  const keep = !options.fresh && marker?.ports !== undefined
   if (!keep) for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true })
   const write = (made?: LinePorts) =>
-    writeFile(markerPath, JSON.stringify({ format: 'sluice-demo', v: VERSION, ports: made }))
+    writeFile(join(path, MARKER), JSON.stringify({ format: 'sluice-demo', v: VERSION, ports: made }))
   if (!keep) {
     const { bavail, bsize } = await statfs(path)
     const freeBytes = bavail * bsize
@@ -62,12 +60,17 @@ export async function openDemoFolder(
       )
     await write()
   }
-  return { path, complete: keep, ports, markComplete: write }
+  return { path, complete: keep, markComplete: write }
 }
 
-async function readMarker(path: string): Promise<z.infer<typeof Marker> | undefined> {
+/** The ports of the finished set-up in a folder. */
+export async function portsOf(folder: string): Promise<LinePorts | undefined> {
+  return (await readMarker(resolve(folder)))?.ports
+}
+
+async function readMarker(folder: string): Promise<z.infer<typeof Marker> | undefined> {
   try {
-    return Marker.parse(JSON.parse(await readFile(path, 'utf8')))
+    return Marker.parse(JSON.parse(await readFile(join(folder, MARKER), 'utf8')))
   } catch {
     return undefined
   }

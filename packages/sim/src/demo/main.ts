@@ -5,7 +5,7 @@ import { PartFailed } from '../child-process.ts'
 import { softwareCenterUrl } from '../device/software-center.ts'
 import { linePorts } from '../ports.ts'
 import { type Demo, startDemo } from './demo.ts'
-import { openDemoFolder } from './demo-folder.ts'
+import { openDemoFolder, portsOf } from './demo-folder.ts'
 import { type DemoOptions, help, readOptions } from './options.ts'
 import { createProgressView } from './progress-view.ts'
 import { reportText } from './report-view.ts'
@@ -16,13 +16,13 @@ const say = (line: string) => process.stderr.write(`${line}\n`)
 
 /**
  * @param words after the program's name
- * @param defaults folder and whether to run once when nothing is said
+ * @param defaults for what the words do not say
  * @param system makes what is upgraded, or says why it cannot be done here
  * @returns the exit code
  */
 export async function demoMain(
   words: string[],
-  defaults: { folder: string; alwaysOnce: boolean; neededBytes: number },
+  defaults: { folder: (once: boolean) => string; alwaysOnce: boolean; neededBytes: number },
   system: () => Promise<DemoSystem | string>,
 ): Promise<number> {
   const resources = new AsyncDisposableStack()
@@ -62,8 +62,9 @@ async function bringUp(
   system: DemoSystem,
   resources: AsyncDisposableStack,
 ): Promise<Demo> {
+  // Ports first: nothing of an earlier demo is touched when this one cannot begin.
+  const ports = await linePorts((options.once ? undefined : await portsOf(options.folder)) ?? options.basePort)
   const folder = await openDemoFolder(options.folder, { fresh: options.once, neededBytes })
-  const ports = await linePorts(folder.ports ?? options.basePort)
   return startDemo({ folder, ports, system, resources, log: say })
 }
 

@@ -17,13 +17,13 @@ export const help = `Usage: npm start -- [options]
 
   --once             run the upgrade, report, and end
   --json             with --once: the report as JSON on the last line
-  --data <folder>    where the demo keeps its things   (data/demo)
+  --data <folder>    where the demo keeps its things   (data/demo; data/once with --once)
   --base-port <n>    first of five ports on 127.0.0.1; 0 takes any free ones   (47100)
   --help             this text
 `
 
 /** Reads the words after `npm start --`. `CONFIGURATION_INVALID` names the word. */
-export function readOptions(words: string[], folder: string): DemoOptions | 'help' {
+export function readOptions(words: string[], folder: (once: boolean) => string): DemoOptions | 'help' {
   const refuse = (why: string): never => {
     throw new ProblemError(problem('CONFIGURATION_INVALID', `${why}\n\n${help}`))
   }
@@ -50,6 +50,6 @@ export function readOptions(words: string[], folder: string): DemoOptions | 'hel
     once: values.once ?? false,
     json: values.json ?? false,
     basePort: Number(port),
-    folder: values.data ?? folder,
+    folder: values.data ?? folder(values.once ?? false),
   }
 }

@@ -1,0 +1,74 @@
+/** Bytes and identities that are not what they must be. */
+import assert from 'node:assert/strict'
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { must } from '../administrator.ts'
+import { until } from '../until.ts'
+import { contentStep, effectStep, startWorld } from './world.ts'
+
+const MiB = 1024 * 1024
+
+test('one flipped byte in a pack of the gateway: the step fails as CONTENT_CORRUPT, and nothing of it is used', async () => {
+  await using resources = new AsyncDisposableStack()
+  const world = await startWorld({
+    resources,
+    steps: [effectStep('before'), contentStep(1)].join(''),
+    packages: 1,
+    packageBytes: 3 * MiB,
+    bytesPerSecond: 100 * MiB,
+    settings: { downloadRetryCount: 1, downloadRetryDelayMs: 100 },
+  })
+  const packs = join(world.device.stateFolder, '../../line/gateway/data')
+  const pack = await largestFile(packs)
+  const file = await open(pack, 'r+')
+  try {
+    const { size } = await file.stat()
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, Math.floor(size / 2))
+    await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, Math.floor(size / 2))
+  } finally {
+    await file.close()
+  }
+  await world.install()
+  const report = await world.finished()
+  assert.equal(report.result, 'failure')
+  assert.equal(report.problem?.code, 'CONTENT_CORRUPT')
+  assert.equal(report.failedStep, 'content-1')
+  assert.deepEqual(await world.effects(), ['before'])
+  // No finished file of that content anywhere in the agent's folder.
+  for (const path of await filesBelow(world.device.stateFolder)) assert.ok(!path.endsWith('/content.bin'), path)
+})
+
+test('a device that is revoked in the middle of a run gets no further content, and no policy', async () => {
+  await using resources = new AsyncDisposableStack()
+  const world = await startWorld({
+    resources,
+    steps: [effectStep('before', 2), contentStep(1)].join(''),
+    packages: 1,
+    packageBytes: 3 * MiB,
+    bytesPerSecond: 100 * MiB,
+    settings: { downloadRetryCount: 0, downloadRetryDelayMs: 0 },
+  })
+  await world.install()
+  await until(async () => (await world.progress())?.stepName === 'before', 'the first step')
+  must(await world.line.admin.call('revokeDevice', { id: world.device.id, body: {} }))
+  const report = await world.finished()
+  assert.equal(report.result, 'failure')
+  assert.equal(report.problem?.code, 'CERTIFICATE_REVOKED')
+  assert.deepEqual(await world.effects(), ['before'])
+  assert.equal(must(await world.line.admin.call('gateways'))[0]?.packBytesServed, 0)
+})
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
+
+async function largestFile(folder: string): Promise<string> {
+  let largest = { path: '', size: -1 }
+  for (const path of await filesBelow(folder)) {
+    const { size } = await stat(path)
+    if (size > largest.size) largest = { path, size }
+  }
+  return largest.path
+}
