@@ -22,7 +22,7 @@ export async function main(args: string[]): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
   process.stdout.write(`${JSON.stringify({ ready: true, ...addresses(read.value.config.listeners, ports) })}\n`)
-  log('info', 'gateway.ready', ports)
+  log('info', 'gateway.ready', { ...ports })
   log('info', 'gateway.ending', { signal: await ended })
   await stop()
   log('info', 'gateway.ended')

@@ -101,6 +101,6 @@ export async function openContents(folder: string, here: Iterable<ObjectKey>, lo
       }
     },
     present: () => present.values(),
-    isReferenced: (key) => contents.values().some((held) => held.objects.has(key)),
+    isReferenced: (key) => [...contents.values()].some((held) => held.objects.has(key)),
   }
 }

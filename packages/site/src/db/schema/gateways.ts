@@ -1,3 +1,26 @@
-/** Tables of the area *gateways*. */
-// biome-ignore lint/suspicious/noEmptyInterface: its tables come with the area
-export interface GatewaysTables {}
+/** Gateways: where they are, what they may do, what they served. */
+import type { GatewayId } from '@sluice/protocol'
+import type { Flag } from '../types.ts'
+
+export interface GatewaysTables {
+  gateways: {
+    id: GatewayId
+    /** Unique. */
+    name: string
+    kind: 'internet' | 'internal'
+    device_url: string
+    enrolment_url: string
+    /** `host:port` of the link listener. */
+    link_address: string
+    serve_content: Flag
+    created_at: number
+    /** When the process started that sent the last traffic report; null before the first. */
+    traffic_since: number | null
+    /** Of that process. */
+    pack_bytes: number
+    page_bytes: number
+    /** Of all processes before it. */
+    earlier_pack_bytes: number
+    earlier_page_bytes: number
+  }
+}

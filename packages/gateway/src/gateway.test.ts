@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { ask, createWorld, deviceId, type World } from './testing/gateway-world.ts'
+
+describe('a gateway with a site', () => {
+  let world: World
+  before(async () => {
+    world = await createWorld()
+  })
+  after(() => world.close())
+
+  test('relays the policy poll of a device, and says who asks', async () => {
+    const { ports } = await world.startLinked()
+    const answer = await ask('/v1/policy', {
+      port: ports.device,
+      agent: world.agent(world.device),
+      method: 'POST',
+      body: '{"some":"body"}',
+    })
+    assert.equal(answer.status, 200, answer.body.toString())
+    const { caller } = answer.json() as { caller: Record<string, unknown> }
+    assert.equal(caller.deviceId, deviceId)
+    assert.equal(caller.certificate, world.device.hash)
+    assert.equal(world.site.relayed[0]?.body.toString(), '{"some":"body"}')
+  })
+})

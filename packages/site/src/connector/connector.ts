@@ -1,0 +1,204 @@
+/**
+ * The connector: keeps two connections to each gateway, dialled from inside, so that the site needs
+ * no open port; and answers what gateways ask over them.
+ *
+ * Owns dialling, and what happens to a link. Does not own what is said (`link-routes.ts`,
+ * `event-stream.ts`) or the list of gateways.
+ *
+ * 1. Only addresses of the table are ever dialled (SEC-51).
+ * 2. A gateway is "up" once it listens to the events: until then it might not have let us in.
+ * 3. One connector serves a gateway at a time: a newer connection takes an older one's place there.
+ */
+import {
+  fail,
+  type GatewayConfiguration,
+  type GatewayId,
+  gatewayUri,
+  LINK_BULK,
+  LINK_CONTROL,
+  type Problem,
+  problem,
+  type Sha256,
+} from '@sluice/protocol'
+import { type Clock, timestamp } from '../clock.ts'
+import type { DevicePlane } from '../device-plane/device-plane.ts'
+import type { Gateway, Gateways } from '../gateways/gateways.ts'
+import type { SiteIdentity } from '../identity/site-identity.ts'
+import type { Log } from '../log.ts'
+import type { ContentSource } from './content-source.ts'
+import { dialGateway } from './dial.ts'
+import { type EventStream, openEventStream } from './event-stream.ts'
+import { type LinkKind, linkRoutes } from './link-routes.ts'
+import { createLinkSession, type LinkCall } from './link-session.ts'
+
+const FIRST_DELAY_MS = 250
+/** A link that comes back is used within 30 s (REL-18). */
+const LONGEST_DELAY_MS = 15_000
+/** A connection that lived this long was no failure. */
+const SETTLED_MS = 5_000
+/** How long a gateway without a link serves content (design §5). */
+const UNLINKED_CONTENT_MS = 4 * 3600_000
+
+const protocols: Record<LinkKind, string> = { control: LINK_CONTROL, bulk: LINK_BULK }
+
+export interface ConnectorOptions {
+  gateways: Gateways
+  identity: Pick<SiteIdentity, 'siteId' | 'deviceAuthority' | 'gatewayAuthority' | 'connectorCredentials'>
+  devicePlane: DevicePlane
+  content: ContentSource
+  /** Raw Ed25519 public keys (standard base64) that sign content tokens, by key id. */
+  contentTokenKeys(): Record<string, string> | Promise<Record<string, string>>
+  revokedCertificates(): Promise<Sha256[]>
+  clock: Clock
+  log: Log
+  /** How long a gateway without a link goes on serving content, in milliseconds; 4 hours by default. */
+  unlinkedContentMs?: number
+}
+
+export interface Connector {
+  start(): Promise<void>
+  /** Certificates were revoked: every linked gateway hears of it at once. */
+  certificatesRevoked(): void
+  /** A gateway shall hold other contents than before; all gateways when none is named. */
+  contentsChanged(gatewayId?: GatewayId): void
+  stop(): Promise<void>
+}
+
+export function createConnector(options: ConnectorOptions): Connector {
+  const { gateways, identity, clock, log } = options
+  const stopped = new AbortController()
+  const dialled = new Map<GatewayId, Promise<unknown>>()
+  const events = new Map<GatewayId, Set<EventStream>>()
+
+  /** As the table has it now: settings change while a link lives. */
+  async function configurationOf(id: GatewayId): Promise<GatewayConfiguration> {
+    const gateway = (await gateways.list()).find((one) => one.id === id)
+    if (gateway === undefined) throw new Error(`there is no gateway ${id} any more`)
+    return {
+      gatewayId: id,
+      siteId: identity.siteId,
+      name: gateway.name,
+      kind: gateway.kind,
+      serveContent: gateway.serveContent,
+      deviceAuthorities: identity.deviceAuthority,
+      contentTokenKeys: await options.contentTokenKeys(),
+      revokedCertificates: await options.revokedCertificates(),
+      unlinkedContentMs: options.unlinkedContentMs ?? UNLINKED_CONTENT_MS,
+    }
+  }
+
+  function listen(gateway: Gateway, call: LinkCall): void {
+    const stream = openEventStream(
+      call.stream,
+      () => configurationOf(gateway.id),
+      (error) => {
+        log.error('events failed', { gatewayId: gateway.id, error })
+        call.stream.close()
+      },
+    )
+    const streams = events.get(gateway.id) ?? new Set()
+    events.set(gateway.id, streams.add(stream))
+    call.stream.once('close', () => streams.delete(stream))
+    gateways.recordLink(gateway.id, { state: 'up', since: timestamp(clock.now()) }) // 2
+    log.info('link up', { gatewayId: gateway.id })
+  }
+
+  /** @returns why it ended, and how long it lived in milliseconds */
+  async function connectOnce(gateway: Gateway, kind: LinkKind): Promise<{ why: Problem; livedMs: number }> {
+    const socket = await dialGateway({
+      address: gateway.linkAddress,
+      protocol: protocols[kind],
+      credentials: await identity.connectorCredentials(),
+      gatewayAuthority: identity.gatewayAuthority,
+      gatewayUri: gatewayUri(identity.siteId, gateway.id),
+      signal: stopped.signal,
+    })
+    if (!socket.ok) return { why: socket.problem, livedMs: 0 }
+    const since = performance.now()
+    let listening = false
+    const answer = linkRoutes({
+      gateway,
+      devicePlane: options.devicePlane,
+      content: options.content,
+      recordTraffic: gateways.recordTraffic,
+      onEvents(call) {
+        if (listening) fail('CONFLICT', 'The events of this connection are listened to already.')
+        listening = true
+        listen(gateway, call)
+      },
+      log,
+    })
+    const session = createLinkSession(socket.value, (call) => answer(kind, call))
+    const end = () => session.destroy('the site ends')
+    stopped.signal.addEventListener('abort', end)
+    const why = await session.closed
+    stopped.signal.removeEventListener('abort', end)
+    return { why: problem('UNREACHABLE', `${gateway.linkAddress}: ${why}`), livedMs: performance.now() - since }
+  }
+
+  async function keepConnected(gateway: Gateway, kind: LinkKind): Promise<void> {
+    let failures = 0
+    while (!stopped.signal.aborted) {
+      const { why, livedMs } = await connectOnce(gateway, kind)
+      if (stopped.signal.aborted) return
+      failures = livedMs >= SETTLED_MS ? 0 : failures + 1
+      if (kind === 'control')
+        gateways.recordLink(gateway.id, { state: 'down', since: timestamp(clock.now()), problem: why })
+      log.warn('link down', { gatewayId: gateway.id, connection: kind, reason: why.detail, failures })
+      await pause(delayMs(failures), stopped.signal)
+    }
+  }
+
+  async function dialNew(): Promise<void> {
+    for (const gateway of await gateways.list()) {
+      if (dialled.has(gateway.id) || stopped.signal.aborted) continue
+      const kept = Promise.all([keepConnected(gateway, 'control'), keepConnected(gateway, 'bulk')])
+      dialled.set(
+        gateway.id,
+        kept.catch((error: unknown) => log.error('connector failed', { gatewayId: gateway.id, error })),
+      )
+    }
+  }
+
+  const streamsOf = (id: GatewayId | undefined): EventStream[] =>
+    id === undefined ? [...events.values()].flatMap((streams) => [...streams]) : [...(events.get(id) ?? [])]
+
+  return {
+    async start() {
+      gateways.onChange((id) => {
+        for (const stream of streamsOf(id)) stream.check()
+        dialNew().catch((error: unknown) => log.error('connector failed', { error }))
+      })
+      await dialNew()
+    },
+    certificatesRevoked() {
+      for (const stream of streamsOf(undefined)) stream.check()
+    },
+    contentsChanged(gatewayId) {
+      for (const stream of streamsOf(gatewayId)) stream.contentsChanged()
+    },
+    async stop() {
+      stopped.abort()
+      await Promise.all(dialled.values())
+    },
+  }
+}
+
+/** Exponential with jitter, so that many sites do not dial in step. */
+const delayMs = (failures: number): number => {
+  const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures)
+  return longest / 2 + (Math.random() * longest) / 2
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
+}
