@@ -2,7 +2,7 @@
  * The catalogue: what may ever run, as a TUF 1.0 repository (design §5).
  *
  * Owns: the metadata that is published, its renewal, the bytes of targets. Does not own: the keys
- * (`keys/`), what is worth releasing (sequences and the content library say so), who may read.
+ * (`keys/`), what is worth releasing (sequences and the content library say so), who is admitted (`devices/`).
  *
  *   C1. A released name means the same bytes for ever; releasing it again with others is refused.
  *   C2. Metadata under a versioned name never changes once it is published.
@@ -24,7 +24,8 @@ import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
-import type { DeviceHandler } from '../device-plane/handler.ts'
+import type { DeviceHandlers } from '../device-plane/handler.ts'
+import type { RequireDevice } from '../devices/admission.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import { binOf, policyKey, sha256 } from './metadata.ts'
 import { lockCatalogue, publish } from './publication.ts'
@@ -56,7 +57,8 @@ export interface Catalogue {
   trust(): SiteTrust
   /** SHA-256 of the first `root.json`, for enrolment bundles. */
   rootHash(): Sha256
-  handlers: { catalogueMetadata: DeviceHandler; catalogueTarget: DeviceHandler }
+  /** The routes of the catalogue, for admitted devices. */
+  handlers: Pick<DeviceHandlers, 'catalogueMetadata' | 'catalogueTarget'>
 }
 
 /**
@@ -68,8 +70,9 @@ export async function createCatalogue(options: {
   keyring: Keyring
   siteId: SiteId
   clock: Clock
+  requireDevice: RequireDevice
 }): Promise<Catalogue> {
-  const { db, keyring, siteId, clock } = options
+  const { db, keyring, siteId, clock, requireDevice } = options
 
   const publication = (touched: ReadonlySet<string>, everything: boolean) =>
     db.transaction().execute(async (trx) => {
@@ -138,14 +141,16 @@ export async function createCatalogue(options: {
     }),
     rootHash: () => sha256(firstRoot),
     handlers: {
-      async catalogueMetadata({ parameters }) {
+      async catalogueMetadata({ caller, parameters }) {
+        await requireDevice(caller)
         const file = parameters.file ?? ''
         const bytes = await metadata(db, file)
         return bytes === undefined
           ? fail('NOT_FOUND', `There is no ${JSON.stringify(file)} in the catalogue.`)
           : { kind: 'bytes', body: bytes }
       },
-      async catalogueTarget({ parameters }) {
+      async catalogueTarget({ caller, parameters }) {
+        await requireDevice(caller)
         const wanted = Sha256Schema.safeParse(parameters.sha256)
         const row = wanted.success
           ? await db.selectFrom('catalogue_blobs').select('bytes').where('sha256', '=', wanted.data).executeTakeFirst()

@@ -32,9 +32,12 @@ export interface DeploymentsTables {
   sequence_revisions: {
     sequence_id: SequenceId
     revision: number
+    /** Name in the catalogue; a draft until it is released. */
+    target: string
     sha256: Sha256
     /** Canonical JSON: the bytes that are released. */
     document: string
+    description: string | null
     /** `PackageId`s as a JSON array: everything referenced, candidates included. */
     packages: string
     steps: number
@@ -65,6 +68,7 @@ export interface DeploymentsTables {
     run_id: RunId | null
     /** `ContentId`s as a JSON array: what the running run may fetch, whatever changes meanwhile. */
     run_contents: string | null
+    run_started_at: number | null
     /** `RunReport` as JSON. */
     report: string | null
     changed_at: number

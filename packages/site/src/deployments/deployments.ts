@@ -1,0 +1,196 @@
+/**
+ * Deployments: which sequence runs on which collection, with which settings, and what became of it.
+ *
+ *   D1. Settings that can never work are refused when they are made; what depends on the state of
+ *       the site is shown (`internetRefusals`) and reaches the devices in policy (design §7).
+ *   D2. The state of a device is derived from its status messages, in the transaction that takes
+ *       them; only of members, so that no device can write into a deployment that is not its own.
+ *   D3. A run that started may fetch what its policy named, whatever is changed meanwhile: the
+ *       contents are kept with the run (design §5: running jobs finish).
+ */
+import { checkInputs, readSequence } from '@sluice/engine'
+import {
+  ClientSettings,
+  type DeploymentCreate,
+  DeploymentId,
+  type DeploymentInfo,
+  DeploymentSettings,
+  deploymentRefusals,
+  fail,
+  ProblemError,
+  type SequenceInfo,
+} from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import type { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { Collections } from '../collections/collections.ts'
+import type { Database, Db } from '../db/database.ts'
+import { newId } from '../identity/new-id.ts'
+import { PackageIds, type Sequences } from '../sequences/sequences.ts'
+import type { StatusListener } from '../status/status.ts'
+import { type Circumstances, circumstances, type Deployed, type SiteFacts, siteRefusals } from './circumstances.ts'
+import { type ContentsOf, type DeviceState, deviceStateListener, deviceStates } from './device-state.ts'
+
+export interface Deployments {
+  /** @throws ProblemError `NOT_FOUND`, `NOT_RELEASED`, `VARIABLE_REFUSED`, or the refusal that no device could escape (D1) */
+  create(request: z.output<typeof DeploymentCreate>): Promise<DeploymentInfo>
+  change(id: string, settings: DeploymentSettings): Promise<DeploymentInfo>
+  /** Devices stop offering it with their next policy. `NOT_FOUND` */
+  delete(id: string): Promise<void>
+  list(): Promise<DeploymentInfo[]>
+  /** `NOT_FOUND` */
+  get(id: string): Promise<DeploymentInfo>
+  /** D2: listens to the status area. */
+  onStatus: StatusListener
+}
+
+/**
+ * @param onChanged told after a change is durable
+ */
+export function createDeployments(options: {
+  db: Kysely<Database>
+  clock: Clock
+  collections: Pick<Collections, 'find'>
+  sequences: Pick<Sequences, 'find'>
+  facts: SiteFacts
+  contentsOf: ContentsOf
+  onChanged(): void
+}): Deployments {
+  const { db, clock, collections, sequences, facts, contentsOf, onChanged } = options
+
+  async function infos(rows: DeploymentRow[]): Promise<DeploymentInfo[]> {
+    const deployed = rows.map(toDeployed)
+    const at = await circumstances(facts, deployed)
+    const devices = await deviceStates(
+      db,
+      rows.map((row) => row.id),
+    )
+    return rows.map((row, i) => deploymentInfo(row, deployed[i] ?? toDeployed(row), at, devices.get(row.id) ?? []))
+  }
+
+  async function get(id: string): Promise<DeploymentInfo> {
+    const row = await deploymentRows(db).where('deployments.id', '=', knownId(id)).executeTakeFirst()
+    const [info] = row === undefined ? [] : await infos([row])
+    return info ?? fail('NOT_FOUND', `There is no deployment ${id}.`)
+  }
+
+  return {
+    get,
+    async list() {
+      return await infos(await deploymentRows(db).orderBy('deployments.created_at').orderBy('deployments.id').execute())
+    },
+
+    async create({ sequence: sequenceName, collection: collectionName, settings }) {
+      const sequence = await sequences.find(sequenceName)
+      const collection = await collections.find(collectionName)
+      if (sequence.state === 'draft') fail('NOT_RELEASED', `${sequence.name} is a draft: apply it again.`)
+      await refuseHopeless(db, sequence.id, settings)
+      const id = newId('dep', DeploymentId)
+      const now = clock.now()
+      const row = { id, revision: 1, sequence_id: sequence.id, collection_id: collection.id }
+      await db
+        .insertInto('deployments')
+        .values({ ...row, settings: JSON.stringify(settings), created_at: now, changed_at: now })
+        .execute()
+      onChanged()
+      return await get(id)
+    },
+
+    async change(id, settings) {
+      const { id: known, sequenceId } = await get(id)
+      await refuseHopeless(db, sequenceId, settings)
+      await db
+        .updateTable('deployments')
+        .set((eb) => ({
+          settings: JSON.stringify(settings),
+          revision: eb('revision', '+', 1),
+          changed_at: clock.now(),
+        }))
+        .where('id', '=', known)
+        .execute()
+      onChanged()
+      return await get(known)
+    },
+
+    async delete(id) {
+      const { numDeletedRows } = await db.deleteFrom('deployments').where('id', '=', knownId(id)).executeTakeFirst()
+      if (numDeletedRows === 0n) fail('NOT_FOUND', `There is no deployment ${id}.`)
+      onChanged()
+    },
+
+    onStatus: deviceStateListener(contentsOf),
+  }
+}
+
+const knownId = (id: string): DeploymentId =>
+  DeploymentId.safeParse(id).data ?? fail('NOT_FOUND', `There is no deployment ${id}.`)
+
+/** D1. What no device could escape: wherever it is, and whatever else is set. */
+async function refuseHopeless(db: Db, id: SequenceInfo['id'], settings: DeploymentSettings): Promise<void> {
+  const { availableAt, deadlineAt, expiresAt } = settings
+  for (const [name, time] of Object.entries({ availableAt, deadlineAt }))
+    if (time !== undefined && expiresAt !== undefined && Date.parse(expiresAt) <= Date.parse(time))
+      fail('BAD_REQUEST', `settings.expiresAt: must be later than ${name}.`)
+  const { document, downloads_package_content } = await db
+    .selectFrom('sequences')
+    .innerJoin('sequence_revisions as newest', (join) =>
+      join.onRef('newest.sequence_id', '=', 'sequences.id').onRef('newest.revision', '=', 'sequences.revision'),
+    )
+    .select(['newest.document', 'newest.downloads_package_content'])
+    .where('sequences.id', '=', id)
+    .executeTakeFirstOrThrow()
+  const sequence = readSequence(new TextEncoder().encode(document))
+  if (!sequence.ok) throw new ProblemError(sequence.problem)
+  // Online mode: undeclared inputs are allowed (design §5).
+  const inputs = checkInputs(sequence.value, settings.inputs, 'allow')
+  if (!inputs.ok) throw new ProblemError(inputs.problem)
+  const [hopeless] = deploymentRefusals({
+    location: 'internal',
+    clientSettings: ClientSettings.parse({}),
+    settings,
+    downloadsPackageContent: downloads_package_content === 1,
+    contentServed: true,
+    missingPackages: [],
+  })
+  if (hopeless !== undefined) throw new ProblemError(hopeless)
+}
+
+const deploymentRows = (db: Db) =>
+  db
+    .selectFrom('deployments')
+    .innerJoin('collections', 'collections.id', 'deployments.collection_id')
+    .innerJoin('sequences', 'sequences.id', 'deployments.sequence_id')
+    .innerJoin('sequence_revisions as newest', (join) =>
+      join.onRef('newest.sequence_id', '=', 'sequences.id').onRef('newest.revision', '=', 'sequences.revision'),
+    )
+    .select(['deployments.id', 'deployments.revision', 'deployments.settings'])
+    .select(['collections.id as collection_id', 'collections.name as collection_name'])
+    .select(['sequences.id as sequence_id', 'sequences.name as sequence_name'])
+    .select(['newest.packages', 'newest.downloads_package_content'])
+
+type DeploymentRow = Awaited<ReturnType<ReturnType<typeof deploymentRows>['execute']>>[number]
+
+const toDeployed = (row: Pick<DeploymentRow, 'settings' | 'packages' | 'downloads_package_content'>): Deployed => ({
+  settings: DeploymentSettings.parse(JSON.parse(row.settings)),
+  packages: PackageIds.parse(JSON.parse(row.packages)),
+  downloadsPackageContent: row.downloads_package_content === 1,
+})
+
+function deploymentInfo(
+  row: DeploymentRow,
+  deployed: Deployed,
+  at: Circumstances,
+  devices: DeviceState[],
+): DeploymentInfo {
+  return {
+    id: row.id,
+    revision: row.revision,
+    sequenceId: row.sequence_id,
+    sequenceName: row.sequence_name,
+    collectionId: row.collection_id,
+    collectionName: row.collection_name,
+    settings: deployed.settings,
+    internetRefusals: siteRefusals(deployed, 'internet', at),
+    devices,
+  }
+}

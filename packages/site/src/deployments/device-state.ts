@@ -1,0 +1,134 @@
+/**
+ * What became of a deployment on each device, derived from status messages (D2 and D3 of
+ * `deployments.ts`).
+ */
+import {
+  type ContentId,
+  type DeploymentId,
+  type DeploymentInfo,
+  type DeviceId,
+  Problem,
+  RunReport,
+  type StatusEvent,
+} from '@sluice/protocol'
+import type { Insertable, Transaction } from 'kysely'
+import { z } from 'zod'
+import type { Database, Db } from '../db/database.ts'
+import type { DeploymentsTables } from '../db/schema/deployments.ts'
+import type { StatusListener } from '../status/status.ts'
+
+export type DeviceState = DeploymentInfo['devices'][number]
+
+/** Gives the contents that the policy a device was sent last names for a deployment. */
+export type ContentsOf = (
+  trx: Transaction<Database>,
+  deviceId: DeviceId,
+  deployment: DeploymentId,
+) => Promise<ContentId[]>
+
+export function deviceStateListener(contentsOf: ContentsOf): StatusListener {
+  return async (trx, { deviceId, receivedAt, message: { event } }) => {
+    if (!isDerived(event)) return
+    const before = await stateOf(trx, deviceId, event.deploymentId)
+    if (before === undefined) return // D2
+    const contents = event.kind === 'runStarted' ? await contentsOf(trx, deviceId, event.deploymentId) : []
+    const next = after(event, before, contents, receivedAt)
+    const row = { deployment_id: event.deploymentId, device_id: deviceId, ...next, changed_at: receivedAt }
+    await trx
+      .insertInto('deployment_devices')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['deployment_id', 'device_id']).doUpdateSet(row))
+      .execute()
+  }
+}
+
+/** The members of each deployment's collection, with what they said. */
+export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promise<Map<DeploymentId, DeviceState[]>> {
+  const states = new Map<DeploymentId, DeviceState[]>(ids.map((id) => [id, []]))
+  if (ids.length === 0) return states
+  const rows = await db
+    .selectFrom('deployments')
+    .innerJoin('collection_members as member', 'member.collection_id', 'deployments.collection_id')
+    .leftJoin('deployment_devices as said', (join) =>
+      join.onRef('said.deployment_id', '=', 'deployments.id').onRef('said.device_id', '=', 'member.device_id'),
+    )
+    .select(['deployments.id', 'member.device_id', 'said.state', 'said.refusals', 'said.report'])
+    .where('deployments.id', 'in', ids)
+    .orderBy('member.device_id')
+    .execute()
+  for (const row of rows)
+    states.get(row.id)?.push({
+      deviceId: row.device_id,
+      state: row.state ?? 'waiting',
+      refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
+      ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
+    })
+  return states
+}
+
+type Said = Omit<Insertable<DeploymentsTables['deployment_devices']>, 'deployment_id' | 'device_id' | 'changed_at'>
+
+/** What is known of a device; undefined when the deployment is none of its business. */
+async function stateOf(db: Db, deviceId: DeviceId, id: DeploymentId): Promise<Said | 'nothing' | undefined> {
+  const said = await db
+    .selectFrom('deployment_devices')
+    .select(['state', 'refusals', 'run_id', 'run_contents', 'run_started_at', 'report'])
+    .where('deployment_id', '=', id)
+    .where('device_id', '=', deviceId)
+    .executeTakeFirst()
+  if (said !== undefined) return said
+  const member = await db
+    .selectFrom('deployments')
+    .innerJoin('collection_members as member', 'member.collection_id', 'deployments.collection_id')
+    .select('deployments.id')
+    .where('deployments.id', '=', id)
+    .where('member.device_id', '=', deviceId)
+    .executeTakeFirst()
+  return member === undefined ? undefined : 'nothing'
+}
+
+type DerivedEvent = Extract<StatusEvent, { kind: 'deploymentEvaluated' | 'runStarted' | 'runFinished' }>
+
+const isDerived = (event: StatusEvent): event is DerivedEvent =>
+  event.kind === 'deploymentEvaluated' || event.kind === 'runStarted' || event.kind === 'runFinished'
+
+const nothingSaid: Said = {
+  state: 'offered',
+  refusals: '[]',
+  run_id: null,
+  run_contents: null,
+  run_started_at: null,
+  report: null,
+}
+
+const finished = { success: 'succeeded', failure: 'failed', cancelled: 'cancelled' } as const
+
+/** The next state of a device in a deployment. */
+function after(event: DerivedEvent, before: Said | 'nothing', contents: readonly ContentId[], at: number): Said {
+  const known: Said = before === 'nothing' ? nothingSaid : before
+  switch (event.kind) {
+    case 'deploymentEvaluated': {
+      // What ran or runs says more than what could run.
+      const open = known.state === 'offered' || known.state === 'refused'
+      const state = open ? (event.refusals.length === 0 ? 'offered' : 'refused') : known.state
+      return { ...known, state, refusals: JSON.stringify(event.refusals) }
+    }
+    case 'runStarted':
+      return {
+        ...known,
+        state: 'running',
+        run_id: event.runId,
+        run_contents: JSON.stringify(contents), // D3
+        run_started_at: at,
+        report: null,
+      }
+    case 'runFinished':
+      return {
+        ...known,
+        state: finished[event.report.result],
+        run_id: event.runId,
+        run_contents: null,
+        report: JSON.stringify(event.report),
+      }
+  }
+}

@@ -1,0 +1,146 @@
+/** Builds what a device shall do, from what the site knows. The same facts give the same bytes. */
+import {
+  type CatalogueReference,
+  type ContentId,
+  type DeploymentId,
+  DeploymentSettings,
+  type DeviceId,
+  deploymentTiming,
+  type GatewayAddress,
+  type NetworkLocation,
+  type PackageInfo,
+  type PolicyBody,
+  type PolicyDeployment,
+  type PolicyPackage,
+} from '@sluice/protocol'
+import type { Db } from '../db/database.ts'
+import {
+  type Circumstances,
+  circumstances,
+  type Deployed,
+  type GatewayFacts,
+  type SiteFacts,
+  siteRefusals,
+} from '../deployments/circumstances.ts'
+import { PackageIds } from '../sequences/sequences.ts'
+
+/** Manifests are released under this name by the content library. */
+export const manifestTarget = (one: Pick<PackageInfo, 'id' | 'version'>) => `manifest/${one.id}/${one.version}`
+
+export async function policyBody(
+  db: Db,
+  facts: SiteFacts,
+  deviceId: DeviceId,
+  location: NetworkLocation,
+): Promise<PolicyBody> {
+  const rows = await deploymentsOf(db, deviceId)
+  const at = await circumstances(facts, rows)
+  const manifests = await releasedManifests(db, [...at.packages.values()])
+  return {
+    v: 1,
+    minReader: 1,
+    crit: [],
+    deviceId,
+    location,
+    clientSettings: at.clientSettings,
+    gateways: addresses(at.gateways, location),
+    deployments: rows.map((row) => policyDeployment(row, location, at, manifests)),
+  }
+}
+
+/** Contents of a deployment that a device may fetch by this policy at this time: none when it is refused. */
+export function entitledContents(deployment: PolicyDeployment, now: number): ContentId[] {
+  if (deployment.refusals.length > 0 || deploymentTiming(deployment.settings, now) !== undefined) return []
+  return deployment.packages.map((one) => one.contentId)
+}
+
+interface DeviceDeployment extends Deployed {
+  id: DeploymentId
+  revision: number
+  name: string
+  description: string | null
+  sequenceId: PolicyDeployment['sequenceId']
+  sequence: CatalogueReference
+}
+
+/** The deployments of all collections that the device is a member of, with their newest released sequence. */
+async function deploymentsOf(db: Db, deviceId: DeviceId): Promise<DeviceDeployment[]> {
+  const rows = await db
+    .selectFrom('collection_members as member')
+    .innerJoin('deployments', 'deployments.collection_id', 'member.collection_id')
+    .innerJoin('sequences', 'sequences.id', 'deployments.sequence_id')
+    .innerJoin('sequence_revisions as revision', 'revision.sequence_id', 'sequences.id')
+    .innerJoin('catalogue_targets as released', 'released.name', 'revision.target')
+    .select(['deployments.id', 'deployments.revision', 'deployments.settings', 'deployments.sequence_id'])
+    .select(['sequences.name', 'revision.description', 'revision.packages', 'revision.downloads_package_content'])
+    .select(['released.name as target', 'released.sha256', 'released.length_bytes'])
+    .where('member.device_id', '=', deviceId)
+    // A draft does not take a released revision away.
+    .where('revision.revision', '=', (eb) =>
+      eb
+        .selectFrom('sequence_revisions as other')
+        .innerJoin('catalogue_targets as listed', 'listed.name', 'other.target')
+        .select((inner) => inner.fn.max('other.revision').as('newest'))
+        .whereRef('other.sequence_id', '=', 'sequences.id'),
+    )
+    .orderBy('deployments.created_at')
+    .orderBy('deployments.id')
+    .execute()
+  return rows.map((row) => ({
+    id: row.id,
+    revision: row.revision,
+    name: row.name,
+    description: row.description,
+    sequenceId: row.sequence_id,
+    sequence: { target: row.target, sha256: row.sha256, lengthBytes: row.length_bytes },
+    settings: DeploymentSettings.parse(JSON.parse(row.settings)),
+    packages: PackageIds.parse(JSON.parse(row.packages)),
+    downloadsPackageContent: row.downloads_package_content === 1,
+  }))
+}
+
+async function releasedManifests(db: Db, packages: readonly PackageInfo[]): Promise<Map<string, CatalogueReference>> {
+  if (packages.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('catalogue_targets')
+    .select(['name', 'sha256', 'length_bytes'])
+    .where('name', 'in', packages.map(manifestTarget))
+    .execute()
+  return new Map(rows.map((row) => [row.name, { target: row.name, sha256: row.sha256, lengthBytes: row.length_bytes }]))
+}
+
+function policyDeployment(
+  row: DeviceDeployment,
+  location: NetworkLocation,
+  at: Circumstances,
+  manifests: ReadonlyMap<string, CatalogueReference>,
+): PolicyDeployment {
+  const packages: PolicyPackage[] = []
+  for (const id of row.packages) {
+    const one = at.packages.get(id)
+    const manifest = one && manifests.get(manifestTarget(one))
+    // A package without a finished import has nothing to name; it is among the refusals then.
+    if (one?.contentId === undefined || manifest === undefined) continue
+    const { name, kind, version, contentId, storedBytes } = one
+    packages.push({ id, name, kind, version, contentId, manifest, storedBytes })
+  }
+  return {
+    id: row.id,
+    revision: row.revision,
+    name: row.name,
+    ...(row.description === null ? {} : { description: row.description }),
+    sequenceId: row.sequenceId,
+    sequence: row.sequence,
+    settings: row.settings,
+    packages,
+    refusals: siteRefusals(row, location, at),
+  }
+}
+
+/** Those of the device's own side first. All are listed: a device may come home or go out. */
+function addresses(gateways: readonly GatewayFacts[], location: NetworkLocation): GatewayAddress[] {
+  const order = (one: GatewayFacts) => `${one.kind === location ? 0 : 1} ${one.id}`
+  return gateways
+    .toSorted((a, b) => (order(a) < order(b) ? -1 : 1))
+    .map(({ id, name, kind, deviceUrl, enrolmentUrl }) => ({ gatewayId: id, name, kind, deviceUrl, enrolmentUrl }))
+}

@@ -1,0 +1,25 @@
+/** The epoch of policy: raised when the site's database is restored from a backup (design §5). */
+import type { Kysely } from 'kysely'
+import { nextNumbers } from '../db/counter.ts'
+import type { Database, Db } from '../db/database.ts'
+
+const COUNTER = 'policy epoch'
+
+export async function policyEpoch(db: Db): Promise<number> {
+  const row = await db.selectFrom('counters').select('value').where('name', '=', COUNTER).executeTakeFirst()
+  return row?.value ?? 1
+}
+
+/**
+ * Raises the epoch, so that devices do not take the policies of the restored site for a replay. It
+ * rises with the clock: the same backup may be restored twice.
+ * @param now milliseconds since 1970
+ */
+export async function raisePolicyEpoch(db: Kysely<Database>, now: number): Promise<number> {
+  return await db.transaction().execute(async (trx) => {
+    await nextNumbers(trx, COUNTER, 1)
+    const value = Math.max((await policyEpoch(trx)) + 1, Math.floor(now / 1000))
+    await trx.updateTable('counters').set({ value }).where('name', '=', COUNTER).execute()
+    return value
+  })
+}

@@ -1,0 +1,166 @@
+/**
+ * Task sequences: read from what an administrator wrote, kept revision by revision, released.
+ *
+ *   S1. A faulty file stores nothing: every fault is told with its place.
+ *   S2. The same document is the same revision, however it is written.
+ *   S3. A revision never changes. It is released under `sequence/<id>/<revision>`; where the site
+ *       stopped in between, it is a draft and applying it again releases it.
+ */
+import {
+  checkReferences,
+  formatDetail,
+  nodesOf,
+  parseSequence,
+  referencedPackages,
+  writeSequence,
+} from '@sluice/engine'
+import {
+  fail,
+  type GatewayId,
+  PackageId,
+  type PackageInfo,
+  ProblemError,
+  type Sequence,
+  type SequenceApply,
+  SequenceId,
+  type SequenceInfo,
+} from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import { z } from 'zod'
+import type { Catalogue } from '../catalogue/catalogue.ts'
+import { sha256 } from '../catalogue/metadata.ts'
+import type { Clock } from '../clock.ts'
+import { nextNumbers } from '../db/counter.ts'
+import type { Database, Db } from '../db/database.ts'
+import { newId } from '../identity/new-id.ts'
+
+export interface Sequences {
+  /**
+   * Creates or replaces the sequence with the name in the text.
+   * @throws ProblemError `SEQUENCE_INVALID` or `SEQUENCE_REFERENCE_MISSING`, each fault in `errors`
+   */
+  apply(request: z.output<typeof SequenceApply>): Promise<SequenceInfo>
+  list(): Promise<SequenceInfo[]>
+  /** By id or name. `NOT_FOUND` */
+  find(idOrName: string): Promise<SequenceInfo>
+  /** Sends everything that the newest revision references to these gateways. */
+  distribute(idOrName: string, gateways: readonly GatewayId[]): Promise<PackageInfo[]>
+}
+
+/**
+ * @param packages gives those of the ids that there are
+ * @param distribute adds gateways to where a package shall be
+ * @param onChanged told after a new revision is released
+ */
+export function createSequences(options: {
+  db: Kysely<Database>
+  clock: Clock
+  catalogue: Pick<Catalogue, 'release'>
+  packages(ids: readonly PackageId[]): Promise<PackageInfo[]>
+  distribute(id: PackageId, gateways: readonly GatewayId[]): Promise<PackageInfo>
+  onChanged(): void
+}): Sequences {
+  const { db, clock, catalogue, packages, distribute, onChanged } = options
+
+  /** S2 */
+  async function store(sequence: Sequence, bytes: Uint8Array, warnings: readonly string[]) {
+    return await db.transaction().execute(async (trx) => {
+      await nextNumbers(trx, 'sequences', 1) // one after the other, in all processes of the site
+      const hash = sha256(bytes)
+      const known = await newest(trx).where('sequences.name', '=', sequence.name).executeTakeFirst()
+      if (known?.sha256 === hash) return { id: known.id, target: known.target }
+
+      const id = known?.id ?? newId('seq', SequenceId)
+      const revision = (known?.revision ?? 0) + 1
+      const target = `sequence/${id}/${revision}`
+      await trx
+        .insertInto('sequences')
+        .values({ id, name: sequence.name, revision })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ revision }))
+        .execute()
+      const nodes = [...nodesOf(sequence)].map(({ node }) => node)
+      await trx
+        .insertInto('sequence_revisions')
+        .values({
+          sequence_id: id,
+          revision,
+          target,
+          sha256: hash,
+          document: new TextDecoder().decode(bytes),
+          description: sequence.description ?? null,
+          packages: JSON.stringify(referencedPackages(sequence)),
+          steps: nodes.filter((node) => node.type !== 'group').length,
+          downloads_package_content: nodes.some((node) => node.type === 'downloadPackageContent') ? 1 : 0,
+          warnings: JSON.stringify(warnings),
+          created_at: clock.now(),
+        })
+        .execute()
+      return { id, target }
+    })
+  }
+
+  async function find(idOrName: string): Promise<SequenceInfo> {
+    const id = SequenceId.safeParse(idOrName)
+    const rows = await newest(db)
+      .where((eb) =>
+        eb.or([eb('sequences.name', '=', idOrName), ...(id.success ? [eb('sequences.id', '=', id.data)] : [])]),
+      )
+      .execute()
+    // A sequence may be named like another one's id; the id counts.
+    const row = rows.find((one) => one.id === idOrName) ?? rows[0]
+    return row === undefined ? fail('NOT_FOUND', `There is no sequence ${idOrName}.`) : sequenceInfo(row)
+  }
+
+  return {
+    async apply({ fileName, text }) {
+      const parsed = parseSequence({ file: fileName, text })
+      if (!parsed.ok) throw new ProblemError(parsed.problem) // S1
+      const { sequence, warnings } = parsed.value
+      const known = await packages(referencedPackages(sequence))
+      const missing = checkReferences(parsed.value, new Set(known.map((one) => one.id)))
+      if (missing !== undefined) throw new ProblemError(missing) // S1
+      const bytes = writeSequence(sequence)
+      const { id, target } = await store(sequence, bytes, warnings.map(formatDetail))
+      await catalogue.release(target, bytes) // S3
+      onChanged()
+      return await find(id)
+    },
+    async list() {
+      return (await newest(db).orderBy('sequences.name').execute()).map(sequenceInfo)
+    },
+    find,
+    async distribute(idOrName, gateways) {
+      const changed: PackageInfo[] = []
+      for (const id of (await find(idOrName)).packages) changed.push(await distribute(id, gateways))
+      return changed
+    },
+  }
+}
+
+/** The newest revision of each sequence, and whether it is released. */
+const newest = (db: Db) =>
+  db
+    .selectFrom('sequences')
+    .innerJoin('sequence_revisions as newest', (join) =>
+      join.onRef('newest.sequence_id', '=', 'sequences.id').onRef('newest.revision', '=', 'sequences.revision'),
+    )
+    .leftJoin('catalogue_targets as released', 'released.name', 'newest.target')
+    .select(['sequences.id', 'sequences.name', 'newest.revision', 'newest.target', 'newest.sha256'])
+    .select(['newest.packages', 'newest.steps', 'newest.warnings', 'released.sha256 as released_sha256'])
+
+type NewestRow = Awaited<ReturnType<ReturnType<typeof newest>['execute']>>[number]
+
+export const PackageIds = z.array(PackageId)
+
+function sequenceInfo(row: NewestRow): SequenceInfo {
+  return {
+    id: row.id,
+    name: row.name,
+    revision: row.revision,
+    sha256: row.sha256,
+    packages: PackageIds.parse(JSON.parse(row.packages)),
+    steps: row.steps,
+    state: row.released_sha256 === row.sha256 ? 'released' : 'draft',
+    warnings: z.array(z.string()).parse(JSON.parse(row.warnings)),
+  }
+}
