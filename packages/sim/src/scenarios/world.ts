@@ -44,7 +44,7 @@ export const effectStep = (name: string, seconds = 0) => `
   - type: runCommandLine
     name: ${name}
     class: once
-    commandLine: sh -c "sleep ${seconds}; echo ${name} >> '%OSRoot%/effects'"`
+    commandLine: sh -c 'sleep ${seconds}; echo ${name} >> "$1/effects"' sh "%OSRoot%"`
 
 /** A step that needs the content of a package, and leaves a line with the first hash of its file. */
 export const contentStep = (n: number) => `
@@ -52,7 +52,7 @@ export const contentStep = (n: number) => `
     name: content-${n}
     class: once
     package: ${scenarioPackage(n).id}
-    commandLine: sh -c "sha256sum content.bin | cut -c1-16 >> '%OSRoot%/effects'"`
+    commandLine: sh -c 'sha256sum content.bin | cut -c1-16 >> "$1/effects"' sh "%OSRoot%"`
 
 export const restartStep = (name: string) => `
   - type: restartComputer
