@@ -17,8 +17,7 @@ export async function policyEpoch(db: Db): Promise<number> {
  */
 export async function raisePolicyEpoch(db: Kysely<Database>, now: number): Promise<number> {
   return await db.transaction().execute(async (trx) => {
-    await nextNumbers(trx, COUNTER, 1)
-    const value = Math.max((await policyEpoch(trx)) + 1, Math.floor(now / 1000))
+    const value = Math.max(await nextNumbers(trx, COUNTER, 1), Math.floor(now / 1000))
     await trx.updateTable('counters').set({ value }).where('name', '=', COUNTER).execute()
     return value
   })

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { ProblemError } from '@sluice/protocol'
+import { onEveryDatabase } from '../db/testing.ts'
+import { createSiteWorld, internal, internet, makeKeyring } from '../deployments/testing/site-world.ts'
+
+const keyring = await makeKeyring()
+
+onEveryDatabase('a sequence is stored, released under its own bytes, and found by id or name', async (db) => {
+  const { importPackage, sequences, sequenceText, catalogue, world } = await createSiteWorld(db, keyring)
+  await importPackage('ABC00001')
+  const applied = await sequences.apply({ fileName: 'up.json', text: sequenceText('Upgrade', ['ABC00001']) })
+  assert.deepEqual(
+    { revision: applied.revision, packages: applied.packages, steps: applied.steps, state: applied.state },
+    { revision: 1, packages: ['ABC00001'], steps: 2, state: 'released' },
+  )
+  assert.equal((await catalogue.released(`sequence/${applied.id}/1`))?.sha256, applied.sha256)
+  assert.deepEqual(await sequences.find('Upgrade'), applied)
+  assert.deepEqual(await sequences.find(applied.id), applied)
+  assert.deepEqual(await sequences.list(), [applied])
+  assert.equal(world.changes, 1)
+})
+
+onEveryDatabase('the same document is the same revision, however it is written', async (db) => {
+  const { importPackage, sequences, sequenceText } = await createSiteWorld(db, keyring)
+  await importPackage('ABC00001')
+  const text = sequenceText('Upgrade', ['ABC00001'])
+  const first = await sequences.apply({ fileName: 'up.json', text })
+  const spaced = JSON.stringify(JSON.parse(text), null, 4)
+  const [again, twice] = await Promise.all([
+    sequences.apply({ fileName: 'other.yaml', text: `# the same\n${spaced}` }),
+    sequences.apply({ fileName: 'up.json', text }),
+  ])
+  assert.deepEqual(again, first)
+  assert.deepEqual(twice, first)
+  const changed = await sequences.apply({ fileName: 'up.json', text: text.replace('Begin', 'Start') })
+  assert.equal(changed.id, first.id)
+  assert.equal(changed.revision, 2)
+  assert.notEqual(changed.sha256, first.sha256)
+  const back = await sequences.apply({ fileName: 'up.json', text })
+  assert.deepEqual({ revision: back.revision, sha256: back.sha256 }, { revision: 3, sha256: first.sha256 })
+})
+
+onEveryDatabase('faults are told with file, line and path, and nothing is stored', async (db) => {
+  const { importPackage, sequences, catalogue } = await createSiteWorld(db, keyring)
+  await importPackage('ABC00001')
+  const before = await db.selectFrom('catalogue_metadata').selectAll().execute()
+  const faulty = `format: sluice-sequence/1
+name: Upgrade
+steps:
+  - type: runCommandLine
+    name: Go
+    commandLine: go
+    pakage: ABC00001
+    timeoutMinutes: soon
+`
+  await assert.rejects(sequences.apply({ fileName: 'up.yaml', text: faulty }), (error) => {
+    assert.ok(error instanceof ProblemError)
+    assert.equal(error.problem.code, 'SEQUENCE_INVALID')
+    const faults = error.problem.errors ?? []
+    assert.deepEqual(faults.map(({ place, path }) => [place?.file, place?.line, path]).toSorted(), [
+      ['up.yaml', 7, 'steps[0].pakage'],
+      ['up.yaml', 8, 'steps[0].timeoutMinutes'],
+    ])
+    return true
+  })
+  const missing = `format: sluice-sequence/1
+name: Upgrade
+steps:
+  - type: downloadPackageContent
+    name: Drivers
+    packages: [ABC00001, { chosenBy: "%Model%", candidates: [ABC00001, ABC000FF] }]
+`
+  await assert.rejects(sequences.apply({ fileName: 'up.yaml', text: missing }), (error) => {
+    assert.ok(error instanceof ProblemError)
+    assert.equal(error.problem.code, 'SEQUENCE_REFERENCE_MISSING')
+    const [fault] = error.problem.errors ?? []
+    assert.deepEqual([fault?.place?.line, fault?.path], [6, 'steps[0].packages[1].candidates[1]'])
+    assert.match(fault?.message ?? '', /ABC000FF/)
+    return true
+  })
+  assert.deepEqual(await sequences.list(), [])
+  assert.deepEqual(await db.selectFrom('catalogue_metadata').selectAll().execute(), before)
+  assert.equal(await catalogue.released('sequence/none/1'), undefined)
+})
+
+onEveryDatabase(
+  'where the site stopped before the release, it is a draft; applying it again releases it',
+  async (db) => {
+    const { importPackage, sequences, sequenceText } = await createSiteWorld(db, keyring)
+    await importPackage('ABC00001')
+    const text = sequenceText('Upgrade', ['ABC00001'])
+    const { id } = await sequences.apply({ fileName: 'up.json', text })
+    await db.deleteFrom('catalogue_targets').where('name', 'like', 'sequence/%').execute()
+    assert.equal((await sequences.find(id)).state, 'draft')
+    const again = await sequences.apply({ fileName: 'up.json', text })
+    assert.deepEqual([again.revision, again.state], [1, 'released'])
+  },
+)
+
+onEveryDatabase('everything that a sequence references is distributed', async (db) => {
+  const { importPackage, sequences, sequenceText } = await createSiteWorld(db, keyring)
+  for (const id of ['ABC00001', 'ABC00002', 'ABC00003']) await importPackage(id)
+  await sequences.apply({ fileName: 'up.json', text: sequenceText('Upgrade', ['ABC00001', 'ABC00003']) })
+  const packages = await sequences.distribute('Upgrade', [internet, internal])
+  assert.deepEqual(
+    packages.map((one) => [one.id, one.distribution.map(({ gatewayId }) => gatewayId)]),
+    [
+      ['ABC00001', [internet, internal]],
+      ['ABC00003', [internet, internal]],
+    ],
+  )
+  await assert.rejects(sequences.distribute('Nothing', [internet]), /NOT_FOUND/)
+})
