@@ -54,13 +54,9 @@ function explain(issue: Issue, around: Path, root: unknown): Fault[] {
     case 'invalid_format':
       return [expected(path, found, issue.format === 'regex' ? issue.message : (formats[issue.format] ?? issue.format))]
     case 'too_big':
-      return [
-        { path, message: `must be at most ${issue.maximum}${units[issue.origin] ?? ''}, found ${measure(found)}` },
-      ]
+      return [{ path, message: `found ${measure(found)}; expected at most ${issue.maximum}` }]
     case 'too_small':
-      return [
-        { path, message: `must be at least ${issue.minimum}${units[issue.origin] ?? ''}, found ${measure(found)}` },
-      ]
+      return [{ path, message: `found ${measure(found)}; expected at least ${issue.minimum}` }]
     default:
       return [{ path, message: issue.message }]
   }
@@ -108,7 +104,6 @@ const typeNames: Record<string, string> = {
   object: 'a map of fields',
 }
 const formats: Record<string, string> = { datetime: 'a time such as 2026-01-31T12:00:00Z' }
-const units: Record<string, string> = { string: ' characters', array: ' entries' }
 
 function expected(path: Path, found: unknown, what: string): Fault {
   if (found === undefined) return { path, message: `is missing; expected ${what}` }
@@ -135,8 +130,10 @@ function describe(value: unknown): string {
   return `the ${typeof value} ${String(value)}`
 }
 
-const measure = (value: unknown): string =>
-  typeof value === 'string' || Array.isArray(value) ? String(value.length) : String(value)
+const measure = (value: unknown): string => {
+  if (typeof value === 'string') return `${value.length} characters`
+  return Array.isArray(value) ? `${value.length} entries` : String(value)
+}
 
 const isFields = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

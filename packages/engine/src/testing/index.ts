@@ -1,0 +1,2 @@
+export * from './manual-host.ts'
+export * from './whole-run.ts'
