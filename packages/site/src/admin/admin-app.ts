@@ -95,7 +95,8 @@ const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs the t
 async function requestBody(context: Context, route: AdminRoute): Promise<unknown> {
   if (route.body === undefined) return undefined
   const bytes = new Uint8Array(await context.req.arrayBuffer())
-  const body = parseJson(bytes) ?? fail('BAD_REQUEST', 'The body is not JSON.')
+  // No body at all is an empty one: some routes ask for nothing.
+  const body = bytes.length === 0 ? { value: {} } : (parseJson(bytes) ?? fail('BAD_REQUEST', 'The body is not JSON.'))
   const parsed = route.body.safeParse(body.value)
   if (!parsed.success) throw new ProblemError(badRequest(parsed.error))
   return parsed.data

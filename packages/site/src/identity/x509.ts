@@ -1,4 +1,4 @@
 /** The X.509 library, loaded after what it needs. */
-import './reflect-metadata.ts'
+import 'reflect-metadata'
 
 export * from '@peculiar/x509'
