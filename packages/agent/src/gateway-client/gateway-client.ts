@@ -44,6 +44,8 @@ export type RouteAnswer<K extends DeviceRouteId> = Routes[K] extends { answer: i
 export interface Call<K extends DeviceRouteId> {
   parameters?: Record<string, string>
   body?: RouteBody<K>
+  /** Where the caller expects less than the route allows. */
+  maxAnswerBytes?: number
   signal?: AbortSignal
 }
 
@@ -131,7 +133,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         agent: route.identity === 'anonymous' ? agents.anonymous : agents.control,
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
         body,
-        maxAnswerBytes: route.maxAnswerBytes,
+        maxAnswerBytes: Math.min(route.maxAnswerBytes, request.maxAnswerBytes ?? route.maxAnswerBytes),
         idleMs,
         totalMs,
         signal: request.signal,
