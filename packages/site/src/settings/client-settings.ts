@@ -13,10 +13,7 @@ export interface ClientSettingsStore {
   set(settings: ClientSettings): Promise<StoredClientSettings>
 }
 
-/** @param onChanged told after a change is durable */
-export function createClientSettingsStore(options: { db: Db; onChanged(): void }): ClientSettingsStore {
-  const { db, onChanged } = options
-
+export function createClientSettingsStore({ db }: { db: Db }): ClientSettingsStore {
   async function get(): Promise<StoredClientSettings> {
     const row = await db.selectFrom('client_settings').select(['document', 'revision']).executeTakeFirst()
     if (row === undefined) return { settings: ClientSettings.parse({}), revision: 0 }
@@ -35,7 +32,6 @@ export function createClientSettingsStore(options: { db: Db; onChanged(): void }
         )
         .returning('revision')
         .executeTakeFirstOrThrow()
-      onChanged()
       return { settings, revision }
     },
   }
