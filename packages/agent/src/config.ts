@@ -35,6 +35,8 @@ export const AgentConfig = z.strictObject({
       z.strictObject({ kind: z.literal('exit'), code: z.int().min(1).max(125) }),
     ])
     .default({ kind: 'command', argv: ['/sbin/shutdown', '-r', 'now'] }),
+  /** File whose text names the present boot, where what boots the device knows better than the kernel. */
+  bootFile: Path.optional(),
   /** Facts that are told and not found out: a device in a namespace sees the firmware of its host. */
   facts: z.strictObject(DeviceFacts.partial().shape).default({}),
 })
@@ -62,5 +64,6 @@ export async function loadConfig(path: string): Promise<Result<AgentConfig>> {
     osRoot: from(config.osRoot),
     enrolmentBundle: from(config.enrolmentBundle),
     consoleFolder: from(config.consoleFolder),
+    ...(config.bootFile === undefined ? {} : { bootFile: from(config.bootFile) }),
   })
 }

@@ -8,6 +8,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DeviceFacts } from '@sluice/protocol'
+import { readBootFile } from './boot-file.ts'
 import { readOsRelease } from './os-release.ts'
 import type { Platform, PlatformOptions } from './platform.ts'
 import { portableFacts } from './portable.ts'
@@ -15,7 +16,7 @@ import { restart } from './restart.ts'
 
 /** Undefined where /proc does not say which boot it is. */
 export async function createLinuxPlatform(options: PlatformOptions): Promise<Platform | undefined> {
-  const bootId = await readBootId()
+  const bootId = (await readBootFile(options.bootFile)) ?? (await readBootId())
   if (bootId === undefined) return undefined
   return {
     bootId,

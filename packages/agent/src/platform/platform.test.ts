@@ -95,3 +95,16 @@ test('a restart by exit code ends the agent; one by command runs it', async (t) 
     assert.equal(refused.problem.code, 'RESTART_REFUSED')
   }
 })
+
+test('where a file names the boot, its text counts', async (t) => {
+  const bootFile = join(temporaryFolder(t), 'boot')
+  const bootNow = async () => (await createPlatform(optionsOf(t, { bootFile }))).bootId
+  writeFileSync(bootFile, 'boot-1\n')
+  assert.equal(await bootNow(), 'boot-1')
+  writeFileSync(bootFile, 'boot-2\n')
+  assert.equal(await bootNow(), 'boot-2')
+  const { bootId } = await createPortablePlatform(optionsOf(t, { bootFile }))
+  assert.equal(bootId, 'boot-2')
+  writeFileSync(bootFile, '')
+  await assert.rejects(bootNow(), /does not name a boot/)
+})

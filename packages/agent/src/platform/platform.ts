@@ -33,6 +33,8 @@ export interface PlatformOptions {
   /** Facts that are told and not found out: a device in a namespace sees its host's firmware. */
   facts: Partial<DeviceFacts>
   restart: RestartOrder
+  /** File whose text names the present boot, where what boots the device knows better than the kernel. */
+  bootFile?: string | undefined
   /** Ends the agent in an orderly way with this exit code, soon. */
   exit: (code: number) => void
 }

@@ -13,39 +13,43 @@ import { join } from 'node:path'
 import { type DeviceFacts, Platform as PlatformName } from '@sluice/protocol'
 import { z } from 'zod'
 import { writeDurable } from '../state/durable-file.ts'
+import { readBootFile } from './boot-file.ts'
 import { readOsRelease } from './os-release.ts'
 import type { Platform, PlatformOptions } from './platform.ts'
 import { restart } from './restart.ts'
 
 const BootNote = z.object({ v: z.literal(1), bootId: z.string(), uptimeSeconds: z.number() })
+type BootNote = z.infer<typeof BootNote>
 const NOTE_EVERY_MS = 60_000
 
 export async function createPortablePlatform(
   options: PlatformOptions,
   uptimeSeconds: () => number = uptime,
 ): Promise<Platform> {
-  const path = join(options.stateFolder, 'boot.json')
-  const before = await readNote(path)
-  const sameBoot = before !== undefined && uptimeSeconds() >= before.uptimeSeconds
-  const bootId = sameBoot ? before.bootId : randomUUID()
-  const note = () =>
-    writeDurable(
-      path,
-      JSON.stringify({ v: 1, bootId, uptimeSeconds: uptimeSeconds() } satisfies z.infer<typeof BootNote>),
-    )
-  await note()
-  // A note that fails to be written leaves an older, lower uptime: the boot is recognised all the same.
-  setInterval(() => note().catch(() => {}), NOTE_EVERY_MS).unref()
-
+  const named = await readBootFile(options.bootFile)
+  const uptimeBoot = named === undefined ? await openUptimeBoot(options.stateFolder, uptimeSeconds) : undefined
   return {
-    bootId,
+    bootId: named ?? uptimeBoot?.bootId ?? '',
     facts: () => portableFacts(options),
     osName: async () => (await readOsRelease(options.osRoot)).name,
     async restart() {
-      await note()
+      await uptimeBoot?.note()
       return restart(options.restart, options.exit)
     },
   }
+}
+
+async function openUptimeBoot(stateFolder: string, uptimeSeconds: () => number) {
+  const path = join(stateFolder, 'boot.json')
+  const before = await readNote(path)
+  const isSame = before !== undefined && uptimeSeconds() >= before.uptimeSeconds
+  const bootId = isSame ? before.bootId : randomUUID()
+  const note = () =>
+    writeDurable(path, JSON.stringify({ v: 1, bootId, uptimeSeconds: uptimeSeconds() } satisfies BootNote))
+  await note()
+  // A note that fails to be written leaves an older, lower uptime: the boot is recognised all the same.
+  setInterval(() => note().catch(() => {}), NOTE_EVERY_MS).unref()
+  return { bootId, note }
 }
 
 /** Facts by Node alone, with the ones that are told laid over them. */
@@ -74,7 +78,7 @@ export async function portableFacts(
   }
 }
 
-async function readNote(path: string): Promise<z.infer<typeof BootNote> | undefined> {
+async function readNote(path: string): Promise<BootNote | undefined> {
   try {
     return BootNote.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch {

@@ -12,6 +12,14 @@ import type {
   RunReport,
   Sequence,
 } from '@sluice/protocol'
+import type { AgentConfig } from '../config.ts'
+import type { GatewayClient } from '../gateway-client/gateway-client.ts'
+import type { DeviceKeys } from '../identity/device-keys.ts'
+import type { Log } from '../log.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Outbox } from '../report/outbox.ts'
+import type { State } from '../state/state.ts'
+import type { Catalogue } from '../trust/catalogue.ts'
 
 /** A deployment that policy and catalogue name, with its verified sequence. */
 export interface AcceptedDeployment {
@@ -28,8 +36,28 @@ export interface Runs {
   /** Calls `listener` after each change; returns what ends that. */
   onProgress(listener: () => void): () => void
   lastReport(deploymentId: DeploymentId): RunReport | undefined
-  /** Goes on with a run that an earlier process or boot left. */
+  /** Takes up a run that an earlier process or boot left; returns when that is done, and the run itself goes on. */
   resume(): Promise<void>
   /** Lets go of a run without cancelling it: a detached runner stays. */
   stop(): Promise<void>
 }
+
+/** What a run may use of the rest of the agent. */
+export interface RunParts {
+  config: AgentConfig
+  state: State
+  /** Boot id, facts, and the restart of the machine. */
+  platform: Platform
+  client: GatewayClient
+  /** Bytes of manifest roots, as policy refers to them. */
+  catalogue: Pick<Catalogue, 'fetchTarget'>
+  /** The seal key opens package keys. */
+  keys: DeviceKeys
+  outbox: Pick<Outbox, 'enqueue'>
+  /** Milliseconds since 1970, by the site's signed time. */
+  now: () => number
+  log: Log
+}
+
+/** Makes the runs of an enrolled device; starts nothing. */
+export type CreateRuns = (parts: RunParts) => Runs
