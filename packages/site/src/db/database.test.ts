@@ -4,7 +4,7 @@ import { nextNumbers } from './counter.ts'
 import { openDatabase } from './database.ts'
 import { migrations } from './migrations/index.ts'
 import { onEveryDatabase } from './testing.ts'
-import { columnTypes } from './types.ts'
+import { columnTypes, isPostgres } from './types.ts'
 import { isForeignKeyViolation, isUniqueViolation } from './violation.ts'
 
 onEveryDatabase('a committed transaction stays, a failed one leaves nothing', async (db) => {
@@ -40,7 +40,7 @@ onEveryDatabase('a transaction has the database to itself: no update is lost', a
         .selectFrom('counters')
         .select('value')
         .where('name', '=', 'n')
-        .$call((query) => (trx.getExecutor().adapter.supportsMultipleConnections ? query.forUpdate() : query))
+        .$call((query) => (isPostgres(trx) ? query.forUpdate() : query))
         .executeTakeFirstOrThrow()
       await trx
         .updateTable('counters')

@@ -29,11 +29,18 @@ export class SqliteWorkerDialect implements Dialect {
   }
 
   createAdapter(): DialectAdapter {
-    return new SqliteAdapter()
+    return new LendingAdapter()
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the type that Kysely asks for
   createIntrospector(db: Kysely<any>): DatabaseIntrospector {
     return new SqliteIntrospector(db)
+  }
+}
+
+/** The driver lends its connection by itself; Kysely shall not lock once more. */
+class LendingAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
   }
 }

@@ -1,14 +1,15 @@
 /**
  * Kysely driver for `node:sqlite`, which blocks: the database lives in a worker thread of its own.
  *
- * Owns the worker and the order of statements. Does not own fairness: Kysely lends the one
- * connection to one caller at a time, a transaction for its whole length. So a transaction is
- * exclusive, and code inside one must use the transaction, never the database: it would wait for
- * itself.
+ * Owns the worker, the order of statements, and who has the one connection: one caller at a time, a
+ * transaction for its whole length. So a transaction is exclusive, and code inside one must use the
+ * transaction, never the database: it would wait for itself.
  *
  * 1. Statements are answered in the order they were sent; the worker does one at a time.
  * 2. When the worker dies, everything that waits and everything that comes later fails.
  * 3. `destroy` returns when the file is closed and the thread has ended.
+ * 4. Who asked first gets the connection first. (Kysely has a lock of its own for databases with one
+ *    connection, which wakes every waiter each time: with thousands of them that is most of the work.)
  */
 import { Worker } from 'node:worker_threads'
 import { CompiledQuery, type DatabaseConnection, type Driver, type QueryResult } from 'kysely'
@@ -31,6 +32,8 @@ interface Waiting {
 export class SqliteWorkerDriver implements Driver {
   readonly #path: string
   #connection: SqliteConnection | undefined
+  #lent = false
+  readonly #queue: (() => void)[] = []
 
   constructor(path: string) {
     this.#path = path
@@ -44,6 +47,8 @@ export class SqliteWorkerDriver implements Driver {
 
   async acquireConnection(): Promise<DatabaseConnection> {
     if (this.#connection === undefined) throw new Error('the database is not open')
+    if (this.#lent) await new Promise<void>((resolve) => this.#queue.push(resolve)) // 4.
+    this.#lent = true
     return this.#connection
   }
 
@@ -60,7 +65,11 @@ export class SqliteWorkerDriver implements Driver {
     await this.#connection?.rollback()
   }
 
-  async releaseConnection(): Promise<void> {}
+  async releaseConnection(): Promise<void> {
+    const next = this.#queue.shift()
+    if (next === undefined) this.#lent = false
+    else next() // it stays lent, to the next
+  }
 
   async destroy(): Promise<void> {
     await this.#connection?.close()
