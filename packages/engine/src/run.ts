@@ -28,9 +28,11 @@ import {
   type StepOutcome,
 } from '@sluice/protocol'
 import { decide } from './condition.ts'
+import { downloadRetry } from './download-retry.ts'
 import { unknownFlags } from './flags.ts'
 import type { InstructionTable, StepInstruction } from './flatten.ts'
 import type { ActionOutcome, Host } from './host.ts'
+import { choosePackage } from './package-choice.ts'
 import { returnCode } from './return-code.ts'
 import type { JournalEntry, Phase, RunResult, RunState } from './run-state.ts'
 import { bind } from './steps/index.ts'
@@ -96,10 +98,10 @@ class Run {
       const { phase } = this.#state
       if (phase.kind === 'finished') return { kind: 'finished', state: this.#state, result: phase.result }
       if (this.#stop.aborted) return { kind: 'stopped', state: this.#state }
-      if (this.#state.transitions > MAX_TRANSITIONS)
-        await this.#breakOff(problem('RUN_STUCK', `${MAX_TRANSITIONS} changes at ${this.#present()} without progress.`)) // R7
+      if (this.#exhausted() && phase.kind !== 'stepStarting')
+        await this.#breakOff(this.#stuck()) // R7
       else if (this.#cancel?.aborted && phase.kind !== 'stepStarting')
-        await this.#breakOff(problem('RUN_CANCELLED', `Cancelled at ${this.#present()}.`)) // R6
+        await this.#breakOff(this.#cancelled()) // R6
       else if (phase.kind === 'rebootPending')
         return { kind: 'restart', state: this.#state, message: phase.message, timeoutSeconds: phase.timeoutSeconds }
       else if (phase.kind === 'ready') await this.#nextInstruction()
@@ -112,6 +114,7 @@ class Run {
   async #arrive(): Promise<void> {
     const { phase, restarts } = this.#state
     if (phase.kind === 'ready' || phase.kind === 'finished') return
+    if (this.#exhausted()) return
     if (phase.kind !== 'rebootPending') this.#announce(this.#step())
     const bootId = this.#host.bootId()
     const at = this.#host.now()
@@ -189,7 +192,7 @@ class Run {
       prepared = await bind(step).prepare(this.#stepContext(environment, entries))
     } catch (error) {
       if (this.#stop.aborted) return
-      if (this.#cancel?.aborted) return this.#breakOff(problem('RUN_CANCELLED', `Cancelled at ${this.#present()}.`))
+      if (this.#cancel?.aborted) return this.#breakOff(this.#cancelled())
       throw error
     }
     if (prepared.kind === 'done') return this.#endStep(startedAt, prepared, environment, entries)
@@ -235,7 +238,8 @@ class Run {
 
   /** R4 */
   #repeat(phase: Phase & { kind: 'stepStarting' }, why: 'notStarted' | 'lost', tries: number): Promise<void> {
-    if (this.#cancel?.aborted) return this.#breakOff(problem('RUN_CANCELLED', `Cancelled at ${this.#present()}.`))
+    if (this.#cancel?.aborted) return this.#breakOff(this.#cancelled())
+    if (this.#exhausted()) return this.#breakOff(this.#stuck()) // R7
     const { name } = this.#step().step
     const at = this.#host.now()
     const { attempt } = phase
@@ -332,14 +336,26 @@ class Run {
     await this.#host.commit(this.#state, entries)
   }
 
+  #exhausted(): boolean {
+    return this.#state.transitions >= MAX_TRANSITIONS
+  }
+
+  #stuck(): Problem {
+    return problem('RUN_STUCK', `${MAX_TRANSITIONS} changes at ${this.#present()} without progress.`)
+  }
+
+  #cancelled(): Problem {
+    return problem('RUN_CANCELLED', `Cancelled at ${this.#present()}.`)
+  }
+
   #stepContext(environment: Environment, entries: JournalEntry[]): StepContext {
     return {
       host: this.#host,
       environment,
-      choose: (choice) => choose(choice, environment),
+      choose: (choice) => choosePackage(choice, environment),
       acquire: async (packageId) => {
         const signal = this.#cancel === undefined ? this.#stop : AbortSignal.any([this.#stop, this.#cancel])
-        const content = await this.#host.acquire(packageId, retryOf(environment), signal)
+        const content = await this.#host.acquire(packageId, downloadRetry(environment), signal)
         signal.throwIfAborted()
         if (content.ok) environment.setOwn(`_SMSTS${packageId}`, content.value.folder)
         return content
@@ -375,31 +391,5 @@ class Run {
     if (instruction === undefined) return 'the end of the sequence'
     if (instruction.kind === 'step') return instruction.step.name
     return (instruction.kind === 'groupEnd' ? groupStart(this.#table, instruction.start) : instruction).group.name
-  }
-}
-
-function choose(choice: PackageChoice, environment: Environment): Result<PackageId> {
-  if (typeof choice === 'string') return ok(choice)
-  const text = environment.expand(choice.chosenBy)
-  if (!text.ok) return text
-  const chosen = choice.candidates.find((id) => id === text.value.value.trim())
-  if (chosen !== undefined) return ok(chosen)
-  return failed(
-    problem(
-      'CANDIDATE_NOT_DECLARED',
-      `${choice.chosenBy} came out as "${text.value.shown.slice(0, 100)}"; candidates: ${choice.candidates.slice(0, 20).join(', ')}.`,
-    ),
-  )
-}
-
-/** SMSTSDownloadRetryCount and, in seconds, SMSTSDownloadRetryDelay (configmgr-behaviour §3.12 D). */
-function retryOf(environment: Environment): { count: number; delayMs: number } {
-  const number = (name: string, most: number, otherwise: number): number => {
-    const value = Number(environment.get(name) ?? otherwise)
-    return value >= 0 && value <= most ? value : otherwise
-  }
-  return {
-    count: Math.floor(number('SMSTSDownloadRetryCount', 1000, 2)),
-    delayMs: Math.round(number('SMSTSDownloadRetryDelay', 3600, 15) * 1000),
   }
 }

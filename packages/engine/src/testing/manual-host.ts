@@ -30,7 +30,7 @@ export interface ManualHostOptions {
   contentProblem?: (packageId: PackageId) => Problem | undefined
   files?: Record<string, FileFacts>
   facts?: Partial<DeviceFacts & { freeDiskBytes: number }>
-  crash?: CrashPlan
+  crashes?: CrashPlan[]
 }
 
 interface Attempt {
@@ -50,7 +50,8 @@ export class ManualHost implements Host {
   commits = 0
   /** Commits and starts so far: the places where a crash can be planned. */
   points = 0
-  crash: CrashPlan | undefined
+  /** What is still to come. */
+  crashes: CrashPlan[]
   readonly #options: ManualHostOptions
   readonly #attempts = new Map<string, Attempt>()
   readonly #fenced = new Set<string>()
@@ -59,7 +60,7 @@ export class ManualHost implements Host {
 
   constructor(options: ManualHostOptions = {}) {
     this.#options = options
-    this.crash = options.crash
+    this.crashes = options.crashes ?? []
   }
 
   bootId(): string {
@@ -140,10 +141,9 @@ export class ManualHost implements Host {
 
   async #point(act: () => void, machineLost?: () => void): Promise<void> {
     this.points++
-    const plan = this.crash?.at === this.points ? this.crash : undefined
+    const plan = this.crashes.find(({ at }) => at === this.points)
     if (plan?.when !== 'before') act()
     if (plan === undefined) return
-    this.crash = undefined
     if (plan.kind === 'machine') {
       machineLost?.()
       this.reboot()
