@@ -16,17 +16,7 @@
  *     content is fetched; a program that runs is waited for, never torn.
  * R7. At most `MAX_TRANSITIONS` changes without the pointer moving (REL-07), then the run fails.
  */
-import {
-  failed,
-  ok,
-  type PackageChoice,
-  type PackageId,
-  type Problem,
-  ProblemError,
-  problem,
-  type Result,
-  type StepOutcome,
-} from '@sluice/protocol'
+import { type Problem, ProblemError, problem, type StepOutcome } from '@sluice/protocol'
 import { decide } from './condition.ts'
 import { downloadRetry } from './download-retry.ts'
 import { unknownFlags } from './flags.ts'
