@@ -57,7 +57,7 @@ const withClass = (sequence: Sequence, stepClass: 'idempotent' | 'once'): Sequen
 
 /** Everything that must not depend on crashes: what happened, in order, and what it left. */
 function essence({ result, state, host }: WholeRun): unknown {
-  const happened = host.journal.flatMap((entry) => {
+  const happened = host.journal.flatMap((entry): unknown[] => {
     switch (entry.kind) {
       case 'stepRepeated':
       case 'restarted':

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PackageId, problem, type SequenceNode, type Step } from '@sluice/protocol'
-import type { ActionOutcome } from './host.ts'
+import type { Action, ActionOutcome } from './host.ts'
 import { advance } from './run.ts'
 import { begun, firstState, ManualHost, sequenceOf, someProblem, variableOf, wholeRun } from './testing/index.ts'
 
@@ -12,11 +12,12 @@ const command = (name: string, more: Partial<Step> = {}): SequenceNode =>
   ({ type: 'runCommandLine', name, commandLine: name, ...more }) as SequenceNode
 const group = (name: string, steps: SequenceNode[], more: Partial<SequenceNode> = {}): SequenceNode =>
   ({ type: 'group', name, steps, ...more }) as SequenceNode
+const programOf = (action: Action): string => (action.kind === 'command' ? (action.argv[0] ?? '') : '')
 /** Every command fails whose name is listed. */
 const failing =
   (...names: string[]) =>
-  (action: { kind: string; argv?: string[] }): ActionOutcome =>
-    exit(names.includes(action.argv?.[0] ?? '') ? 1 : 0)
+  (action: Action): ActionOutcome =>
+    exit(names.includes(programOf(action)) ? 1 : 0)
 
 test('worked example: group 1 (continue) {1 (continue), 2, 3}; group 2 {4, 5, 6}', async () => {
   const sequence = sequenceOf([
@@ -112,7 +113,7 @@ test('a command with a package starts in its folder; the last 1,000 characters o
 
 test('success codes: 0 and 3010 unless others are given; 3010 restarts, then the next step runs', async () => {
   const codes: Record<string, number> = { soft: 3010, odd: 7 }
-  const outcome = (action: { argv?: string[] }): ActionOutcome => exit(codes[action.argv?.[0] ?? ''] ?? 0)
+  const outcome = (action: Action): ActionOutcome => exit(codes[programOf(action)] ?? 0)
   const sequence = sequenceOf([command('soft'), command('odd', { successCodes: [0, 7] }), command('last')])
   const run = await wholeRun(sequence, { outcome })
   assert.deepEqual([run.result.kind, run.restarts, run.state.restarts], ['success', 1, 1])
