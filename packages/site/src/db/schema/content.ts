@@ -1,3 +1,109 @@
-/** Tables of the area *content*. */
-// biome-ignore lint/suspicious/noEmptyInterface: its tables come with the area
-export interface ContentTables {}
+/** The content library: packages and their versions, packs and chunks, where content is, and import jobs. */
+import type {
+  ContentId,
+  ContentTarget,
+  DistributionState,
+  GatewayId,
+  JobId,
+  ObjectKind,
+  PackageId,
+  PackageKind,
+  Sha256,
+} from '@sluice/protocol'
+import type { z } from 'zod'
+import type { Flag } from '../types.ts'
+
+export interface ContentTables {
+  packages: {
+    id: PackageId
+    name: string
+    kind: PackageKind
+    target: ContentTarget
+    /** 32 bytes that seal its pages; leaves the site only sealed to a device. */
+    package_key: Uint8Array
+    /** Newest released version; 0 before the first. */
+    version: number
+    created_at: number
+  }
+  package_versions: {
+    package_id: PackageId
+    version: number
+    /** Unique. */
+    content_id: ContentId
+    /** The manifest root, byte for byte as it is released. */
+    root: Uint8Array
+    /** The sealed layout root. */
+    layout_hash: Sha256
+    layout_bytes: number
+    /** Rises when the layout changes. */
+    layout_revision: number
+    stored_bytes: number
+    /** Of `version_objects`. */
+    object_count: number
+    object_bytes: number
+    file_count: number
+    total_bytes: number
+    /** Texts as a JSON array. */
+    losses: string
+    imported_at: number
+    /** In the catalogue; until then nobody is told of it. */
+    released: Flag
+  }
+  /** What a distribution point must hold for a version. */
+  version_objects: { content_id: ContentId; kind: ObjectKind; hash: Sha256; size_bytes: number }
+  packs: {
+    /** Stands for the pack in `chunks`. */
+    number: number
+    /** Unique. */
+    hash: Sha256
+    size_bytes: number
+    salt: Uint8Array
+    created_at: number
+  }
+  /** Where each chunk lies; one row for each place. */
+  chunks: {
+    /** 32 bytes. */
+    id: Uint8Array
+    pack: number
+    size_bytes: number
+    frame_offset: number
+    frame_bytes: number
+    /** 32 bytes; null when the frame is exactly this chunk. */
+    frame_hash: Uint8Array | null
+    offset_in_frame: number
+  }
+  distributions: {
+    package_id: PackageId
+    gateway_id: GatewayId
+    version: number
+    content_id: ContentId
+    state: z.output<typeof DistributionState>
+    present_bytes: number
+    total_bytes: number
+    /** Failures since the gateway was told. */
+    attempts: number
+    /** `Problem` as JSON. */
+    problem: string | null
+    changed_at: number
+    /** When a newer version was whole at the gateway: this one stays a while for running sequences. */
+    superseded_at: number | null
+  }
+  jobs: {
+    id: JobId
+    kind: 'import'
+    state: 'waiting' | 'running' | 'succeeded' | 'failed'
+    package_id: PackageId
+    folder: string
+    /** Chosen when the job first runs. */
+    version: number | null
+    done_bytes: number
+    total_bytes: number
+    /** `Problem` as JSON. */
+    problem: string | null
+    created_at: number
+    changed_at: number
+    /** Whose the running job is, and until when unless renewed. */
+    lease_owner: string | null
+    lease_until: number | null
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The content library of a site: everything imported, once each; where it shall be; who may have it.
+ *
+ * Owns the tables of migration `0002-content` and the site's store of packs and pages. Does not own
+ * formats (the content package), the link (`connector/`), entitlement (`policy/`) or the catalogue.
+ *
+ *   L1. A version is durable, then released in the catalogue, then the newest: whoever hears of it
+ *       can have it, and a second try after a kill releases the same bytes.
+ *   L2. A new version goes by itself to every gateway that shall hold the package.
+ */
+import { mkdir, rm, stat } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
+import { importVersion, type Store } from '@sluice/content'
+import {
+  fail,
+  type GatewayId,
+  type JobId,
+  type JobInfo,
+  type PackageId,
+  type PackageImport,
+  type PackageInfo,
+  type PackageUpdate,
+  ProblemError,
+} from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import type { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { ContentSource } from '../connector/content-source.ts'
+import type { Database } from '../db/database.ts'
+import type { DeviceHandler } from '../device-plane/handler.ts'
+import type { Log } from '../log.ts'
+import { createChunkIndex } from './chunk-index.ts'
+import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
+import { createDistributions } from './distributions.ts'
+import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
+import { createPackages } from './packages.ts'
+
+export interface ContentLibraryOptions
+  extends Pick<
+    ContentTokenOptions,
+    'siteId' | 'key' | 'requireDevice' | 'gateways' | 'clientSettings' | 'entitledContents'
+  > {
+  db: Kysely<Database>
+  store: Store
+  /** Scratch space of this process; emptied at every start. */
+  stagingFolder: string
+  /** Three letters or digits with which new package ids begin. */
+  siteCode: string
+  clock: Clock
+  randomBytes: (sizeBytes: number) => Uint8Array
+  log: Log
+  /** Releases bytes under a name of the catalogue; the same bytes again change nothing. */
+  release(target: string, bytes: Uint8Array): Promise<unknown>
+  /** Told after gateways shall hold other contents than before; all of them when none is named. */
+  onContentsChanged(gatewayId?: GatewayId): void
+}
+
+interface Started {
+  packageId: PackageId
+  jobId: JobId
+}
+
+export interface ContentLibrary extends ContentSource {
+  list(): Promise<PackageInfo[]>
+  /** Those of the ids that there are. */
+  packages(ids: readonly PackageId[]): Promise<PackageInfo[]>
+  /** `NOT_FOUND` */
+  get(id: PackageId): Promise<PackageInfo>
+  /** Starts the first import of a package. `BAD_REQUEST`, `CONTENT_UNREADABLE`, `CONFLICT` when the id is taken. */
+  importPackage(request: z.output<typeof PackageImport>): Promise<Started>
+  /** Starts the import of the next version. `BAD_REQUEST`, `CONTENT_UNREADABLE`, `NOT_FOUND`. */
+  updatePackage(id: PackageId, request: z.output<typeof PackageUpdate>): Promise<Started>
+  /**
+   * Adds gateways to where the package shall be. `NOT_FOUND`, `CONFLICT` before the first import is
+   * done, `GATEWAY_CONTENT_DISABLED`; then nothing is changed.
+   */
+  distribute(id: PackageId, gateways: readonly GatewayId[]): Promise<PackageInfo>
+  /** `NOT_FOUND` */
+  job(id: JobId): Promise<JobInfo>
+  contentToken: DeviceHandler<'contentToken'>
+  start(): Promise<void>
+  /** Breaks off imports; they go on at the next start. */
+  stop(): Promise<void>
+}
+
+export function createContentLibrary(options: ContentLibraryOptions): ContentLibrary {
+  const { db, store, stagingFolder, clock, log, onContentsChanged } = options
+  const index = createChunkIndex(options)
+  const distributions = createDistributions(options)
+  const packages = createPackages({ ...options, distributions })
+  const queue = createImportQueue({ db, clock, log, run: importJob })
+
+  async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
+    const { packageId, version, folder } = job
+    const { packageKey, target } = await packages.row(db, packageId)
+    if ((await packages.version(db, packageId, version)) === undefined) {
+      const imported = await importVersion({
+        folder,
+        packageId,
+        version,
+        target,
+        packageKey,
+        index,
+        store,
+        stagingFolder,
+        randomBytes: options.randomBytes,
+        signal: hold.signal,
+        onProgress: ({ doneBytes, totalBytes }) => hold.progress(doneBytes, totalBytes),
+      })
+      if (!imported.ok) throw new ProblemError(imported.problem)
+      await db.transaction().execute(async (trx) => {
+        await hold.confirm(trx)
+        await packages.addVersion(trx, packageId, version, imported.value)
+      })
+    }
+    const made = await packages.version(db, packageId, version)
+    if (made === undefined) throw new Error('the version is gone')
+    await options.release(`manifest/${packageId}/${version}`, made.root) // L1
+    await db.transaction().execute(async (trx) => {
+      await hold.confirm(trx)
+      await packages.release(trx, packageId, version)
+      const gateways = await distributions.gatewaysOf(trx, packageId)
+      await distributions.add(trx, { packageId, version, ...made }, gateways) // L2
+    })
+    onContentsChanged()
+  }
+
+  async function checkFolder(folder: string): Promise<void> {
+    if (!isAbsolute(folder)) fail('BAD_REQUEST', `${folder} is not an absolute path.`)
+    const found = await stat(folder).catch(() => undefined)
+    if (found === undefined)
+      fail('CONTENT_UNREADABLE', `${folder}: there is no such folder, or the site may not see it.`)
+    if (!found.isDirectory()) fail('CONTENT_UNREADABLE', `${folder}: it is not a folder.`)
+  }
+
+  async function get(id: PackageId): Promise<PackageInfo> {
+    const [found] = await packages.infos([id])
+    return found ?? fail('NOT_FOUND', `There is no package ${id}.`)
+  }
+
+  return {
+    list: () => packages.infos(),
+    packages: (ids) => packages.infos(ids),
+    get,
+
+    async importPackage({ folder, ...wanted }) {
+      await checkFolder(folder)
+      const started = await db.transaction().execute(async (trx) => {
+        const packageId = await packages.create(trx, wanted)
+        return { packageId, jobId: await queue.add(trx, packageId, folder) }
+      })
+      queue.wake()
+      return started
+    },
+
+    async updatePackage(packageId, { folder }) {
+      await checkFolder(folder)
+      const jobId = await db.transaction().execute(async (trx) => {
+        await packages.row(trx, packageId)
+        return await queue.add(trx, packageId, folder)
+      })
+      queue.wake()
+      return { packageId, jobId }
+    },
+
+    async distribute(packageId, gatewayIds) {
+      const known = new Map((await options.gateways()).map((gateway) => [gateway.id, gateway]))
+      for (const id of gatewayIds) {
+        const gateway = known.get(id) ?? fail('NOT_FOUND', `There is no gateway ${id}.`)
+        if (!gateway.serveContent)
+          fail('GATEWAY_CONTENT_DISABLED', `The gateway ${gateway.name} does not serve content.`)
+      }
+      await db.transaction().execute(async (trx) => {
+        const { version } = await packages.row(trx, packageId)
+        const newest = await packages.version(trx, packageId, version)
+        if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done.`)
+        await distributions.add(trx, { packageId, version, ...newest }, gatewayIds)
+      })
+      for (const id of new Set(gatewayIds)) onContentsChanged(id)
+      return await get(packageId)
+    },
+
+    job: (id) => queue.info(id),
+    contentToken: createContentTokenHandler({ ...options, packages, distributions }),
+
+    gatewayContents: distributions.gatewayContents,
+    contentObjects: distributions.contentObjects,
+    contentReport: distributions.contentReport,
+    openObject: (kind, hash, range) => store.get({ kind, hash }, range),
+
+    async start() {
+      await rm(stagingFolder, { recursive: true, force: true })
+      await mkdir(stagingFolder, { recursive: true, mode: 0o700 })
+      await queue.start()
+    },
+    stop: () => queue.stop(),
+  }
+}

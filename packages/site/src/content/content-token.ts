@@ -1,0 +1,180 @@
+/**
+ * The route `contentToken`: what a device may fetch, for 24 hours, and the keys to read it.
+ *
+ *   T1. A content is granted only when a live deployment of the device, or the run it is in, covers
+ *       it: asked of policy at this moment.
+ *   T2. Content stops at once when a setting forbids it, also for runs that go on (design §7).
+ *   T3. The token is bound to the certificate that asked (RFC 8705 §3.1), the package key is sealed
+ *       to the device's own key; neither is of use to a gateway.
+ */
+import {
+  type ClientSettings,
+  type ContentGrant,
+  type ContentId,
+  type ContentTokenAnswer,
+  type ContentTokenClaims,
+  type DeviceId,
+  type GatewayId,
+  type NetworkLocation,
+  type Problem,
+  problem,
+  type SiteId,
+} from '@sluice/protocol'
+import { CompactEncrypt, importJWK } from 'jose'
+import { type Clock, timestamp } from '../clock.ts'
+import type { DeviceHandler } from '../device-plane/handler.ts'
+import type { RequireDevice } from '../devices/admission.ts'
+import { newToken } from '../identity/new-id.ts'
+import type { SigningKey } from '../keys/keyring.ts'
+import type { Distributions } from './distributions.ts'
+import type { Packages } from './packages.ts'
+
+const TOKEN_LIFE_MS = 24 * 3600_000
+
+/** A gateway as far as content cares. */
+export interface ContentGateway {
+  id: GatewayId
+  name: string
+  kind: NetworkLocation
+  deviceUrl: string
+  serveContent: boolean
+}
+
+export interface ContentTokenOptions {
+  siteId: SiteId
+  clock: Clock
+  /** Signs content tokens; gateways have its public half. */
+  key: SigningKey
+  packages: Pick<Packages, 'grants'>
+  distributions: Pick<Distributions, 'holders'>
+  requireDevice: RequireDevice
+  gateways(): Promise<readonly ContentGateway[]>
+  clientSettings(): Promise<ClientSettings>
+  /** What policy lets the device fetch now. */
+  entitledContents(deviceId: DeviceId, location: NetworkLocation): Promise<ReadonlySet<ContentId>>
+}
+
+export function createContentTokenHandler(options: ContentTokenOptions): DeviceHandler<'contentToken'> {
+  const { siteId, clock, key, packages, distributions, requireDevice } = options
+
+  return async ({ caller, gateway, body }) => {
+    const device = await requireDevice(caller)
+    const wanted = [...new Set(body.contents)]
+    const [settings, gateways, entitled, rows, holders] = await Promise.all([
+      options.clientSettings(),
+      options.gateways(),
+      options.entitledContents(device.id, gateway.kind),
+      packages.grants(wanted),
+      distributions.holders(wanted),
+    ])
+    const serving = servingGateways(settings, gateways, gateway.kind)
+    const refusal = settingsRefusal(settings, serving, gateway.kind)
+    const grants: ContentGrant[] = []
+    const refused: ContentTokenAnswer['refused'] = []
+    for (const contentId of wanted) {
+      const refuse = (reason: Problem) => refused.push({ contentId, problem: reason })
+      const row = rows.get(contentId)
+      if (row === undefined || !entitled.has(contentId)) {
+        refuse(problem('CONTENT_TOKEN_REFUSED', 'No deployment of this device covers it now.')) // T1
+        continue
+      }
+      if (refusal !== undefined) {
+        refuse(refusal) // T2
+        continue
+      }
+      const holding = serving.filter(({ id }) => holders.get(contentId)?.includes(id))
+      if (holding.length === 0) {
+        refuse(problem('CONTENT_NOT_DISTRIBUTED', `${row.packageId} is whole at no gateway that the device may use.`))
+        continue
+      }
+      grants.push({
+        contentId,
+        packageId: row.packageId,
+        sealedKey: await sealToDevice(row.packageKey, device.sealKey),
+        layout: row.layout,
+        storedBytes: row.storedBytes,
+        sources: bestFirst(holding, gateway).map(({ id, name, deviceUrl }) => ({
+          gatewayId: id,
+          name,
+          url: deviceUrl,
+        })),
+      })
+    }
+    const issuedAt = Math.floor(clock.now() / 1000)
+    const expiresAt = issuedAt + TOKEN_LIFE_MS / 1000
+    const contents = grants.map((grant) => grant.contentId)
+    const answer: ContentTokenAnswer = {
+      // A token for nothing would be none.
+      token:
+        contents.length === 0
+          ? ''
+          : signToken(key, {
+              iss: siteId,
+              sub: device.id,
+              aud: 'sluice-content',
+              iat: issuedAt,
+              exp: expiresAt,
+              jti: newToken(),
+              cnf: { 'x5t#S256': Buffer.from(device.certificate, 'hex').toString('base64url') },
+              contents,
+            }),
+      expiresAt: timestamp(expiresAt * 1000),
+      grants,
+      refused,
+    }
+    return { kind: 'json', body: answer }
+  }
+}
+
+/** Gateways inside serve devices inside; those of the cloud, whom the client settings let use them. */
+function servingGateways(
+  { cloudServices }: ClientSettings,
+  gateways: readonly ContentGateway[],
+  location: NetworkLocation,
+): ContentGateway[] {
+  const cloud = cloudServices.enableGateway && cloudServices.allowCloudDistributionPoint
+  return gateways.filter(({ kind, serveContent }) => serveContent && (kind === 'internet' ? cloud : location === kind))
+}
+
+/** The setting that stands against any content for this device; the first to mend first. */
+function settingsRefusal(
+  { cloudServices }: ClientSettings,
+  serving: readonly ContentGateway[],
+  location: NetworkLocation,
+): Problem | undefined {
+  if (serving.length > 0) return undefined
+  if (location === 'internet' && !cloudServices.enableGateway)
+    return problem(
+      'GATEWAY_USE_DISABLED',
+      'Client settings, Cloud Services: Enable clients to use a cloud management gateway = No.',
+    )
+  if (location === 'internet' && !cloudServices.allowCloudDistributionPoint)
+    return problem(
+      'CLOUD_CONTENT_DISABLED',
+      'Client settings, Cloud Services: Allow access to cloud distribution point = No.',
+    )
+  return problem('GATEWAY_CONTENT_DISABLED', 'No gateway in reach serves content.')
+}
+
+/** The gateway that asked first, then those where the device is. */
+function bestFirst(
+  gateways: readonly ContentGateway[],
+  asking: { gatewayId: GatewayId; kind: NetworkLocation },
+): ContentGateway[] {
+  const rank = ({ id, kind }: ContentGateway) => (id === asking.gatewayId ? 0 : kind === asking.kind ? 1 : 2)
+  return gateways.toSorted((a, b) => rank(a) - rank(b))
+}
+
+/** JWE: ECDH-ES with X25519, A256GCM (RFC 8037). @param sealKey raw public key, standard base64 */
+async function sealToDevice(secret: Uint8Array, sealKey: string): Promise<string> {
+  const x = Buffer.from(sealKey, 'base64').toString('base64url')
+  const publicKey = await importJWK({ kty: 'OKP', crv: 'X25519', x }, 'ECDH-ES')
+  return await new CompactEncrypt(secret).setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' }).encrypt(publicKey)
+}
+
+/** JWS in compact form (RFC 7515 §3.1). Made here because the key only gives signatures away. */
+function signToken(key: SigningKey, claims: ContentTokenClaims): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const signed = `${part({ alg: 'EdDSA', typ: 'content+jwt', kid: key.keyid })}.${part(claims)}`
+  return `${signed}.${Buffer.from(key.sign(Buffer.from(signed))).toString('base64url')}`
+}
