@@ -50,12 +50,12 @@ for (const [what, change, code] of [
 ] as const)
   test(`${what}: refused as ${code}, and for nothing else`, () => assert.deepEqual(codes(change), [code]))
 
-test('inside the office neither the internet setting nor the gateway setting matters', () => {
+test('inside the office neither the internet setting nor the cloud settings matter', () => {
   assert.deepEqual(
     codes({
       location: 'internal',
       settings: settings({ allowInternet: false }),
-      clientSettings: cloud({ enableGateway: false }),
+      clientSettings: cloud({ enableGateway: false, allowCloudDistributionPoint: false }),
     }),
     [],
   )

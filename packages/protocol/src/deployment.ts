@@ -92,7 +92,7 @@ export function deploymentRefusals(at: DeploymentCircumstances): Problem[] {
         'Deployment, Distribution Points: Download all content locally before starting task sequence is chosen, and the sequence has a Download Package Content step.',
       ),
     )
-  if (!clientSettings.cloudServices.allowCloudDistributionPoint)
+  if (internet && !clientSettings.cloudServices.allowCloudDistributionPoint)
     refusals.push(
       problem(
         'CLOUD_CONTENT_DISABLED',
