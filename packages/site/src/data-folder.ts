@@ -13,11 +13,14 @@ export interface DataFolder {
   path: string
   /** SQLite database of the site. */
   database: string
-  /** Authorities of certificates, and below it the keys that sign. */
+  /** Authorities of certificates, and the keys that sign. */
   keys: string
   /** Packs and pages of the content library. */
   content: string
+  /** Scratch space, emptied at every start. */
+  staging: string
   adminToken: string
+  adminAuthority: string
   adminConnection: string
   /** Lets another process have the folder. */
   release(): void
@@ -43,7 +46,9 @@ export function openDataFolder(path: string): DataFolder {
     database: join(path, 'site.db'),
     keys: join(path, 'keys'),
     content: join(path, 'content'),
+    staging: join(path, 'staging'),
     adminToken: join(path, 'admin-token'),
+    adminAuthority: join(path, 'admin-authority.pem'),
     adminConnection: join(path, 'admin-connection.json'),
     release: () => lock.close(),
   }

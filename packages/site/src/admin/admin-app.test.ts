@@ -82,7 +82,7 @@ function call(
     const outgoing = request(
       {
         host: '127.0.0.1',
-        port: listener.address.port,
+        port: listener.port,
         ca: identity.adminAuthority,
         agent: false,
         method,
@@ -180,7 +180,7 @@ test('a route without a handler keeps the site from starting', () => {
 })
 
 test('a port that is taken is said as such', async () => {
-  const { port } = listener.address
+  const { port } = listener
   const second = openAdminListener({
     host: '127.0.0.1',
     port,

@@ -19,8 +19,7 @@ const CIPHERS = [
 const MAX_CONNECTIONS = 512
 
 export interface AdminListener {
-  /** Where it listens. */
-  address: { host: string; port: number }
+  port: number
   close(): Promise<void>
 }
 
@@ -57,7 +56,7 @@ export async function openAdminListener(options: {
     throw error
   }
   return {
-    address: { host, port: (server.address() as AddressInfo).port },
+    port: (server.address() as AddressInfo).port,
     async close() {
       const closed = once(server, 'close')
       server.close()

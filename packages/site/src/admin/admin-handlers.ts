@@ -1,0 +1,90 @@
+/** Which area of the site answers which route of the admin API. */
+import { DeploymentId, DeviceId, fail, JobId, PackageId, ProblemError, type SiteInfo } from '@sluice/protocol'
+import { z } from 'zod'
+import type { Collections } from '../collections/collections.ts'
+import type { ContentLibrary } from '../content/content-library.ts'
+import type { Deployments } from '../deployments/deployments.ts'
+import type { Devices } from '../devices/devices.ts'
+import type { Gateways } from '../gateways/gateways.ts'
+import { badRequest } from '../problem-document.ts'
+import type { Sequences } from '../sequences/sequences.ts'
+import type { ClientSettingsStore } from '../settings/client-settings.ts'
+import type { Status } from '../status/status.ts'
+import type { AdminHandlers } from './admin-app.ts'
+
+export interface AdminAreas {
+  info: SiteInfo
+  settings: ClientSettingsStore
+  content: ContentLibrary
+  sequences: Sequences
+  collections: Collections
+  deployments: Deployments
+  devices: Devices
+  gateways: Gateways
+  status: Status
+}
+
+const StatusParameters = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0),
+  waitMs: z.coerce.number().int().min(0).max(30_000).default(0),
+  device: DeviceId.optional(),
+})
+
+/** The id in a path; what has not its form is not there. */
+function idIn<S extends z.ZodType>(schema: S, id: string, kind: string): z.output<S> {
+  const parsed = schema.safeParse(id)
+  return parsed.success ? parsed.data : fail('NOT_FOUND', `There is no ${kind} ${id}.`)
+}
+
+export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
+  const { info, settings, content, sequences, collections, deployments, devices, gateways, status } = areas
+  const packageId = (id: string) => idIn(PackageId, id, 'package')
+  const deploymentId = (id: string) => idIn(DeploymentId, id, 'deployment')
+  const deviceId = (id: string) => idIn(DeviceId, id, 'device')
+  return {
+    site: async () => info,
+    clientSettings: async () => (await settings.get()).settings,
+    setClientSettings: async ({ body }) => (await settings.set(body)).settings,
+
+    packages: () => content.list(),
+    package: ({ id }) => content.get(packageId(id)),
+    importPackage: ({ body }) => content.importPackage(body),
+    updatePackage: ({ id, body }) => content.updatePackage(packageId(id), body),
+    distributePackage: ({ id, body }) => content.distribute(packageId(id), body.gateways),
+    job: ({ id }) => content.job(idIn(JobId, id, 'job')),
+
+    sequences: () => sequences.list(),
+    applySequence: ({ body }) => sequences.apply(body),
+    distributeSequence: ({ id, body }) => sequences.distribute(id, body.gateways),
+
+    collections: () => collections.list(),
+    createCollection: ({ body }) => collections.create(body.name),
+    setCollectionMembers: ({ id, body }) => collections.setMembers(id, body.members),
+
+    deployments: () => deployments.list(),
+    deployment: ({ id }) => deployments.get(deploymentId(id)),
+    createDeployment: ({ body }) => deployments.create(body),
+    changeDeployment: ({ id, body }) => deployments.change(deploymentId(id), body),
+    async deleteDeployment({ id }) {
+      await deployments.delete(deploymentId(id))
+      return {}
+    },
+
+    devices: () => devices.list(),
+    device: ({ id }) => devices.get(deviceId(id)),
+    approveDevice: ({ id, body }) => devices.approve(deviceId(id), body.fingerprint),
+    revokeDevice: ({ id }) => devices.revoke(deviceId(id)),
+    createDeviceToken: ({ body }) => devices.createToken(body),
+
+    gateways: () => gateways.infos(),
+    createGateway: ({ body }) => gateways.create(body),
+    changeGateway: ({ id, body }) => gateways.change(id, body),
+
+    async status({ query, signal }) {
+      const asked = StatusParameters.safeParse(query)
+      if (!asked.success) throw new ProblemError(badRequest(asked.error))
+      const { after, waitMs, device } = asked.data
+      return await status.entries({ after, waitMs, deviceId: device, signal })
+    },
+  }
+}

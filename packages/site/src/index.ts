@@ -1,0 +1,6 @@
+export { type Clock, systemClock } from './clock.ts'
+export { readSiteConfig, SiteConfig } from './config.ts'
+export { type DataFolder, openDataFolder } from './data-folder.ts'
+export { type Database, type DatabaseLocation, openDatabase } from './db/database.ts'
+export { createLog, type Log, silentLog } from './log.ts'
+export { createSite, type Site, type SiteAddresses, type SiteOptions } from './site.ts'

@@ -1,0 +1,210 @@
+/**
+ * A site: all its areas, wired. Making one opens nothing to the outside; `start` does.
+ *
+ * Owns the order of things and nothing else: what an area does is in its folder.
+ */
+import { randomBytes } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import { join } from 'node:path'
+import { type Store, writeFileAtomic } from '@sluice/content'
+import type { AdminConnection, SiteId, SiteInfo } from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import packageFile from '../package.json' with { type: 'json' }
+import { createAdminApp } from './admin/admin-app.ts'
+import { createAdminHandlers } from './admin/admin-handlers.ts'
+import { openAdminListener } from './admin/admin-listener.ts'
+import { ensureAdminToken, isAdminToken } from './admin/admin-token.ts'
+import { createCatalogue } from './catalogue/catalogue.ts'
+import { keepFresh } from './catalogue/renewal.ts'
+import type { Clock } from './clock.ts'
+import { createCollections } from './collections/collections.ts'
+import type { SiteConfig } from './config.ts'
+import { createConnector } from './connector/connector.ts'
+import { createContentLibrary } from './content/content-library.ts'
+import type { DataFolder } from './data-folder.ts'
+import type { Database } from './db/database.ts'
+import type { SiteFacts } from './deployments/circumstances.ts'
+import { createDeployments } from './deployments/deployments.ts'
+import { createDevicePlane } from './device-plane/device-plane.ts'
+import { createAdmission } from './devices/admission.ts'
+import { createDevices } from './devices/devices.ts'
+import { createEnrolment } from './devices/enrolment.ts'
+import { createGateways } from './gateways/gateways.ts'
+import { openSiteIdentity } from './identity/site-identity.ts'
+import { createKeyring } from './keys/keyring.ts'
+import type { Log } from './log.ts'
+import { createPolicy } from './policy/policy.ts'
+import { createSequences } from './sequences/sequences.ts'
+import { createClientSettingsStore } from './settings/client-settings.ts'
+import { createStatus } from './status/status.ts'
+
+export interface SiteOptions {
+  config: SiteConfig
+  folder: Omit<DataFolder, 'release'>
+  db: Kysely<Database>
+  /** Packs and pages of the content library. */
+  store: Store
+  clock: Clock
+  log: Log
+  /** Also hold answers against their schemas, as tests do. */
+  checkAnswers?: boolean
+}
+
+/** Where a started site is found. */
+export interface SiteAddresses {
+  siteId: SiteId
+  /** Of the admin API. */
+  url: string
+  /** `AdminConnection` as JSON: what the command line needs. */
+  connectionFile: string
+}
+
+export interface Site {
+  /** Opens the admin API and dials the gateways. @throws ProblemError `PORT_TAKEN` */
+  start(): Promise<SiteAddresses>
+  /** Ends what `start` began; database and store belong to the caller. */
+  stop(): Promise<void>
+}
+
+/** Opens what the site has kept; the first time, makes keys, catalogue and the administrator's token. */
+export async function createSite(options: SiteOptions): Promise<Site> {
+  const { config, folder, db, store, clock, log, checkAnswers = false } = options
+
+  const identity = await openSiteIdentity({ db, folder: join(folder.keys, 'authorities'), clock, log })
+  const keyring = await createKeyring({ folder: join(folder.keys, 'signing'), log })
+  const { siteId } = identity
+  await ensureAdminToken({ db, file: folder.adminToken, clock, log })
+
+  const requireDevice = createAdmission({ db, clock })
+  const catalogue = await createCatalogue({ db, keyring, siteId, clock, requireDevice })
+  const settings = createClientSettingsStore({ db })
+  const clientSettings = async () => (await settings.get()).settings
+  const gateways = createGateways({ db, identity, clock, log })
+  const collections = createCollections({ db, clock, onMembersChanged: () => {} })
+  const devices = createDevices({
+    db,
+    identity,
+    clock,
+    log,
+    gateways: () => gateways.addresses(),
+    catalogueRootHash: async () => catalogue.rootHash(),
+    onRevoked: () => connector.certificatesRevoked(),
+  })
+  const enrolment = createEnrolment({ db, identity, clock, log, requireDevice, trust: async () => catalogue.trust() })
+
+  const content = createContentLibrary({
+    db,
+    store,
+    stagingFolder: folder.staging,
+    siteCode: config.siteCode,
+    siteId,
+    clock,
+    randomBytes,
+    log,
+    key: keyring.contentToken,
+    requireDevice,
+    gateways: () => gateways.infos(),
+    clientSettings,
+    entitledContents: (deviceId, location) => policy.entitledContents(deviceId, location),
+    release: (target, bytes) => catalogue.release(target, bytes),
+    onContentsChanged: (gatewayId) => connector.contentsChanged(gatewayId),
+  })
+  const facts: SiteFacts = {
+    packages: (ids) => content.packages(ids),
+    gateways: () => gateways.infos(),
+    clientSettings,
+  }
+  const sequences = createSequences({
+    db,
+    clock,
+    catalogue,
+    packages: facts.packages,
+    distribute: (id, to) => content.distribute(id, to),
+    onChanged: () => {},
+  })
+  const policy = createPolicy({ db, clock, key: keyring.policy, facts, requireDevice, devices })
+  const deployments = createDeployments({
+    db,
+    clock,
+    collections,
+    sequences,
+    facts,
+    contentsOf: policy.contentsOf,
+    onChanged: () => {},
+  })
+  const status = createStatus({ db, clock, requireDevice, listeners: [deployments.onStatus] })
+
+  const devicePlane = createDevicePlane({
+    handlers: {
+      ...enrolment,
+      ...catalogue.handlers,
+      policy: policy.handler,
+      contentToken: content.contentToken,
+      status: status.handler,
+    },
+    log,
+    checkAnswers,
+  })
+  const connector = createConnector({
+    gateways,
+    identity,
+    devicePlane,
+    content,
+    contentTokenKeys: () => ({
+      [keyring.contentToken.keyid]: Buffer.from(keyring.contentToken.publicKey).toString('base64'),
+    }),
+    revokedCertificates: () => devices.revokedCertificates(),
+    clock,
+    log,
+  })
+
+  const info: SiteInfo = {
+    siteId,
+    name: config.name,
+    version: packageFile.version,
+    database: config.database.kind,
+    catalogueMode: 'online',
+  }
+  const admin = createAdminApp({
+    handlers: createAdminHandlers({
+      info,
+      settings,
+      content,
+      sequences,
+      collections,
+      deployments,
+      devices,
+      gateways,
+      status,
+    }),
+    admits: (token) => isAdminToken(db, token),
+    log,
+    checkAnswers,
+  })
+
+  const running = new AsyncDisposableStack()
+  return {
+    async start() {
+      await content.start()
+      running.defer(() => content.stop())
+      const { host, port } = config.admin
+      const listener = await openAdminListener({
+        host,
+        port,
+        credentials: await identity.adminCredentials([host, 'localhost']),
+        fetch: (request) => admin.fetch(request),
+      })
+      running.defer(() => listener.close())
+      await connector.start()
+      running.defer(() => connector.stop())
+      running.defer(keepFresh(catalogue, log))
+
+      const url = `https://${isIPv6(host) ? `[${host}]` : host}:${listener.port}`
+      await writeFileAtomic(folder.adminAuthority, identity.adminAuthority)
+      const connection: AdminConnection = { url, authority: folder.adminAuthority, tokenFile: folder.adminToken }
+      await writeFileAtomic(folder.adminConnection, `${JSON.stringify(connection, undefined, 2)}\n`)
+      return { siteId, url, connectionFile: folder.adminConnection }
+    },
+    stop: () => running.disposeAsync(),
+  }
+}
