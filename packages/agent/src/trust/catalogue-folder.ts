@@ -81,10 +81,14 @@ export async function openCatalogueFolder(folder: string, pinnedRoot: Uint8Array
 
 async function readCurrent(folder: string): Promise<Current | undefined> {
   try {
-    const current = Current.parse(JSON.parse(await readFile(join(folder, 'current.json'), 'utf8')))
+    const text = await readFile(join(folder, 'current.json'), 'utf8')
+    const current = Current.parse(JSON.parse(text))
     return sameFiles(await hashes(join(folder, current.generation)), current.files) ? current : undefined // F2
-  } catch {
-    return undefined // the first start, or a damaged disk: both begin with the pinned root
+  } catch (error) {
+    // The first start, or damage: both begin with the pinned root. A disk that fails is another matter.
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === undefined || code === 'ENOENT') return undefined
+    throw error
   }
 }
 

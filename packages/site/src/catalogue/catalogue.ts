@@ -85,6 +85,7 @@ export async function createCatalogue(options: {
   await publication(new Set(), false)
   const firstRoot = pinned ?? (await metadata(db, '1.root.json'))
   if (firstRoot === undefined) throw new Error('the catalogue has no first root')
+  checkKeys(firstRoot, keyring) // another process of the site may have been the first
 
   async function releaseAll(releases: readonly Release[]): Promise<CatalogueReference[]> {
     const references = releases.map(reference)
