@@ -1,9 +1,9 @@
-/** Tells the site how far each content is: what changed since it last took a report, twice a second at most. */
+/** Tells the site how far each content is: what changed since it last took a report, five times a second at most. */
 import { type ContentReport, linkBounds, linkPaths, type Problem } from '@sluice/protocol'
 import type { Link } from '../link/link.ts'
 import type { Contents, HeldContent, ObjectKey } from './contents.ts'
 
-const INTERVAL_MS = 500
+const INTERVAL_MS = 200
 const TIMEOUT_MS = 10_000
 
 export interface ContentReports {

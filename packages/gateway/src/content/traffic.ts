@@ -2,7 +2,7 @@
 import { linkPaths, type ObjectKind, type TrafficReport } from '@sluice/protocol'
 import type { Link } from '../link/link.ts'
 
-const INTERVAL_MS = 2_000
+const INTERVAL_MS = 1_000
 const TIMEOUT_MS = 5_000
 
 export interface Traffic {
@@ -21,27 +21,37 @@ export function createTraffic(link: Link, now: () => number): Traffic {
   const bytes: Record<ObjectKind, number> = { pack: 0, page: 0 }
   let requests = 0
   let taken = ''
-  let sending = false
+  let sending: Promise<void> = Promise.resolve()
+  let waiting = 0
 
   const current = (): TrafficReport => ({ startedAt, packBytes: bytes.pack, pageBytes: bytes.page, requests })
 
-  async function report(): Promise<void> {
+  async function send(): Promise<void> {
     const body = JSON.stringify(current())
-    if (sending || body === taken || !link.isUp()) return
-    sending = true
+    if (body === taken || !link.isUp()) return
     const answer = await link.request('control', {
       method: 'POST',
       path: linkPaths.trafficReports,
       body: Buffer.from(body),
       timeoutMs: TIMEOUT_MS,
     })
-    sending = false
     if (!answer.ok) return
     answer.value.body.resume()
     if (answer.value.status < 300) taken = body
   }
 
-  const timer = setInterval(() => void report(), INTERVAL_MS)
+  /** One after the other: the last thing the site hears is the last count. */
+  function report(): Promise<void> {
+    waiting++
+    sending = sending.then(send).finally(() => {
+      waiting--
+    })
+    return sending
+  }
+
+  const timer = setInterval(() => {
+    if (waiting === 0) void report()
+  }, INTERVAL_MS)
   return {
     countRequest() {
       requests++

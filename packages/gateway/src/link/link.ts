@@ -41,15 +41,23 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
   const sessions: Partial<Record<LinkKind, LinkSession>> = {}
   const waiting: Record<LinkKind, Set<() => void>> = { control: new Set(), bulk: new Set() }
   let talking: LinkSession | undefined
+  /** Ends the stream of events of the control connection that counts. */
+  let stopListening = () => {}
 
   async function listen(session: LinkSession): Promise<void> {
     const answer = await session.request({ method: 'GET', path: linkPaths.events, timeoutMs: EVENTS_TIMEOUT_MS })
     if (!answer.ok || answer.value.status !== 200) return session.destroy('the site has no events for this gateway')
     const { body } = answer.value
+    const end = (why: string) => {
+      // One that was replaced still has requests under way.
+      if (sessions.control === session) session.destroy(why)
+    }
+    if (sessions.control !== session) body.destroy()
+    else stopListening = () => body.destroy()
     let silence: NodeJS.Timeout | undefined
     const listenFurther = () => {
       clearTimeout(silence)
-      silence = setTimeout(() => session.destroy('the site fell silent'), linkBounds.silenceTimeoutMs) // 2
+      silence = setTimeout(() => end('the site fell silent'), linkBounds.silenceTimeoutMs) // 2
       silence.unref()
     }
     try {
@@ -63,18 +71,18 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
           continue
         }
         const first = talking !== session
-        if (first && event.data.kind !== 'configuration') return session.destroy('the first event is no configuration')
+        if (first && event.data.kind !== 'configuration') return end('the first event is no configuration')
         const why = onEvent(event.data)
-        if (why !== undefined) return session.destroy(why)
+        if (why !== undefined) return end(why)
         if (first && sessions.control === session) {
           talking = session
           log('info', 'link.up')
           onChange(true)
         }
       }
-      session.destroy('the events ended')
+      end('the events ended')
     } catch (thrown) {
-      session.destroy(reason(thrown))
+      end(reason(thrown))
     } finally {
       clearTimeout(silence)
     }
@@ -107,7 +115,10 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
       sessions[kind]?.retire() // 1
       sessions[kind] = session
       log('info', 'link.connected', { connection: kind })
-      if (kind === 'control') void listen(session)
+      if (kind === 'control') {
+        stopListening()
+        void listen(session)
+      }
       for (const done of waiting[kind]) done()
       void session.closed.then((why) => {
         log('info', 'link.ended', { connection: kind, reason: why })

@@ -12,6 +12,12 @@ export interface Credentials {
   hash: Sha256
 }
 
+/** By which the tests reach a server. */
+const SERVER_NAMES = [
+  { type: 'ip', value: '127.0.0.1' },
+  { type: 'dns', value: 'gateway.example' },
+] as const
+
 const DAY_MS = 24 * 3600_000
 
 export interface TestAuthority {
@@ -19,7 +25,7 @@ export interface TestAuthority {
   certificate: string
   /**
    * Issues a certificate for a new key.
-   * @param uri in the subject alternative name, beside `localhost` and 127.0.0.1 for a server
+   * @param uri in the subject alternative name, beside the names of a server
    * @param issuedAt milliseconds since 1970; now when absent
    */
   issue(uri: string, more?: { issuedAt?: number; lifeMs?: number }): Promise<Credentials>
@@ -39,10 +45,7 @@ export async function makeAuthority(folder: string, name: string, purpose: Purpo
       const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
       const { pem, hash } = await (await open(issuedAt)).issue({
         commonName: 'whatever',
-        names: [
-          { type: 'url', value: uri },
-          ...(purpose === 'serverAuth' ? [{ type: 'ip' as const, value: '127.0.0.1' }] : []),
-        ],
+        names: [{ type: 'url', value: uri }, ...(purpose === 'serverAuth' ? SERVER_NAMES : [])],
         publicKey: keys.publicKey,
         lifeMs,
       })

@@ -59,6 +59,7 @@ export function createHandSite(options: {
   gatewayAuthority: string
   credentials: Credentials
 }): HandSite {
+  const uri = gatewayUri(options.configuration.siteId, options.configuration.gatewayId)
   const sessions = new Map<'control' | 'bulk', LinkSession>()
   const eventStreams = new Set<ServerHttp2Stream>()
 
@@ -84,7 +85,7 @@ export function createHandSite(options: {
           protocol: kind === 'control' ? LINK_CONTROL : LINK_BULK,
           credentials: options.credentials,
           gatewayAuthority: options.gatewayAuthority,
-          gatewayUri: gatewayUri(options.configuration.siteId, options.configuration.gatewayId),
+          gatewayUri: uri,
           signal: new AbortController().signal,
         })
         if (!socket.ok) throw new Error(socket.problem.detail)
