@@ -1,6 +1,7 @@
 /** The configuration of a gateway: one JSON file, read once. File names in it are relative to its folder. */
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { failed, GatewayId, ok, problem, type Result, SiteId } from '@sluice/protocol'
 import { z } from 'zod'
 import { reason } from './log.ts'
@@ -90,6 +91,11 @@ export async function readGatewayConfig(file: string): Promise<Result<{ config: 
       [config.certificateFile, config.keyFile, config.linkAuthorityFile].map(async (name) => readBounded(at(name))),
     )
     if (certificate === undefined || key === undefined || linkAuthority === undefined) throw new Error('unreachable')
+    try {
+      createSecureContext({ cert: certificate, key, ca: linkAuthority })
+    } catch (thrown) {
+      return invalid(`certificate, key and authority cannot be used together: ${reason(thrown)}`)
+    }
     return ok({ config, tls: { certificate, key, linkAuthority } })
   } catch (thrown) {
     return invalid(reason(thrown))
