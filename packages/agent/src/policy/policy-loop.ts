@@ -43,17 +43,17 @@ export interface PolicyLoopOptions {
   onPolicy: (policy: AcceptedPolicy) => void
   /** Deployments were looked at. */
   onEvaluated: () => void
+  /** Between two questions, however fast the interval and however often somebody clicks *sync*. */
+  shortestWaitMs?: number
 }
 
 const DEFAULT_INTERVAL_MS = 3600_000
-/** However fast the interval: somebody who clicks *sync* again and again does not hammer the site. */
-const SHORTEST_WAIT_MS = 250
 const LONGEST_RETRY_MS = 300_000
 /** An unchanged catalogue is asked for again after this time, however short the polling interval. */
 const CATALOGUE_AGE_MS = 30 * 60_000
 
 export function createPolicyLoop(options: PolicyLoopOptions): PolicyLoop {
-  const { trust, client, platform, reports, log, random, onPolicy, onEvaluated } = options
+  const { trust, client, platform, reports, log, random, onPolicy, onEvaluated, shortestWaitMs = 250 } = options
   const stopped = new AbortController()
   const bell = createBell()
   /** Nobody rings this one. */
@@ -85,7 +85,7 @@ export function createPolicyLoop(options: PolicyLoopOptions): PolicyLoop {
         waitMs = Math.min(backoff.next(obstacle), Math.max(intervalMs(), 5_000, obstacle.retryAfterMs ?? 0))
         log.warn('policy could not be brought up to date', { problem: obstacle, waitMs })
       }
-      await pause.wait(SHORTEST_WAIT_MS, signal)
+      await pause.wait(shortestWaitMs, signal)
       if ((await bell.wait(waitMs, signal)) === 'rung') backoff.reset()
     }
   }

@@ -56,3 +56,16 @@ export function approvedAnswer(certificate: string): EnrolmentAnswer & { state: 
     trust: { siteId: testSiteId, policyKeys: [{ keyid: 'k', publicKey: 'AAAA' }], catalogueRoot },
   }
 }
+
+/** A certificate for the key of a request that the agent made. */
+export function testCertificateOf(authority: TestAuthority, csr: string): string {
+  const publicKey = createPublicKey({ key: requestKey(csr), format: 'der', type: 'spki' })
+  return authority.issue({ publicKey, name: { uri: deviceUri(testSiteId, testDeviceId) }, fromMs: -1000 })
+}
+
+/** The SPKI in a certificate request: of P-256, always 91 bytes long. */
+function requestKey(csr: string): Buffer {
+  const der = Buffer.from(csr.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+  const start = der.indexOf(Buffer.from('3059301306072a8648ce3d0201', 'hex'))
+  return der.subarray(start, start + 91)
+}
