@@ -1,11 +1,9 @@
 /** Builds what a device shall do, from what the site knows. The same facts give the same bytes. */
 import {
   type CatalogueReference,
-  type ContentId,
   type DeploymentId,
   DeploymentSettings,
   type DeviceId,
-  deploymentTiming,
   type GatewayAddress,
   type NetworkLocation,
   type PackageInfo,
@@ -46,12 +44,6 @@ export async function policyBody(
     gateways: addresses(at.gateways, location),
     deployments: rows.map((row) => policyDeployment(row, location, at, manifests)),
   }
-}
-
-/** Contents of a deployment that a device may fetch by this policy at this time: none when it is refused. */
-export function entitledContents(deployment: PolicyDeployment, now: number): ContentId[] {
-  if (deployment.refusals.length > 0 || deploymentTiming(deployment.settings, now) !== undefined) return []
-  return deployment.packages.map((one) => one.contentId)
 }
 
 interface DeviceDeployment extends Deployed {

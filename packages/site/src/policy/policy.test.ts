@@ -162,6 +162,19 @@ onEveryDatabase('content is for the members of live deployments only', async (db
   assert.equal(await count(), 0)
 })
 
+onEveryDatabase('a device whose policy is a version behind may fetch what that policy names', async (db) => {
+  const { deployToInternet, poll, policy, packages, importPackage, install } = await createSiteWorld(db, keyring)
+  const { caller, deviceId } = await deployToInternet()
+  await poll(caller)
+  const before = [...packages.values()].map(({ contentId }) => contentId)
+  install((await importPackage('ABC00001', 2)).id, internet)
+  const after = [...packages.values()].map(({ contentId }) => contentId)
+  const entitled = async () => [...(await policy.entitledContents(deviceId, 'internet'))].toSorted()
+  assert.deepEqual(await entitled(), [...new Set([...before, ...after])].toSorted())
+  await poll(caller)
+  assert.deepEqual(await entitled(), after.toSorted())
+})
+
 onEveryDatabase('a run that started keeps its content, whatever is changed meanwhile, until it ends', async (db) => {
   const site = await createSiteWorld(db, keyring)
   const { deployToInternet, poll, policy, packages, collections, importPackage, say, clock } = site

@@ -14,12 +14,14 @@ import {
   ContentId,
   type DeploymentId,
   type DeviceId,
+  deploymentTiming,
   Envelope,
   type NetworkLocation,
   POLICY_BODY_TYPE,
   POLICY_HEAD_TYPE,
   type PolicyAnswer,
   PolicyBody,
+  type PolicyDeployment,
   type PolicyHead,
   readSignedJson,
   type Sha256,
@@ -35,7 +37,7 @@ import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { RequireDevice } from '../devices/admission.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { SigningKey } from '../keys/keyring.ts'
-import { entitledContents, policyBody } from './body.ts'
+import { policyBody } from './body.ts'
 import { signEnvelope } from './envelope.ts'
 import { policyEpoch, raisePolicyEpoch } from './epoch.ts'
 
@@ -120,7 +122,10 @@ export function createPolicy(options: {
     async entitledContents(deviceId, location) {
       const now = clock.now()
       const { deployments } = await policyBody(db, facts, deviceId, location)
-      const entitled = new Set(deployments.flatMap((deployment) => entitledContents(deployment, now))) // P3
+      const live = deployments.filter((deployment) => isLive(deployment, now)) // P3
+      // The device may start by the policy it has, a version behind.
+      const known = (await sentBody(db, deviceId))?.deployments.filter(({ id }) => live.some((one) => one.id === id))
+      const entitled = new Set([...live, ...(known ?? [])].flatMap(contentIds))
       const running = await db
         .selectFrom('deployment_devices')
         .select('run_contents')
@@ -134,13 +139,8 @@ export function createPolicy(options: {
     },
 
     async contentsOf(source, deviceId, deployment) {
-      const sent = await lastBody(source, deviceId)
-      if (sent === undefined) return []
-      const { payload } = Envelope.parse(JSON.parse(sent.envelope))
-      const json = readSignedJson(Buffer.from(payload, 'base64'))
-      if (!json.ok) throw new Error(`the stored policy of ${deviceId} cannot be read: ${json.fault}`)
-      const named = PolicyBody.parse(json.value).deployments.find((one) => one.id === deployment)
-      return named === undefined || named.refusals.length > 0 ? [] : named.packages.map((one) => one.contentId)
+      const named = (await sentBody(source, deviceId))?.deployments.find((one) => one.id === deployment)
+      return named === undefined || named.refusals.length > 0 ? [] : contentIds(named)
     },
 
     async restored() {
@@ -164,3 +164,18 @@ async function lastBody(db: Db, deviceId: DeviceId): Promise<SignedBody | undefi
     .executeTakeFirst()
   return row && { seq: row.seq, bodyHash: row.body_hash, envelope: row.envelope }
 }
+
+async function sentBody(db: Db, deviceId: DeviceId): Promise<PolicyBody | undefined> {
+  const sent = await lastBody(db, deviceId)
+  if (sent === undefined) return undefined
+  const { payload } = Envelope.parse(JSON.parse(sent.envelope))
+  const json = readSignedJson(Buffer.from(payload, 'base64'))
+  if (!json.ok) throw new Error(`the stored policy of ${deviceId} cannot be read: ${json.fault}`)
+  return PolicyBody.parse(json.value)
+}
+
+const contentIds = (deployment: PolicyDeployment): ContentId[] => deployment.packages.map((one) => one.contentId)
+
+/** P3. Nothing stands against it, and its time has come and not gone. */
+const isLive = ({ refusals, settings }: PolicyDeployment, now: number): boolean =>
+  refusals.length === 0 && deploymentTiming(settings, now) === undefined
