@@ -163,6 +163,20 @@ test('a configuration with faults names them', async () => {
   for (const part of [config, 'dataFolder', 'colour']) assert.ok(line.includes(part), line)
 })
 
+test('a database server that does not answer is said in one line, without the password', async () => {
+  const unused = createServer().listen(0, '127.0.0.1')
+  await once(unused, 'listening')
+  const { port } = unused.address() as AddressInfo
+  unused.close()
+  await once(unused, 'close')
+  const { config } = await newSite({
+    database: { kind: 'postgres', url: `postgres://sluice:swordfish@127.0.0.1:${port}/sluice` },
+  })
+  const line = await refusal(config)
+  assert.match(line, new RegExp(`^UNREACHABLE: .*127\\.0\\.0\\.1:${port}`))
+  assert.ok(!line.includes('swordfish'))
+})
+
 test('the data folder of a newer version is left alone', async () => {
   const { config, dataFolder } = await newSite()
   await mkdir(dataFolder)

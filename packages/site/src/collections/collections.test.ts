@@ -33,6 +33,15 @@ onEveryDatabase('a collection has the members that were set last, each once', as
   assert.deepEqual(changed, [id, id])
 })
 
+onEveryDatabase('who sets members at the same time as others does not disturb them', async (db) => {
+  const collections = createCollections({ db, clock: systemClock, onMembersChanged: () => {} })
+  const devices = await Promise.all(Array.from({ length: 6 }, async () => (await insertDevice(db, 0)).id))
+  const { id } = await collections.create('Laptops')
+  await Promise.all(devices.map((_, i) => collections.setMembers(id, devices.slice(0, i + 1))))
+  const { members } = await collections.find(id)
+  assert.deepEqual(members, devices.slice(0, members.length).toSorted())
+})
+
 onEveryDatabase('a name is one collection; what is not there is said, and changes nothing', async (db) => {
   const collections = createCollections({ db, clock: systemClock, onMembersChanged: () => {} })
   const { id: device } = await insertDevice(db, 0)

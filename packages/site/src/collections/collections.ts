@@ -76,6 +76,12 @@ export function createCollections(options: {
     async setMembers(idText, wanted) {
       const changed = await db.transaction().execute(async (trx) => {
         const { id } = await find(trx, idText)
+        // Changes nothing, but whoever else sets members waits for this transaction.
+        await trx
+          .updateTable('collections')
+          .set((eb) => ({ name: eb.ref('name') }))
+          .where('id', '=', id)
+          .execute()
         const unique = [...new Set(wanted)]
         await trx.deleteFrom('collection_members').where('collection_id', '=', id).execute()
         for (let i = 0; i < unique.length; i += BATCH) {
