@@ -56,4 +56,65 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'contents on this device, and runs',
+    sql: `
+      -- A content that is here or on its way here. The key opens its pages without asking the site.
+      CREATE TABLE cache_content (
+        content_id TEXT PRIMARY KEY,
+        package_id TEXT NOT NULL,
+        complete INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        -- Milliseconds since 1970.
+        used_at INTEGER NOT NULL,
+        package_key BLOB,
+        layout_hash TEXT,
+        layout_bytes INTEGER
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE cache_lease (
+        run_id TEXT NOT NULL,
+        content_id TEXT NOT NULL,
+        PRIMARY KEY (run_id, content_id)
+      ) STRICT, WITHOUT ROWID;
+
+      -- Chunks of a page of a manifest that lie flushed in the incoming folder, a bit each.
+      CREATE TABLE download_page (
+        content_id TEXT NOT NULL,
+        page INTEGER NOT NULL,
+        chunks BLOB NOT NULL,
+        PRIMARY KEY (content_id, page)
+      ) STRICT, WITHOUT ROWID;
+
+      -- At most one run has no report. Documents are JSON.
+      CREATE TABLE run (
+        run_id TEXT PRIMARY KEY,
+        deployment_id TEXT NOT NULL,
+        -- What was accepted when it began, and stays so for the run.
+        accepted TEXT NOT NULL,
+        -- Milliseconds since 1970.
+        started_at INTEGER NOT NULL,
+        first_step_ms REAL,
+        os_before TEXT NOT NULL,
+        grants TEXT,
+        state TEXT NOT NULL,
+        report TEXT
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX run_of_deployment ON run (deployment_id, started_at);
+
+      CREATE TABLE run_journal (
+        run_id TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        entry TEXT NOT NULL,
+        PRIMARY KEY (run_id, n)
+      ) STRICT, WITHOUT ROWID;
+
+      -- Packages that the site was told about as ready.
+      CREATE TABLE run_content (
+        run_id TEXT NOT NULL,
+        package_id TEXT NOT NULL,
+        PRIMARY KEY (run_id, package_id)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ]
