@@ -47,7 +47,7 @@ export interface Chunker {
 
 /** A chunker reads one file at a time into one buffer. */
 export function createChunker(): Chunker {
-  const buffer = Buffer.allocUnsafeSlow(4 * MAX_CHUNK_BYTES)
+  const buffer = Buffer.allocUnsafeSlow(2 * MAX_CHUNK_BYTES)
   return {
     async *chunks(file, signal) {
       let start = 0

@@ -173,6 +173,7 @@ async function* readParts(source: Readable, signal: AbortSignal | undefined): As
     for await (const part of source) yield part as Uint8Array
   } catch (error) {
     signal?.throwIfAborted()
+    if (error instanceof ProblemError) throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ProblemError(problem('CONTENT_SOURCE_FAILED', `The source broke off: ${reason}.`), { cause: error })
   }

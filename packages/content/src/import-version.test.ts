@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { ContentTarget, PackageId } from '@sluice/protocol'
+import { type ContentTarget, type PackageId, ProblemError } from '@sluice/protocol'
 import { openFolderStore } from './folder-store.ts'
 import { type ImportOptions, importVersion } from './import-version.ts'
 import { readManifestRoot } from './manifest.ts'
@@ -262,6 +262,34 @@ test('a file that changes while it is read ends the import', async (t) => {
     for (const name of ['a', 'b', 'c']) await writeFile(join(site.folder, name), seededBytes(name, 3 * MiB))
   }
   deepEqual(await readdir(site.stagingFolder), [])
+})
+
+test('a byte that is changed in any object keeps the version from being restored', async (t) => {
+  const site = await workshop(t)
+  for (let i = 0; i < 30; i++) await writeFile(join(site.folder, `file ${i}`), seededBytes(`flip ${i}`, 2000))
+  const imported = await site.import()
+  const number = seededNumbers('flips')
+  let flips = 0
+  for (const { kind, hash, sizeBytes } of imported.objects) {
+    const path = join(site.root, 'store', `${kind}s`, hash.slice(0, 2), hash)
+    const file = await open(path, 'r+')
+    for (let i = 0; i < 20; i++) {
+      // The header of a pack says what it is and is not part of any frame.
+      const at = kind === 'pack' ? 16 + number(sizeBytes - 16) : number(sizeBytes)
+      const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at)
+      const flip = () => file.write(Buffer.from([(buffer[0] ?? 0) ^ (1 << (i % 8))]), 0, 1, at)
+      await flip()
+      const refused = (error: unknown) =>
+        error instanceof ProblemError &&
+        error.problem.code === (kind === 'pack' ? 'CONTENT_CORRUPT' : 'MANIFEST_REFUSED')
+      await rejects(site.restore(imported), refused, `${kind}, byte ${at}`)
+      await file.write(buffer, 0, 1, at)
+      flips++
+    }
+    await file.close()
+  }
+  equal(flips, 20 * imported.objects.length)
+  sameBytes(site.folder, (await site.restore(imported)).folder)
 })
 
 test('an import that is aborted leaves no half pack', async (t) => {

@@ -81,7 +81,7 @@ export interface ImportedVersion {
 }
 
 /** Chunks that are read before the index is asked about them, together. */
-const BATCH_BYTES = 4 * 1024 * 1024
+const BATCH_BYTES = 2 * 1024 * 1024
 const BATCH_CHUNKS = 500
 
 /** Neither through a symlink nor waiting for the other end of a pipe, whatever took the file's place. */

@@ -21,7 +21,11 @@ export interface Store {
   has(name: ObjectName): Promise<boolean>
   /**
    * Stores bytes under their name unless they are there. Hashes while it writes and publishes
-   * nothing that does not match; durable when it returns.
+   * nothing that does not match; durable when it returns. A stream is destroyed in any case.
+   *
+   * `CONTENT_CORRUPT` when the bytes are others or too many, `CONTENT_SOURCE_FAILED` when the stream
+   * breaks (or the problem of a `ProblemError` that it breaks with), `NO_SPACE`. Throws the signal's
+   * reason when it is aborted.
    */
   put(name: ObjectName, bytes: Readable | Uint8Array, signal?: AbortSignal): Promise<Result<{ existed: boolean }>>
   /** Streams an object or a range of it; `PACK_GONE` when it is not there. */

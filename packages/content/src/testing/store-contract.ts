@@ -6,7 +6,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import type { Result } from '@sluice/protocol'
+import { ProblemError, problem, type Result } from '@sluice/protocol'
 import { sha256 } from '../hash.ts'
 import type { ObjectName, Store } from '../store.ts'
 import { value } from './value.ts'
@@ -128,6 +128,16 @@ export function storeContract(what: string, open: () => Promise<StoreUnderTest>)
     deepEqual(await listed(store), [])
     value(await store.put(name, big))
     deepEqual(await read(await store.get(name)), big)
+  })
+
+  check('hands on the problem that a stream broke with', async (store) => {
+    const breaking = new Readable({
+      read() {
+        this.destroy(new ProblemError(problem('SITE_UNREACHABLE', 'No link.')))
+      },
+    })
+    const result = await store.put(pack(big), breaking)
+    equal(result.ok ? 'stored' : result.problem.code, 'SITE_UNREACHABLE')
   })
 
   check('stops when it is told to, also while the source says nothing', async (store) => {
