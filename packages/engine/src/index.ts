@@ -1,5 +1,6 @@
 export { canonicalJson } from './canonical-json.ts'
 export { type Decision, decide } from './condition.ts'
+export { MAX_TEXT_LENGTH } from './document.ts'
 export { currentFlags, flags, unknownFlags } from './flags.ts'
 export * from './flatten.ts'
 export * from './host.ts'

@@ -6,7 +6,8 @@ import { failed, ok, problem, type Result, readProblem } from './problem.ts'
 type Body<K extends AdminRouteId> = (typeof adminRoutes)[K] extends { body: infer S extends z.ZodType }
   ? z.input<S>
   : undefined
-type Answer<K extends AdminRouteId> = z.output<(typeof adminRoutes)[K]['answer']>
+/** What a route answers with. */
+export type AdminAnswer<K extends AdminRouteId> = z.output<(typeof adminRoutes)[K]['answer']>
 
 export interface AdminCall<K extends AdminRouteId> {
   id?: string
@@ -17,7 +18,7 @@ export interface AdminCall<K extends AdminRouteId> {
 
 export interface AdminClient {
   /** Calls a route. Every expected failure, the network's included, is a value. */
-  call<K extends AdminRouteId>(route: K, request?: AdminCall<K>): Promise<Result<Answer<K>>>
+  call<K extends AdminRouteId>(route: K, request?: AdminCall<K>): Promise<Result<AdminAnswer<K>>>
 }
 
 /**
@@ -31,7 +32,7 @@ export function createAdminClient(options: {
   fetch: typeof globalThis.fetch
 }): AdminClient {
   return {
-    async call<K extends AdminRouteId>(id: K, request: AdminCall<K> = {}): Promise<Result<Answer<K>>> {
+    async call<K extends AdminRouteId>(id: K, request: AdminCall<K> = {}): Promise<Result<AdminAnswer<K>>> {
       const route: AdminRoute = adminRoutes[id]
       const url = new URL(
         route.path.replace(':id', () => encodeURIComponent(request.id ?? '')),
@@ -59,7 +60,7 @@ export function createAdminClient(options: {
       const parsed = route.answer.safeParse(body)
       if (!parsed.success)
         return failed(problem('BAD_ANSWER', `${id}: ${parsed.error.issues[0]?.message ?? 'wrong form'}`))
-      return ok(parsed.data as Answer<K>)
+      return ok(parsed.data as AdminAnswer<K>)
     },
   }
 }

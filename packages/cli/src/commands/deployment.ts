@@ -1,0 +1,146 @@
+import { ContentOption, type DeploymentInfo, DeploymentSettings } from '@sluice/protocol'
+import { type Command, Option } from 'commander'
+import { nameAndValue, switchOption, time, wholeNumber } from '../options.ts'
+import type { Session } from '../run.ts'
+import { fields, onOff, table } from '../text.ts'
+
+interface Choices {
+  required?: boolean
+  available?: string
+  deadline?: string
+  expires?: string
+  allowInternet?: boolean
+  contentOption?: ContentOption
+  input?: Record<string, string>
+  retryCount?: number
+  retryDelay?: number
+}
+
+export function addDeploymentCommands(program: Command, session: Session): void {
+  const deploy = program
+    .command('deploy')
+    .description('deploys a sequence to a collection')
+    .argument('<sequence>', 'name or id')
+    .requiredOption('--to <collection>', 'name or id')
+    .option('--required', 'starts by itself at its deadline (default: available, started by the user)')
+    .option('--allow-internet', 'Allow task sequence to run for client on the Internet')
+  withChoices(deploy).action(async (sequence: string, options: Choices & { to: string }): Promise<void> => {
+    const site = await session.site()
+    const settings = settingsFrom(options, DeploymentSettings.parse({}))
+    showDeployment(
+      session,
+      await site.call('createDeployment', { body: { sequence, collection: options.to, settings } }),
+    )
+  })
+
+  const group = program.command('deployments').description('what is deployed, and how it goes')
+  group
+    .command('list', { isDefault: true })
+    .description('lists all deployments')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const deployments = await site.call('deployments')
+      session.out.result(deployments, () =>
+        table(
+          ['ID', 'PURPOSE', 'INTERNET', 'DEVICES', 'SUCCEEDED', 'FAILED', 'SEQUENCE', 'COLLECTION'],
+          deployments.map((one) => [
+            one.id,
+            one.settings.purpose,
+            onOff(one.settings.allowInternet),
+            one.devices.length,
+            one.devices.filter(({ state }) => state === 'succeeded').length,
+            one.devices.filter(({ state }) => state === 'failed').length,
+            one.sequenceName,
+            one.collectionName,
+          ]),
+        ),
+      )
+    })
+
+  group
+    .command('show')
+    .description('shows a deployment with its devices')
+    .argument('<id>')
+    .action(async (id: string): Promise<void> => {
+      const site = await session.site()
+      showDeployment(session, await site.call('deployment', { id }))
+    })
+
+  const change = group
+    .command('change')
+    .description('changes settings of a deployment; what is not named stays')
+    .argument('<id>')
+    .addOption(switchOption('--required', 'starts by itself at its deadline'))
+    .addOption(switchOption('--allow-internet', 'Allow task sequence to run for client on the Internet'))
+  withChoices(change).action(async (id: string, options: Choices): Promise<void> => {
+    const site = await session.site()
+    const { settings } = await site.call('deployment', { id })
+    showDeployment(session, await site.call('changeDeployment', { id, body: settingsFrom(options, settings) }))
+  })
+
+  group
+    .command('delete')
+    .description('ends a deployment; runs that have started go on')
+    .argument('<id>')
+    .action(async (id: string): Promise<void> => {
+      const site = await session.site()
+      await site.call('deleteDeployment', { id })
+      session.out.result({ deleted: id }, () => [`Deleted ${id}.`])
+    })
+}
+
+const withChoices = (command: Command): Command =>
+  command
+    .addOption(new Option('--content-option <when>', 'when content is fetched').choices(ContentOption.options))
+    .option('--available <time>', 'from when it can be started', time)
+    .option('--deadline <time>', 'when a required deployment starts by itself', time)
+    .option('--expires <time>', 'after which it is not started any more', time)
+    .option('--input <name=value>', 'value of an input of the sequence; can be given again', nameAndValue)
+    .option('--retry-count <count>', 'how often the content of a step is tried again', wholeNumber(0, 1000))
+    .option('--retry-delay <seconds>', 'between two tries', wholeNumber(0, 3600))
+
+/** @param before what holds where nothing was chosen */
+function settingsFrom(chosen: Choices, before: DeploymentSettings): DeploymentSettings {
+  const { required, allowInternet, contentOption, available, deadline, expires, input, retryCount, retryDelay } = chosen
+  return {
+    ...before,
+    ...(required === undefined ? {} : { purpose: required ? 'required' : 'available' }),
+    ...(allowInternet === undefined ? {} : { allowInternet }),
+    ...(contentOption === undefined ? {} : { contentOption }),
+    ...(available === undefined ? {} : { availableAt: available }),
+    ...(deadline === undefined ? {} : { deadlineAt: deadline }),
+    ...(expires === undefined ? {} : { expiresAt: expires }),
+    ...(input === undefined ? {} : { inputs: { ...before.inputs, ...input } }),
+    ...(retryCount === undefined ? {} : { downloadRetryCount: retryCount }),
+    ...(retryDelay === undefined ? {} : { downloadRetryDelayMs: retryDelay * 1000 }),
+  }
+}
+
+function showDeployment(session: Session, one: DeploymentInfo): void {
+  const { settings } = one
+  session.out.result(one, () => [
+    ...fields([
+      ['Deployment', one.id],
+      ['Sequence', `${one.sequenceName} (${one.sequenceId})`],
+      ['Collection', `${one.collectionName} (${one.collectionId})`],
+      ['Purpose', settings.purpose],
+      ['Allow task sequence to run for client on the Internet', onOff(settings.allowInternet)],
+      ['Content', settings.contentOption],
+      ['Available from', settings.availableAt],
+      ['Deadline', settings.deadlineAt],
+      ['Expires', settings.expiresAt],
+    ]),
+    ...one.internetRefusals.map(
+      (refusal) => `Not for devices on the internet: ${refusal.title}. ${refusal.detail} (${refusal.code})`,
+    ),
+    ...table(
+      ['DEVICE', 'STATE', 'DETAIL'],
+      one.devices.map(({ deviceId, state, refusals, report }) => [
+        deviceId,
+        state,
+        refusals[0]?.code ??
+          (report?.problem === undefined ? '' : `${report.failedStep ?? ''}: ${report.problem.detail}`),
+      ]),
+    ),
+  ])
+}

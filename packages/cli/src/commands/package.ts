@@ -1,0 +1,129 @@
+import { basename, resolve } from 'node:path'
+import { ContentTarget, PackageId, type PackageInfo, PackageKind } from '@sluice/protocol'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Session } from '../run.ts'
+import { fields, formatBytes, table } from '../text.ts'
+import { waitForDistribution, waitForJob } from '../wait.ts'
+
+export function addPackageCommands(program: Command, session: Session): void {
+  const group = program.command('package').description('versioned folders of files: programs, drivers, OS upgrades')
+
+  group
+    .command('import')
+    .description('imports a folder, which the site must be able to read, as a new package')
+    .argument('<folder>')
+    .option('--name <name>', 'name of the package (default: name of the folder)')
+    .addOption(new Option('--kind <kind>', 'what it is').choices(PackageKind.options).default('package'))
+    .addOption(
+      new Option('--target <target>', 'whose rules for file names it follows')
+        .choices(ContentTarget.options)
+        .default('any'),
+    )
+    .option('--id <id>', 'package id such as ABC00001 (default: the site chooses)', packageId)
+    .action(
+      async (
+        folder: string,
+        options: { name?: string; kind: PackageKind; target: ContentTarget; id?: PackageId },
+      ): Promise<void> => {
+        const site = await session.site()
+        const path = resolve(folder)
+        const { packageId: id, jobId } = await site.call('importPackage', {
+          body: { ...options, name: options.name ?? basename(path), folder: path },
+        })
+        await waitForJob(session, jobId, 'Importing')
+        showPackage(session, await site.call('package', { id }))
+      },
+    )
+
+  group
+    .command('update')
+    .description('imports a folder again as the next version of a package; unchanged bytes cost nothing')
+    .argument('<id>', 'package id', packageId)
+    .argument('<folder>')
+    .action(async (id: PackageId, folder: string): Promise<void> => {
+      const site = await session.site()
+      const { jobId } = await site.call('updatePackage', { id, body: { folder: resolve(folder) } })
+      await waitForJob(session, jobId, 'Importing')
+      showPackage(session, await site.call('package', { id }))
+    })
+
+  group
+    .command('list')
+    .description('lists all packages')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const packages = await site.call('packages')
+      session.out.result(packages, () =>
+        table(
+          ['ID', 'VERSION', 'KIND', 'FILES', 'SIZE', 'STORED', 'ON', 'NAME'],
+          packages.map((one) => [
+            one.id,
+            one.version,
+            one.kind,
+            one.fileCount,
+            formatBytes(one.totalBytes),
+            formatBytes(one.storedBytes),
+            `${one.distribution.filter(({ state }) => state === 'installed').length} of ${one.distribution.length}`,
+            one.name,
+          ]),
+        ),
+      )
+    })
+
+  group
+    .command('show')
+    .description('shows a package and where it is')
+    .argument('<id>', 'package id', packageId)
+    .action(async (id: PackageId): Promise<void> => {
+      const site = await session.site()
+      showPackage(session, await site.call('package', { id }))
+    })
+
+  group
+    .command('distribute')
+    .description('sends a package to gateways that serve content')
+    .argument('<id>', 'package id', packageId)
+    .requiredOption('--to <gateway...>', 'names or ids of gateways')
+    .option('--wait', 'until it is there')
+    .action(async (id: PackageId, options: { to: string[]; wait?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const gateways = await site.gateways(options.to)
+      let sent = await site.call('distributePackage', { id, body: { gateways } })
+      if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], gateways)
+      showPackage(session, sent)
+    })
+}
+
+function showPackage(session: Session, one: PackageInfo): void {
+  session.out.result(one, () => [
+    ...fields([
+      ['Package', one.id],
+      ['Name', one.name],
+      ['Kind', one.kind],
+      ['Target', one.target],
+      ['Version', one.version === 0 ? 'none yet' : one.version],
+      ['Files', one.fileCount],
+      ['Size', formatBytes(one.totalBytes)],
+      ['Stored', `${formatBytes(one.storedBytes)} compressed and sealed`],
+    ]),
+    ...one.losses.map((loss) => `Not carried: ${loss}`),
+    ...distributionLines([one]),
+  ])
+}
+
+/** Where packages are, a line each. */
+export function distributionLines(packages: readonly PackageInfo[]): string[] {
+  return packages.flatMap((one) =>
+    one.distribution.map(({ gatewayId, version, state, presentBytes, totalBytes, problem }) => {
+      const amount =
+        state === 'installed' ? formatBytes(totalBytes) : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)}`
+      return `${one.id} version ${version} on ${gatewayId}: ${state}, ${amount}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
+    }),
+  )
+}
+
+function packageId(text: string): PackageId {
+  const parsed = PackageId.safeParse(text)
+  if (!parsed.success) throw new InvalidArgumentError('Give a package id such as ABC00001.')
+  return parsed.data
+}

@@ -1,0 +1,92 @@
+import { readFile, stat } from 'node:fs/promises'
+import { formatDetail, MAX_TEXT_LENGTH, parseSequence, referencedPackages, sequenceJsonSchema } from '@sluice/engine'
+import { fail, ProblemError } from '@sluice/protocol'
+import type { Command } from 'commander'
+import type { Session } from '../run.ts'
+import { fields, table } from '../text.ts'
+import { waitForDistribution } from '../wait.ts'
+import { distributionLines } from './package.ts'
+
+export function addSequenceCommands(program: Command, session: Session): void {
+  const group = program.command('sequence').description('task sequences')
+
+  group
+    .command('apply')
+    .description('creates or replaces the sequence that a YAML or JSON file describes')
+    .argument('<file>')
+    .action(async (file: string): Promise<void> => {
+      const text = await readSequenceFile(file)
+      const site = await session.site()
+      const applied = await site.call('applySequence', { body: { fileName: file, text } })
+      session.out.result(applied, () => [
+        ...applied.warnings.map((warning) => `Warning: ${warning}`),
+        ...fields([
+          ['Sequence', applied.id],
+          ['Name', applied.name],
+          ['Revision', applied.revision],
+          ['Steps', applied.steps],
+          ['Packages', applied.packages.join(', ')],
+          ['State', applied.state],
+        ]),
+      ])
+    })
+
+  group
+    .command('check')
+    .description('reads a sequence file and tells every fault; needs no site')
+    .argument('<file>')
+    .action(async (file: string): Promise<void> => {
+      const parsed = parseSequence({ file, text: await readSequenceFile(file) })
+      if (!parsed.ok) throw new ProblemError(parsed.problem)
+      const { sequence, warnings } = parsed.value
+      const packages = referencedPackages(sequence)
+      session.out.result({ name: sequence.name, warnings, packages }, () => [
+        ...warnings.map((warning) => `Warning: ${formatDetail(warning)}`),
+        `${file} is valid: ${sequence.name}, ${packages.length} packages referenced.`,
+      ])
+    })
+
+  group
+    .command('schema')
+    .description('prints the JSON Schema of sequence files, for editors; needs no site')
+    .action((): void => {
+      const schema = sequenceJsonSchema()
+      session.out.result(schema, () => JSON.stringify(schema, null, 2).split('\n'))
+    })
+
+  group
+    .command('list')
+    .description('lists all sequences')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const sequences = await site.call('sequences')
+      session.out.result(sequences, () =>
+        table(
+          ['ID', 'REVISION', 'STEPS', 'PACKAGES', 'STATE', 'NAME'],
+          sequences.map((one) => [one.id, one.revision, one.steps, one.packages.length, one.state, one.name]),
+        ),
+      )
+    })
+
+  group
+    .command('distribute')
+    .description('sends everything that a sequence references to gateways')
+    .argument('<sequence>', 'name or id')
+    .requiredOption('--to <gateway...>', 'names or ids of gateways')
+    .option('--wait', 'until it is there')
+    .action(async (wanted: string, options: { to: string[]; wait?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const gateways = await site.gateways(options.to)
+      const { id } = await site.sequence(wanted)
+      let sent = await site.call('distributeSequence', { id, body: { gateways } })
+      if (options.wait === true) sent = await waitForDistribution(session, sent, gateways)
+      session.out.result(sent, () => distributionLines(sent))
+    })
+}
+
+async function readSequenceFile(file: string): Promise<string> {
+  // No character takes more than three bytes for each of its UTF-16 units.
+  if ((await stat(file)).size > 3 * MAX_TEXT_LENGTH)
+    fail('BODY_TOO_LARGE', `${file} is longer than ${MAX_TEXT_LENGTH} characters.`)
+  return readFile(file, 'utf8')
+}

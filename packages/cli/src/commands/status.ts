@@ -1,0 +1,68 @@
+import type { DeviceId, StatusEntry } from '@sluice/protocol'
+import type { Command } from 'commander'
+import { wholeNumber } from '../options.ts'
+import type { Session } from '../run.ts'
+import type { Site } from '../site.ts'
+import { statusLine } from '../status-line.ts'
+
+/** How long the site waits for the next message before it answers with none. */
+const WAIT_MS = 25_000
+
+export function addStatusCommand(program: Command, session: Session): void {
+  program
+    .command('status')
+    .description('prints what devices report, oldest first; with --json one object a line')
+    .option('--watch', 'goes on with what comes, until Ctrl-C')
+    .option('--device <device>', 'of this device only; host name or id')
+    .option('--after <cursor>', 'only what came after this', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .action(async (options: { watch?: boolean; device?: string; after?: number }): Promise<void> => {
+      const site = await session.site()
+      const [device] = options.device === undefined ? [] : await site.devices([options.device])
+      const names = new Names(site)
+      let after = options.after ?? 0
+      while (!session.signal.aborted) {
+        const query: Record<string, string> = {
+          after: String(after),
+          waitMs: options.watch === true ? String(WAIT_MS) : '0',
+        }
+        if (device !== undefined) query.device = device.id
+        const entries = await nextEntries(site, query, session)
+        for (const entry of entries) {
+          const name = session.out.json ? '' : await names.of(entry.deviceId)
+          session.out.result(entry, () => [statusLine(entry, name)])
+          after = entry.cursor
+        }
+        if (options.watch !== true && entries.length === 0) return
+      }
+    })
+}
+
+/** Ctrl-C while the site waits is how watching ends, not a failure. */
+async function nextEntries(site: Site, query: Record<string, string>, session: Session): Promise<StatusEntry[]> {
+  try {
+    return await site.call('status', { query })
+  } catch (error) {
+    if (session.signal.aborted) return []
+    throw error
+  }
+}
+
+/** What devices are called; asked for again when an unknown one turns up. */
+class Names {
+  #known = new Map<DeviceId, string>()
+  readonly #site: Site
+
+  constructor(site: Site) {
+    this.#site = site
+  }
+
+  async of(id: DeviceId): Promise<string> {
+    if (!this.#known.has(id)) {
+      const devices = await this.#site.call('devices')
+      this.#known = new Map(devices.map((device) => [device.id, device.facts.hostname]))
+      // A deleted device keeps its id for a name.
+      if (!this.#known.has(id)) this.#known.set(id, id)
+    }
+    return this.#known.get(id) ?? id
+  }
+}

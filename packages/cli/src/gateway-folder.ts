@@ -1,0 +1,64 @@
+/**
+ * The folder that a gateway is started from: its key, made here and never sent, the certificate that
+ * the site gave for it, the authority of the link, and a configuration. Everything in it is only for
+ * its owner.
+ */
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import 'reflect-metadata'
+import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
+import { fail, type GatewayJoin } from '@sluice/protocol'
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+
+export interface GatewayListeners {
+  enrolment: { host: string; port: number }
+  device: { host: string; port: number }
+  link: { host: string; port: number }
+}
+
+/** Makes the folder, the key in it and the request to sign it. `CONFLICT` when the folder holds anything. */
+export async function prepareGatewayFolder(folder: string): Promise<{ csr: string }> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  if ((await readdir(folder)).length > 0) fail('CONFLICT', `The folder ${folder} is not empty.`)
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const request = await Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: algorithm })
+  const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
+  const lines = key.match(/.{1,64}/g) ?? []
+  await writeNew(
+    join(folder, 'gateway.key'),
+    `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`,
+  )
+  return { csr: request.toString('pem') }
+}
+
+/** Writes what the site gave. @returns the path of the configuration for `sluice-gateway --config` */
+export async function completeGatewayFolder(
+  folder: string,
+  join_: GatewayJoin,
+  listeners: GatewayListeners,
+): Promise<string> {
+  await writeNew(join(folder, 'gateway.pem'), join_.certificate)
+  await writeNew(join(folder, 'link-authority.pem'), join_.linkAuthority)
+  const configuration = join(folder, 'gateway.json')
+  const content = {
+    gatewayId: join_.gatewayId,
+    siteId: join_.siteId,
+    dataFolder: 'data',
+    listeners,
+    certificateFile: 'gateway.pem',
+    keyFile: 'gateway.key',
+    linkAuthorityFile: 'link-authority.pem',
+  }
+  await writeNew(configuration, `${JSON.stringify(content, null, 2)}\n`)
+  return configuration
+}
+
+/** Takes the key away again: nothing was signed for it. */
+export const abandonGatewayFolder = (folder: string): Promise<void> => rm(join(folder, 'gateway.key'), { force: true })
+
+async function writeNew(file: string, text: string): Promise<void> {
+  await using handle = await open(file, 'wx', 0o600)
+  await handle.writeFile(text)
+  await handle.sync()
+}

@@ -1,0 +1,27 @@
+/** The command as a process: the terminal, the environment and Ctrl-C. */
+import { createInterface } from 'node:readline/promises'
+import { run } from './run.ts'
+
+/** @returns the exit code: 0, or 1 for everything that did not work */
+export async function main(args: string[]): Promise<number> {
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  // The reader of a pipe may go away early (`sluice status | head`).
+  process.stdout.on('error', () => interrupted.abort())
+  return run(args, {
+    env: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: interrupted.signal,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
+  })
+}
+
+async function ask(question: string, signal: AbortSignal): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await terminal.question(question, { signal })
+  } finally {
+    terminal.close()
+  }
+}

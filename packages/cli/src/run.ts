@@ -1,0 +1,100 @@
+/** Reads a command line, carries it out, and says what became of it. */
+import { ProblemError, problem } from '@sluice/protocol'
+import { Command, CommanderError } from 'commander'
+import { addCollectionCommands } from './commands/collection.ts'
+import { addDeploymentCommands } from './commands/deployment.ts'
+import { addDeviceCommands } from './commands/devices.ts'
+import { addGatewayCommands } from './commands/gateways.ts'
+import { addPackageCommands } from './commands/package.ts'
+import { addSequenceCommands } from './commands/sequence.ts'
+import { addSettingsCommands } from './commands/settings.ts'
+import { addSiteCommand } from './commands/site.ts'
+import { addStatusCommand } from './commands/status.ts'
+import { resolveConnection } from './connection.ts'
+import { createHttpsFetch } from './https-fetch.ts'
+import { Output, type OutputStream } from './output.ts'
+import { Site } from './site.ts'
+
+export interface Environment {
+  env: Record<string, string | undefined>
+  stdout: OutputStream
+  stderr: OutputStream
+  /** Ctrl-C. */
+  signal: AbortSignal
+  /** Asks the person at the terminal; undefined when there is none. */
+  ask: ((question: string, signal: AbortSignal) => Promise<string>) | undefined
+}
+export type RunOptions = Environment
+
+/** What a command gets to work with. */
+export interface Session {
+  readonly out: Output
+  readonly signal: AbortSignal
+  readonly ask: Environment['ask']
+  /** The site; the connection is resolved when it is first asked for, so that some commands need none. */
+  site(): Promise<Site>
+}
+
+/** @returns the exit code: 0, or 1 when something did not work */
+export async function run(args: string[], environment: Environment): Promise<number> {
+  const program = new Command('sluice')
+  const out = new Output(environment, { json: args.includes('--json') })
+  let site: Site | undefined
+  const session: Session = {
+    out,
+    signal: environment.signal,
+    ask: environment.ask,
+    async site() {
+      site ??= await connect(program, environment)
+      return site
+    },
+  }
+  program
+    .description('Administers a Sluice site.')
+    .option('--connection <file>', 'JSON file {url, authority, tokenFile}, as in the data folder of a site')
+    .option('--site <url>', 'address of the admin API, as in https://site.example:8443')
+    .option('--token-file <file>', 'file with the token of the administrator')
+    .option('--authority <pem>', 'PEM of the authority that signed the certificate of the site')
+    .option('--json', 'print JSON instead of text')
+    .addHelpText(
+      'after',
+      '\nWithout these options: SLUICE_CONNECTION, or SLUICE_SITE, SLUICE_TOKEN_FILE and SLUICE_AUTHORITY.',
+    )
+    .showHelpAfterError('(--help shows what is possible)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => environment.stdout.write(text),
+      writeErr: (text) => environment.stderr.write(text),
+    })
+  addPackageCommands(program, session)
+  addSequenceCommands(program, session)
+  addCollectionCommands(program, session)
+  addDeploymentCommands(program, session)
+  addDeviceCommands(program, session)
+  addGatewayCommands(program, session)
+  addSettingsCommands(program, session)
+  addStatusCommand(program, session)
+  addSiteCommand(program, session)
+
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
+    if (environment.signal.aborted) return 1
+    if (!(error instanceof ProblemError) && !isFileFailure(error)) throw error
+    out.problem(error instanceof ProblemError ? error.problem : problem('BAD_REQUEST', error.message))
+    return 1
+  } finally {
+    site?.close()
+  }
+}
+
+async function connect(program: Command, { env, signal }: Environment): Promise<Site> {
+  const connection = await resolveConnection(program.opts(), env)
+  return new Site(connection, createHttpsFetch({ authority: connection.authority }), signal)
+}
+
+/** A file that cannot be read or written: what the operating system says is what the operator needs. */
+const isFileFailure = (error: unknown): error is Error =>
+  error instanceof Error && 'syscall' in error && 'path' in error

@@ -1,0 +1,82 @@
+/** The site as the commands see it: calls that give the answer or throw the problem, and names beside ids. */
+import {
+  type AdminAnswer,
+  type AdminCall,
+  type AdminClient,
+  type AdminRouteId,
+  CollectionId,
+  type CollectionInfo,
+  createAdminClient,
+  DeviceId,
+  type DeviceInfo,
+  fail,
+  GatewayId,
+  type GatewayInfo,
+  ProblemError,
+  SequenceId,
+  type SequenceInfo,
+} from '@sluice/protocol'
+import type { Connection } from './connection.ts'
+import type { HttpsFetch } from './https-fetch.ts'
+
+export class Site {
+  readonly #client: AdminClient
+  readonly #https: HttpsFetch
+  readonly #signal: AbortSignal
+
+  constructor(connection: Connection, https: HttpsFetch, signal: AbortSignal) {
+    this.#https = https
+    this.#signal = signal
+    this.#client = createAdminClient({ baseUrl: connection.url, token: connection.token, fetch: https.fetch })
+  }
+
+  /** @throws ProblemError */
+  async call<K extends AdminRouteId>(route: K, request: AdminCall<K> = {}): Promise<AdminAnswer<K>> {
+    const answer = await this.#client.call(route, { signal: this.#signal, ...request })
+    if (!answer.ok) throw new ProblemError(answer.problem)
+    return answer.value
+  }
+
+  async gateways(wanted: string[]): Promise<GatewayId[]> {
+    const all = await this.call('gateways')
+    return wanted.map(
+      (one) => pick<GatewayInfo>('gateway', all, GatewayId.safeParse(one).success, one, (it) => it.name).id,
+    )
+  }
+
+  async sequence(wanted: string): Promise<SequenceInfo> {
+    return pick('sequence', await this.call('sequences'), SequenceId.safeParse(wanted).success, wanted, (it) => it.name)
+  }
+
+  async collection(wanted: string): Promise<CollectionInfo> {
+    const all = await this.call('collections')
+    return pick('collection', all, CollectionId.safeParse(wanted).success, wanted, (it) => it.name)
+  }
+
+  async devices(wanted: string[]): Promise<DeviceInfo[]> {
+    const all = await this.call('devices')
+    return wanted.map((one) => pick('device', all, DeviceId.safeParse(one).success, one, (it) => it.facts.hostname))
+  }
+
+  close(): void {
+    this.#https.close()
+  }
+}
+
+/** By id, or by a name that only one thing has. */
+function pick<T extends { id: string }>(
+  what: string,
+  all: readonly T[],
+  isId: boolean,
+  wanted: string,
+  nameOf: (one: T) => string,
+): T {
+  const byId = isId ? all.find((one) => one.id === wanted) : undefined
+  if (byId !== undefined) return byId
+  const named = all.filter((one) => nameOf(one) === wanted)
+  const [first] = named
+  if (first === undefined) return fail('NOT_FOUND', `There is no ${what} ${wanted}.`)
+  if (named.length > 1)
+    return fail('CONFLICT', `Several have the name ${wanted}; give the id: ${named.map((one) => one.id).join(', ')}.`)
+  return first
+}

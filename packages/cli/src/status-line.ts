@@ -1,0 +1,40 @@
+import type { StatusEntry, StatusEvent } from '@sluice/protocol'
+import { formatBytes } from './text.ts'
+
+/** A status message as a line for people. @param deviceName what the device is called */
+export function statusLine({ message }: StatusEntry, deviceName: string): string {
+  return `${message.at}  ${deviceName}  ${statusText(message.event)}`
+}
+
+function statusText(event: StatusEvent): string {
+  switch (event.kind) {
+    case 'deploymentEvaluated': {
+      const [first] = event.refusals
+      return first === undefined
+        ? `offers ${event.deploymentId}`
+        : `refuses ${event.deploymentId}: ${first.title}. ${first.detail} (${first.code})`
+    }
+    case 'runStarted':
+      return `started ${event.deploymentId} (${event.startedBy === 'user' ? 'by its user' : 'at the deadline'})`
+    case 'stepStarted':
+      return `step: ${event.name}`
+    case 'stepFinished':
+      return `step: ${event.name}: ${event.outcome}, ${seconds(event.ms)}${because(event.problem)}`
+    case 'contentReady':
+      return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed`
+    case 'restarting':
+      return `restarts${event.message === '' ? '' : `: ${event.message}`}`
+    case 'agentProblem':
+      return `has a problem${because(event.problem)}`
+    case 'runFinished': {
+      const { report } = event
+      const end = `finished: ${report.result}, ${report.osBefore} → ${report.osAfter}, ${seconds(report.totalMs)}, ${formatBytes(report.fetchedBytes)} fetched`
+      return report.failedStep === undefined ? end : `${end}; failed at ${report.failedStep}${because(report.problem)}`
+    }
+  }
+}
+
+const because = (problem: { code: string; detail: string } | undefined): string =>
+  problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
