@@ -13,7 +13,7 @@ export const SESSION_HEADER = 'sluice-session'
 export const centerPaths = {
   /** GET `CenterState`. */
   state: '/api/state',
-  /** GET: newline-separated JSON `CenterState`s, one at once and one after each change, at most 5 a second. */
+  /** GET: newline-separated JSON `CenterState`s, one at once and one after each change, at most 5 a second, at least one in 10 s. */
   events: '/api/events',
   /** POST `/api/deployments/<id>/install`, no body. 202, or a problem. */
   install: (id: string) => `/api/deployments/${id}/install`,

@@ -31,8 +31,15 @@ export interface CenterApi {
 /** The service speaks a protocol that this page cannot read: it was upgraded, and the page must be loaded anew. */
 export class StateUnreadable extends Error {}
 
-/** @param origin of the service, such as `http://127.0.0.1:4000`; empty in the page, which comes from there. */
-export function createCenterApi({ token, origin = '' }: { token: string; origin?: string }): CenterApi {
+export interface CenterApiOptions {
+  token: string
+  /** Of the service, such as `http://127.0.0.1:4000`; left out in the page, which comes from there. */
+  origin?: string
+  /** A stream that is silent for so long is dead: the service gives a sign of life every 10 s. */
+  silenceMs?: number
+}
+
+export function createCenterApi({ token, origin = '', silenceMs = 30_000 }: CenterApiOptions): CenterApi {
   async function call(path: string, init: RequestInit): Promise<Response> {
     let response: Response
     try {
@@ -54,12 +61,21 @@ export function createCenterApi({ token, origin = '' }: { token: string; origin?
 
   return {
     async *states(signal) {
-      const { body } = await call(centerPaths.events, { signal })
-      if (body === null) fail('BAD_ANSWER', 'The stream of states has no body.')
-      for await (const line of readJsonLines(body, MAX_STATE_CHARS)) {
-        const state = CenterState.safeParse(line)
-        if (!state.success) throw new StateUnreadable(state.error.message)
-        yield state.data
+      const silence = new AbortController()
+      const giveUp = () => silence.abort()
+      let timer = setTimeout(giveUp, silenceMs)
+      try {
+        const { body } = await call(centerPaths.events, { signal: AbortSignal.any([signal, silence.signal]) })
+        if (body === null) fail('BAD_ANSWER', 'The stream of states has no body.')
+        for await (const line of readJsonLines(body, MAX_STATE_CHARS)) {
+          clearTimeout(timer)
+          timer = setTimeout(giveUp, silenceMs)
+          const state = CenterState.safeParse(line)
+          if (!state.success) throw new StateUnreadable(state.error.message)
+          yield state.data
+        }
+      } finally {
+        clearTimeout(timer)
       }
     },
 

@@ -18,7 +18,7 @@ import {
 import { type CenterItem, ProblemError, problem } from '@sluice/protocol'
 import { useMutation } from '@tanstack/react-query'
 import type { TFunction } from 'i18next'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { ProblemNote } from '../ui/problem-note.tsx'
 import { useReader } from '../ui/reader.tsx'
 import { useApi } from './api-context.ts'
@@ -35,6 +35,9 @@ const useStyles = makeStyles({
   quiet: { color: tokens.colorNeutralForeground3 },
   button: { minWidth: '128px' },
 })
+
+/** After an accepted *Install* the state follows at once; should it not, the button comes back. */
+const LONGEST_START_MS = 10_000
 
 interface InstallActionProps {
   item: CenterItem
@@ -53,8 +56,14 @@ export function InstallAction({ item, organisation, reachable }: InstallActionPr
     onSuccess: () => setAsking(false),
   })
   const { headline, text } = item.confirmation ?? standardConfirmation(t)
-  // Until the stream says that it is running: a second click must not start a second question.
-  const starting = install.isPending || (install.isSuccess && item.state === 'available')
+  // From the answer until the state says that it is running: a second click must not ask again.
+  const { isSuccess, reset } = install
+  useEffect(() => {
+    if (!isSuccess) return
+    const timer = setTimeout(reset, LONGEST_START_MS)
+    return () => clearTimeout(timer)
+  }, [isSuccess, reset])
+  const starting = install.isPending || isSuccess
   const label = { failed: 'tryAgain', installed: 'installAgain' } as const
   const action = item.state === 'failed' || item.state === 'installed' ? label[item.state] : 'install'
   return (
@@ -62,7 +71,7 @@ export function InstallAction({ item, organisation, reachable }: InstallActionPr
       modalType="alert"
       open={asking}
       onOpenChange={(_, { open }) => {
-        install.reset()
+        reset()
         setAsking(open)
       }}
     >

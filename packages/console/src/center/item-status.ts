@@ -15,7 +15,7 @@ export function itemStatus(item: CenterItem, anyRun: RunProgress | undefined): I
   const run = runOf(item, anyRun)
   if (run === undefined) {
     if (item.state === 'installing') return { kind: 'preparing' }
-    if (item.state === 'failed' && item.lastReport?.result === 'cancelled') return { kind: 'cancelled' }
+    if (item.state === 'available' && item.lastReport?.result === 'cancelled') return { kind: 'cancelled' }
     return { kind: item.state }
   }
   if (run.phase === 'restarting') return { kind: 'restarting' }

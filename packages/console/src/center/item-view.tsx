@@ -72,6 +72,10 @@ export function ItemView({ section, deploymentId, state, reachable }: ItemViewPr
       </>
     )
   const run = runOf(item, state.run)
+  const idle = !run && item.state !== 'installing'
+  const refused = item.refusals.length > 0
+  // What is installed and may not be installed again needs no reason why.
+  const settled = item.state === 'installed' && refused
   return (
     <>
       {back}
@@ -90,15 +94,15 @@ export function ItemView({ section, deploymentId, state, reachable }: ItemViewPr
             )}
           </div>
         </div>
-        {item.state !== 'installing' && !run && (
+        {idle && !settled && (
           <div className={styles.action}>
             <InstallAction item={item} organisation={state.organisation} reachable={reachable} />
           </div>
         )}
       </div>
       {run && <RunProgressCard run={run} />}
-      {!run && item.state !== 'installing' && item.refusals.length > 0 && <Refusals refusals={item.refusals} />}
-      {!run && item.state !== 'installing' && item.lastReport && <RunResultCard report={item.lastReport} />}
+      {idle && refused && !settled && <Refusals refusals={item.refusals} />}
+      {idle && item.lastReport && <RunResultCard report={item.lastReport} />}
       <About item={item} state={state} />
     </>
   )

@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startCenterService } from '../../testing/center-service.ts'
+import { type CenterService, startCenterService } from '../../testing/center-service.ts'
 import * as states from '../../testing/center-states.ts'
 import { createCenterApi, StateUnreadable } from './center-api.ts'
 import { type Live, type LiveState, listenLive } from './live.ts'
+import { tokenInFragment } from './session.ts'
 
 const offered = states.device([states.upgrade()])
 const noPages = 'no pages are served here'
+
+/** What the page reads out of its address. */
+function sessionOf({ url }: CenterService) {
+  const { origin, hash } = new URL(url)
+  return { origin, token: tokenInFragment(hash) ?? '' }
+}
 
 /** Waits for a state of the connection. */
 function become(live: LiveState, wanted: (now: Live) => boolean): Promise<Live> {
@@ -34,8 +41,7 @@ function pauses() {
 test('states arrive as they change; a service that goes away leaves the last one, and is found again', async () => {
   await using service = await startCenterService(noPages, offered)
   using closing = { signal: new AbortController(), [Symbol.dispose]: () => closing.signal.abort() }
-  const { origin } = new URL(service.url)
-  const api = createCenterApi({ token: 'test-token-0123456789', origin })
+  const api = createCenterApi(sessionOf(service))
   const { asked, wait } = pauses()
   const live = listenLive({ states: api.states, wait, signal: closing.signal.signal })
 
@@ -80,7 +86,7 @@ test('a reader who looks again does not wait for the end of a pause', async () =
   await using service = await startCenterService(noPages, offered)
   await service.stop()
   const closing = new AbortController()
-  const api = createCenterApi({ token: 'test-token-0123456789', origin: new URL(service.url).origin })
+  const api = createCenterApi(sessionOf(service))
   const live = listenLive({
     states: api.states,
     // A pause that only ends when it is broken off.
@@ -91,6 +97,17 @@ test('a reader who looks again does not wait for the end of a pause', async () =
   await service.start()
   live.retryNow()
   await become(live, (now) => now.kind === 'live')
+  closing.abort()
+})
+
+test('a service that keeps the connection but says nothing any more counts as lost', async () => {
+  await using service = await startCenterService(noPages, offered)
+  const closing = new AbortController()
+  const api = createCenterApi({ ...sessionOf(service), silenceMs: 50 })
+  const live = listenLive({ states: api.states, wait: pauses().wait, signal: closing.signal })
+  await become(live, (now) => now.kind === 'live')
+  const lost = await become(live, (now) => now.kind === 'lost')
+  assert.ok(lost.kind === 'lost' && lost.state?.items.length === 1)
   closing.abort()
 })
 
