@@ -15,7 +15,7 @@ export function ConnectionNotice({ live }: { live: Exclude<Live, { kind: 'ended'
     // Always there, so that a screen reader hears what appears in it.
     <div role="status">
       {notice && (
-        <MessageBar className={styles.bar} intent={notice === 'offline' ? 'warning' : 'info'} layout="multiline">
+        <MessageBar className={styles.bar} intent="info" layout="multiline">
           <MessageBarBody>
             <MessageBarTitle>
               {notice === 'offline'

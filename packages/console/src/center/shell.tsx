@@ -96,7 +96,14 @@ const useStyles = makeStyles({
     textDecorationLine: 'none',
     ':hover': { backgroundColor: tokens.colorNeutralBackground3Hover },
     ':focus-visible': { outline: `2px solid ${tokens.colorStrokeFocus2}` },
-    [narrow]: { flexDirection: 'column', gap: '4px', padding: '8px 4px', textAlign: 'center' },
+    [narrow]: {
+      flexDirection: 'column',
+      gap: '4px',
+      padding: '8px 4px',
+      textAlign: 'center',
+      boxSizing: 'border-box',
+      height: '100%',
+    },
   },
   current: {
     backgroundColor: tokens.colorNeutralBackground1,
