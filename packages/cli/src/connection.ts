@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { fail } from '@sluice/protocol'
+import { failLocally } from './local-failure.ts'
 
 export interface Connection {
   /** Of the admin API, `https:` only. */
@@ -23,7 +23,7 @@ export interface ConnectionOptions {
 
 const MAX_FILE_BYTES = 1024 * 1024
 
-/** @throws ProblemError `CONFIGURATION_INVALID` names what is missing or wrong */
+/** @throws LocalFailure that names what is missing or wrong */
 export async function resolveConnection(
   options: ConnectionOptions,
   env: Record<string, string | undefined>,
@@ -36,20 +36,20 @@ export async function resolveConnection(
 
   if (url === undefined) return missing('the address of the site', '--site', 'SLUICE_SITE')
   if (!URL.canParse(url) || new URL(url).protocol !== 'https:')
-    fail('CONFIGURATION_INVALID', `The address of the site, ${url}, is not an https address.`)
+    failLocally(`The address of the site, ${url}, is not an https address.`)
   if (tokenFile === undefined) return missing('the token of the administrator', '--token-file', 'SLUICE_TOKEN_FILE')
   if (authorityFile === undefined) return missing('the authority of the site', '--authority', 'SLUICE_AUTHORITY')
 
   const token = (await readText(tokenFile)).trim()
-  if (!/^[A-Za-z0-9_-]{1,200}$/.test(token)) fail('CONFIGURATION_INVALID', `${tokenFile} does not hold a token.`)
+  if (!/^[A-Za-z0-9_-]{1,200}$/.test(token)) failLocally(`${tokenFile} does not hold a token.`)
   const authority = await readText(authorityFile)
   if (!authority.includes('-----BEGIN CERTIFICATE-----'))
-    fail('CONFIGURATION_INVALID', `${authorityFile} does not hold a certificate in PEM.`)
+    failLocally(`${authorityFile} does not hold a certificate in PEM.`)
   return { url, token, authority }
 }
 
 const missing = (what: string, option: string, variable: string): never =>
-  fail('CONFIGURATION_INVALID', `Nothing says ${what}: give ${option} or --connection, or set ${variable}.`)
+  failLocally(`Nothing says ${what}: give ${option} or --connection, or set ${variable}.`)
 
 /** Names of files in it are relative to its folder. */
 async function readConnectionFile(file: string): Promise<Partial<Record<'url' | 'authority' | 'tokenFile', string>>> {
@@ -58,13 +58,13 @@ async function readConnectionFile(file: string): Promise<Partial<Record<'url' | 
   try {
     value = JSON.parse(text)
   } catch {
-    return fail('CONFIGURATION_INVALID', `${file} is not JSON.`)
+    return failLocally(`${file} is not JSON.`)
   }
   const field = (name: string): string => {
     const found: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
     return typeof found === 'string' && found !== ''
       ? found
-      : fail('CONFIGURATION_INVALID', `${file}: the field ${name} is missing or is not text.`)
+      : failLocally(`${file}: the field ${name} is missing or is not text.`)
   }
   const near = (name: string): string => resolve(dirname(file), field(name))
   return { url: field('url'), authority: near('authority'), tokenFile: near('tokenFile') }
@@ -72,6 +72,6 @@ async function readConnectionFile(file: string): Promise<Partial<Record<'url' | 
 
 async function readText(file: string): Promise<string> {
   const bytes = await readFile(file)
-  if (bytes.length > MAX_FILE_BYTES) fail('CONFIGURATION_INVALID', `${file} is larger than ${MAX_FILE_BYTES} bytes.`)
+  if (bytes.length > MAX_FILE_BYTES) failLocally(`${file} is larger than ${MAX_FILE_BYTES} bytes.`)
   return bytes.toString('utf8')
 }

@@ -7,7 +7,8 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import 'reflect-metadata'
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
-import { fail, type GatewayJoin } from '@sluice/protocol'
+import type { GatewayJoin } from '@sluice/protocol'
+import { failLocally } from './local-failure.ts'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
@@ -17,10 +18,10 @@ export interface GatewayListeners {
   link: { host: string; port: number }
 }
 
-/** Makes the folder, the key in it and the request to sign it. `CONFLICT` when the folder holds anything. */
+/** Makes the folder, the key in it and the request to sign it. Refuses a folder that holds anything. */
 export async function prepareGatewayFolder(folder: string): Promise<{ csr: string }> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  if ((await readdir(folder)).length > 0) fail('CONFLICT', `The folder ${folder} is not empty.`)
+  if ((await readdir(folder)).length > 0) failLocally(`The folder ${folder} is not empty.`)
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const request = await Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: algorithm })
   const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')

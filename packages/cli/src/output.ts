@@ -3,7 +3,7 @@
  * from elsewhere; with `--json` standard output holds JSON and nothing else.
  */
 import { formatDetail } from '@sluice/engine'
-import { type Problem, problems } from '@sluice/protocol'
+import { type Problem, problem, problems } from '@sluice/protocol'
 import { printable } from './text.ts'
 
 export interface OutputStream {
@@ -50,5 +50,11 @@ export class Output {
       `What to do: ${remedy}`,
     ]
     for (const line of lines) this.#stderr.write(`${printable(line)}\n`)
+  }
+
+  /** Something on this side. */
+  localFailure(message: string): void {
+    if (this.json) this.#stdout.write(`${JSON.stringify({ problem: problem('BAD_REQUEST', message) })}\n`)
+    else this.#stderr.write(`${printable(message)}\n`)
   }
 }

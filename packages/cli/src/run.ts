@@ -1,5 +1,5 @@
 /** Reads a command line, carries it out, and says what became of it. */
-import { ProblemError, problem } from '@sluice/protocol'
+import { ProblemError } from '@sluice/protocol'
 import { Command, CommanderError } from 'commander'
 import { addCollectionCommands } from './commands/collection.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
@@ -12,6 +12,7 @@ import { addSiteCommand } from './commands/site.ts'
 import { addStatusCommand } from './commands/status.ts'
 import { resolveConnection } from './connection.ts'
 import { createHttpsFetch } from './https-fetch.ts'
+import { LocalFailure } from './local-failure.ts'
 import { Output, type OutputStream } from './output.ts'
 import { Site } from './site.ts'
 
@@ -82,8 +83,9 @@ export async function run(args: string[], environment: Environment): Promise<num
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
     if (environment.signal.aborted) return 1
-    if (!(error instanceof ProblemError) && !isFileFailure(error)) throw error
-    out.problem(error instanceof ProblemError ? error.problem : problem('BAD_REQUEST', error.message))
+    if (error instanceof ProblemError) out.problem(error.problem)
+    else if (error instanceof LocalFailure || isFileFailure(error)) out.localFailure(error.message)
+    else throw error
     return 1
   } finally {
     site?.close()

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
-import { type DeviceInfo, fail, Sha256 } from '@sluice/protocol'
+import { type DeviceInfo, Sha256 } from '@sluice/protocol'
 import { type Command, InvalidArgumentError } from 'commander'
+import { failLocally } from '../local-failure.ts'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
@@ -99,10 +100,10 @@ export function addDeviceCommands(program: Command, session: Session): void {
 async function askForFingerprint(session: Session, device: DeviceInfo): Promise<Sha256> {
   const shown = `${device.facts.hostname} (${device.id}) has the fingerprint ${device.fingerprint}.`
   if (session.ask === undefined)
-    return fail('CONFIGURATION_INVALID', `${shown} Compare it with the device, then give it with --fingerprint.`)
+    return failLocally(`${shown} Compare it with the device, then give it with --fingerprint.`)
   session.out.note(shown)
   const answer = await session.ask('Does the device show the same? (yes/no) ', session.signal)
-  if (answer.trim().toLowerCase() !== 'yes') fail('CONFLICT', 'The device was not approved.')
+  if (answer.trim().toLowerCase() !== 'yes') failLocally('The device was not approved.')
   return device.fingerprint
 }
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { fail, type GatewayInfo } from '@sluice/protocol'
+import type { GatewayInfo } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import {
   abandonGatewayFolder,
@@ -7,6 +7,7 @@ import {
   type GatewayListeners,
   prepareGatewayFolder,
 } from '../gateway-folder.ts'
+import { failLocally } from '../local-failure.ts'
 import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, formatBytes, onOff, table } from '../text.ts'
@@ -109,7 +110,7 @@ const contentSetting = 'Allow CMG to function as a cloud distribution point and 
 function listenersOf(options: AddOptions): GatewayListeners {
   const port = (text: string, option: string): number => {
     const url = URL.canParse(text) ? new URL(text) : undefined
-    if (url?.protocol !== 'https:') return fail('BAD_REQUEST', `${option}: ${text} is not an https address.`)
+    if (url?.protocol !== 'https:') return failLocally(`${option}: ${text} is not an https address.`)
     return url.port === '' ? 443 : Number(url.port)
   }
   const { listen: host } = options

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { formatDetail, MAX_TEXT_LENGTH, parseSequence, referencedPackages, sequenceJsonSchema } from '@sluice/engine'
-import { fail, ProblemError } from '@sluice/protocol'
+import { ProblemError } from '@sluice/protocol'
 import type { Command } from 'commander'
+import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
 import { waitForDistribution } from '../wait.ts'
@@ -87,6 +88,6 @@ export function addSequenceCommands(program: Command, session: Session): void {
 async function readSequenceFile(file: string): Promise<string> {
   // No character takes more than three bytes for each of its UTF-16 units.
   if ((await stat(file)).size > 3 * MAX_TEXT_LENGTH)
-    fail('BODY_TOO_LARGE', `${file} is longer than ${MAX_TEXT_LENGTH} characters.`)
+    failLocally(`${file} is longer than ${MAX_TEXT_LENGTH} characters.`)
   return readFile(file, 'utf8')
 }

@@ -1,0 +1,233 @@
+/** A site and a gateway as real processes, and everything an administrator does with them by this command. */
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { deviceRoutes, EnrolmentBundle, type EnrolmentRequest } from '@sluice/protocol'
+import { prepareGatewayFolder } from './gateway-folder.ts'
+import { createHttpsFetch } from './https-fetch.ts'
+import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
+import { freePorts, startServer } from './testing/server.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
+const servers = new AsyncDisposableStack()
+let connection = ''
+
+before(async () => {
+  const config = join(folder, 'site.json')
+  await writeFile(
+    config,
+    JSON.stringify({ dataFolder: join(folder, 'site'), name: 'Test', admin: { host: '127.0.0.1', port: 0 } }),
+  )
+  const site = servers.use(await startServer('site', config))
+  connection = String(site.ready.connectionFile)
+})
+after(async () => {
+  await servers.disposeAsync()
+  await rm(folder, { recursive: true })
+})
+
+const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
+  sluice([...args, '--connection', connection], options)
+/** The text of a command that must work. */
+async function text(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await as(args)
+  assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
+  return stdout
+}
+/** The answer of a command that must work. */
+async function json<T>(...args: string[]): Promise<T> {
+  const result = await as([...args, '--json'])
+  assert.equal(result.code, 0, `${args.join(' ')}\n${result.stdout}${result.stderr}`)
+  return result.json as T
+}
+
+test('which site this is; a wrong token and another authority are refused', async () => {
+  assert.match(await text('site'), /^Site: {6}site_[0-9a-z]+\nName: {6}Test\n/)
+
+  const wrongToken = join(folder, 'wrong-token')
+  await writeFile(wrongToken, 'wrong')
+  const refused = await as(['site', '--token-file', wrongToken])
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /NOT_AUTHENTICATED/)
+
+  const other = await as(['site', '--authority', join(folder, 'site/keys/authorities/gateway-authority.pem')])
+  assert.equal(other.code, 1)
+  assert.match(other.stderr, /UNREACHABLE[\s\S]*certificate/)
+})
+
+test('a package: import, update, list, show; a folder that is not there', async () => {
+  const source = join(folder, 'tools')
+  await mkdir(source)
+  await writeFile(join(source, 'run.sh'), 'echo hello\n')
+  await writeFile(join(source, 'data'), Buffer.alloc(300_000, 'sluice'))
+  const imported = await as(['package', 'import', source, '--name', 'Tools', '--target', 'linux', '--id', 'ABC00001'])
+  assert.equal(imported.code, 0, imported.stderr)
+  assert.match(imported.stderr, /^Importing: .* of /)
+  assert.match(imported.stdout, /Package: ABC00001\nName: {4}Tools\n[\s\S]*Version: 1\nFiles: {3}2\nSize: {4}300.0 kB/)
+
+  await writeFile(join(source, 'more'), 'x')
+  const updated = await json<{ version: number; fileCount: number }>('package', 'update', 'ABC00001', source)
+  assert.deepEqual([updated.version, updated.fileCount], [2, 3])
+  assert.match(await text('package', 'list'), /ABC00001 +2 +package +3 +300.0 kB .* Tools/)
+
+  const missing = await as(['package', 'import', join(folder, 'nowhere'), '--json'])
+  assert.equal(missing.code, 1)
+  assert.ok((missing.json as { problem: { code: string } }).problem.code)
+})
+
+test('a sequence: faults and missing packages with their places, nothing stored; then applied', async () => {
+  const file = join(folder, 'upgrade.yaml')
+  const write = (packageId: string, field = 'commandLine'): Promise<void> =>
+    writeFile(
+      file,
+      `format: sluice-sequence/1\nname: Upgrade\nsteps:\n  - type: runCommandLine\n    name: Run\n    ${field}: sh run.sh\n    package: ${packageId}\n`,
+    )
+  await write('ABC00001', 'comandLine')
+  const faulty = await as(['sequence', 'apply', file])
+  assert.equal(faulty.code, 1)
+  assert.ok(faulty.stderr.includes(`${file}:6:5: steps[0].comandLine: unknown field "comandLine"`), faulty.stderr)
+
+  await write('ABC00009')
+  const missing = await as(['sequence', 'apply', file])
+  assert.equal(missing.code, 1)
+  assert.ok(missing.stderr.includes(`${file}:7:14: steps[0].package: there is no package ABC00009`), missing.stderr)
+  assert.match(missing.stderr, /SEQUENCE_REFERENCE_MISSING/)
+  assert.equal(await text('sequence', 'list'), '(none)\n')
+
+  await write('ABC00001')
+  assert.match(await text('sequence', 'apply', file), /Name: +Upgrade\nRevision: 1\nSteps: +1\nPackages: ABC00001\n/)
+  assert.match(await text('sequence', 'list'), /seq_[0-9a-z]+ +1 +1 +1 +released +Upgrade\n/)
+})
+
+test('a gateway: its folder is made here, it starts from it, takes content, and can be told not to serve', async () => {
+  const [device, enrolment, link] = await freePorts(3)
+  const out = join(folder, 'gateway')
+  const adding = [
+    ...['gateways', 'add', 'edge', '--out', out, '--listen', '127.0.0.1', '--link', `127.0.0.1:${link}`],
+    ...['--device-url', `https://127.0.0.1:${device}`, '--enrolment-url', `https://127.0.0.1:${enrolment}`],
+  ]
+  const { configuration } = await json<{ configuration: string }>(...adding)
+  assert.equal((await stat(join(out, 'gateway.key'))).mode & 0o777, 0o600)
+  const again = await as(adding)
+  assert.deepEqual([again.code, again.stderr], [1, `The folder ${out} is not empty.\n`])
+  const taken = await as(adding.map((argument) => (argument === out ? join(folder, 'second') : argument)))
+  assert.match(taken.stderr, /CONFLICT/)
+
+  servers.use(await startServer('gateway', configuration))
+  const sent = await as(['sequence', 'distribute', 'Upgrade', '--to', 'edge', '--wait'])
+  assert.equal(sent.code, 0, sent.stderr)
+  assert.match(sent.stdout, /^ABC00001 version 2 on gw_[0-9a-z]+: installed, /)
+  assert.match(await text('package', 'distribute', 'ABC00001', '--to', 'edge', '--wait'), /: installed, /)
+  assert.match(await text('gateways'), /internet +up +on .*edge\n/)
+
+  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'off'), /Serves content: off/)
+  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'on'), /Serves content: on/)
+  const unknown = await as(['gateways', 'set', 'nobody', '--serve-content', 'on'])
+  assert.match(unknown.stderr, /There is no gateway nobody/)
+})
+
+test('client settings: shown with their names; what is not named stays', async () => {
+  assert.match(await text('settings'), /Enable clients to use a cloud management gateway: +on\n/)
+  const off = await text('settings', 'set', '--allow-cloud-distribution-point', 'off', '--polling-interval', '60')
+  assert.match(off, /gateway: +on\nAllow access to cloud distribution point: +off\nPolicy polling interval: +60 s\n/)
+  await text('settings', 'set', '--allow-cloud-distribution-point', 'on')
+  assert.match(await text('settings', 'show'), /Policy polling interval: +60 s/)
+})
+
+test('collections and deployments; what stands against devices on the internet is said', async () => {
+  await text('collection', 'create', 'Pilot')
+  assert.match(await text('collection', 'list'), /col_[0-9a-z]+ +0 +Pilot/)
+  assert.match(await text('collection', 'set-members', 'Pilot'), /Members: +0/)
+  const nobody = await as(['collection', 'add', 'Pilot', 'nobody'])
+  assert.match(nobody.stderr, /There is no device nobody/)
+
+  const deployed = await text('deploy', 'Upgrade', '--to', 'Pilot', '--input', 'Site=A', '--retry-delay', '5')
+  assert.match(deployed, /Purpose: +available/)
+  assert.match(deployed, /Not for devices on the internet: .*\(INTERNET_NOT_ALLOWED\)/)
+  const [{ id = '' } = {}] = await json<{ id: string }[]>('deployments')
+  const changed = await json<{ settings: Record<string, unknown>; internetRefusals: unknown[] }>(
+    ...['deployments', 'change', id, '--allow-internet', 'on'],
+  )
+  assert.deepEqual(
+    [changed.settings.allowInternet, changed.settings.inputs, changed.settings.downloadRetryDelayMs],
+    [true, { Site: 'A' }, 5000],
+  )
+  assert.deepEqual(changed.internetRefusals, [])
+  assert.match(await text('deployments', 'show', id), /client on the Internet: +on/)
+  assert.equal(await text('deployments', 'delete', id), `Deleted ${id}.\n`)
+  assert.equal(await text('deployments'), '(none)\n')
+})
+
+test('a token: in a file for its owner only, never in the output, never over another file', async () => {
+  const out = join(folder, 'device.json')
+  const said = await text('devices', 'token', '--out', out, '--uses', '3')
+  const bundle = EnrolmentBundle.parse(JSON.parse(await readFile(out, 'utf8')))
+  assert.ok(bundle.token)
+  assert.equal((await stat(out)).mode & 0o777, 0o600)
+  assert.ok(!said.includes(bundle.token))
+  assert.match(said, /good for 3 device\(s\)/)
+  const again = await as(['devices', 'token', '--out', out])
+  assert.equal(again.code, 1)
+  assert.match(again.stderr, /EEXIST/)
+  assert.equal(await text('devices'), '(none)\n')
+})
+
+test('a device without a token waits; it is approved by its fingerprint, and revoked', async () => {
+  const { bundle } = await json<{ bundle: unknown }>('devices', 'token')
+  await enrolWithoutToken(EnrolmentBundle.parse(bundle))
+  assert.match(await text('devices'), /dev_[0-9a-z]+ +pending +laptop-7 +Debian 12 +M1 +never\n/)
+  const { fingerprint } = await json<{ fingerprint: string }>('devices', 'show', 'laptop-7')
+
+  const nobodyThere = await as(['devices', 'approve', 'laptop-7'])
+  assert.equal(nobodyThere.code, 1)
+  assert.match(nobodyThere.stderr, new RegExp(`laptop-7 .* has the fingerprint ${fingerprint}.*--fingerprint`))
+  const no = await as(['devices', 'approve', 'laptop-7'], { answer: 'no' })
+  assert.match(no.stderr, /was not approved/)
+  const other = await as(['devices', 'approve', 'laptop-7', '--fingerprint', '0'.repeat(64)])
+  assert.equal(other.code, 1)
+  const yes = await as(['devices', 'approve', 'laptop-7'], { answer: 'yes' })
+  assert.match(yes.stdout, /State: +approved/)
+
+  assert.match(await text('collection', 'add', 'Pilot', 'laptop-7'), /Members: +1/)
+  assert.match(await text('devices', 'revoke', 'laptop-7'), /State: +revoked/)
+})
+
+async function enrolWithoutToken(bundle: EnrolmentBundle): Promise<void> {
+  const { csr } = await prepareGatewayFolder(join(folder, 'device'))
+  const request: EnrolmentRequest = {
+    csr,
+    sealKey: Buffer.alloc(32, 1).toString('base64'),
+    facts: {
+      hostname: 'laptop-7',
+      platform: 'linux',
+      architecture: 'x64',
+      manufacturer: 'Lodestar',
+      model: 'M1',
+      serialNumber: '7',
+      os: { id: 'debian', name: 'Debian 12', version: '12' },
+      memoryBytes: 1,
+      processorMHz: 1,
+    },
+    agent: { version: '0.1.0', capabilities: [] },
+  }
+  const https = createHttpsFetch({ authority: bundle.gatewayAuthority })
+  const [gateway] = bundle.gateways
+  assert.ok(gateway)
+  const answer = await https.fetch(new URL(deviceRoutes.enrol.path, gateway.enrolmentUrl), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(request),
+  })
+  assert.equal(answer.status, 200, await answer.text())
+  https.close()
+}
+
+test('status: prints what there is; watching goes on until it is ended, and that is no failure', async () => {
+  assert.equal(await text('status'), '')
+  const control = new AbortController()
+  const watching = as(['status', '--watch'], { signal: control.signal })
+  control.abort()
+  assert.equal((await watching).code, 0)
+})

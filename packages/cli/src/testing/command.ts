@@ -1,0 +1,47 @@
+import { run } from '../run.ts'
+
+export interface CommandResult {
+  code: number
+  stdout: string
+  stderr: string
+  /** What `--json` printed. */
+  readonly json: unknown
+}
+
+export interface CommandOptions {
+  env?: Record<string, string>
+  signal?: AbortSignal
+  answer?: string
+  onOutput?: (text: string) => void
+}
+
+/** Runs a command line in this process, with everything it would get from a terminal. */
+export async function sluice(args: string[], options: CommandOptions = {}): Promise<CommandResult> {
+  let stdout = ''
+  let stderr = ''
+  const { answer } = options
+  const code = await run(args, {
+    env: options.env ?? {},
+    stdout: {
+      write(text) {
+        stdout += text
+        options.onOutput?.(text)
+      },
+    },
+    stderr: {
+      write(text) {
+        stderr += text
+      },
+    },
+    signal: options.signal ?? new AbortController().signal,
+    ask: answer === undefined ? undefined : async () => answer,
+  })
+  return {
+    code,
+    stdout,
+    stderr,
+    get json(): unknown {
+      return JSON.parse(stdout)
+    },
+  }
+}
