@@ -78,7 +78,10 @@ describe('Every view of Software Center', { skip: skipWithoutChromium(), timeout
         )
         const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
         assert.ok(beyond <= 0, `${name} is ${beyond} px wider than the window`)
-        if (name === 'confirmation') await button('Cancel').click()
+        if (name === 'confirmation') {
+          await button('Cancel').click()
+          await page.getByRole('alertdialog').waitFor({ state: 'detached' })
+        }
       }
     })
 })

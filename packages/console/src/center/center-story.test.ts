@@ -33,6 +33,7 @@ describe('Software Center in the browser', { skip: skipWithoutChromium(), timeou
     await button('Install').click()
     await heading('Confirm you want to upgrade the operating system on this computer.').waitFor()
     await button('Cancel').click()
+    await page.getByRole('alertdialog').waitFor({ state: 'detached' })
     assert.deepEqual(service.installs, [])
     await button('Install').click()
     await page.getByRole('alertdialog').getByRole('button', { name: 'Install' }).click()
