@@ -5,6 +5,7 @@ import { type Agent, createAgent } from './agent.ts'
 import { loadConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
 import type { CreateRuns } from './run/runs.ts'
+import { isFullDisk } from './state/sqlite-fault.ts'
 
 /** Longest time that stopping may take before the process ends all the same. */
 const STOP_MS = 8_000
@@ -52,7 +53,8 @@ function refuse(log: Log, message: string): void {
 }
 
 function crash(log: Log, error: unknown): never {
-  log.error('the agent ends because of something that nobody expected', { error })
+  if (isFullDisk(error)) log.error('NO_SPACE: the disk is full; the agent ends until there is room again')
+  else log.error('the agent ends because of something that nobody expected', { error })
   process.exit(1)
 }
 
