@@ -25,6 +25,7 @@ function bar(out: Output, what: string): Progress {
   let started = false
   return {
     show(doneBytes, totalBytes) {
+      if (totalBytes === 0) return // not counted yet
       const figures = { done: formatBytes(doneBytes), all: formatBytes(totalBytes) }
       if (!started) line.start(totalBytes, doneBytes, figures)
       started = true
@@ -41,8 +42,8 @@ function lines(out: Output, what: string): Progress {
   let told = -1
   return {
     show(doneBytes, totalBytes) {
-      const tenth = totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * 10)
-      if (tenth <= told) return
+      const tenth = Math.floor((doneBytes / totalBytes) * 10)
+      if (totalBytes === 0 || tenth <= told) return // not counted yet, or nothing new
       told = tenth
       out.note(`${what}: ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`)
     },
