@@ -12,6 +12,7 @@ import { type Line, startLine } from '../line.ts'
 import type { LinePorts } from '../ports.ts'
 import { demoPackages, models, upgradePackage, writeDemoSources } from './demo-content.ts'
 import type { DemoFolder } from './demo-folder.ts'
+import { buildPages } from './pages.ts'
 import type { DemoSystem } from './system.ts'
 import { bytes } from './words.ts'
 
@@ -36,6 +37,7 @@ export async function startDemo(options: {
   const at = (...names: string[]) => join(folder.path, ...names)
   const osRoot = at('device/root')
 
+  await buildPages()
   if (!folder.complete) {
     log(system.introduction)
     await mkdir(at('device'), { recursive: true })
