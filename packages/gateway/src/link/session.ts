@@ -53,11 +53,15 @@ export function createLinkSession(socket: TLSSocket): LinkSession {
   session.on('error', (cause) => {
     why = reason(cause)
   })
-  const closed = new Promise<string>((resolve) => session.once('close', () => resolve(why)))
+  const closed = new Promise<string>((resolve) => {
+    session.once('close', () => resolve(why))
+    socket.once('close', () => resolve(why))
+  })
   const destroy = (cause: string) => {
     why = cause
-    session.destroy()
+    // The socket first: a farewell that is not read to its end keeps the other side's session waiting.
     socket.destroy()
+    session.destroy()
   }
   keepAlive(session, destroy)
 
@@ -75,7 +79,7 @@ export function createLinkSession(socket: TLSSocket): LinkSession {
 function keepAlive(session: ClientHttp2Session, destroy: (why: string) => void): void {
   let waiting: NodeJS.Timeout | undefined
   const ping = setInterval(() => {
-    if (waiting !== undefined) return
+    if (waiting !== undefined || session.destroyed) return
     waiting = setTimeout(() => destroy('no answer to a ping'), linkBounds.pingTimeoutMs)
     session.ping(() => {
       clearTimeout(waiting)

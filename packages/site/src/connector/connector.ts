@@ -25,6 +25,7 @@ import type { DevicePlane } from '../device-plane/device-plane.ts'
 import type { Gateway, Gateways } from '../gateways/gateways.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
+import { problemOf } from '../problem-document.ts'
 import type { ContentSource } from './content-source.ts'
 import { dialGateway } from './dial.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
@@ -136,27 +137,33 @@ export function createConnector(options: ConnectorOptions): Connector {
     return { why: problem('UNREACHABLE', `${gateway.linkAddress}: ${why}`), livedMs: performance.now() - since }
   }
 
-  async function keepConnected(gateway: Gateway, kind: LinkKind): Promise<void> {
+  async function keepConnected(id: GatewayId, kind: LinkKind): Promise<void> {
     let failures = 0
     while (!stopped.signal.aborted) {
-      const { why, livedMs } = await connectOnce(gateway, kind)
+      const { why, livedMs } = await findAndConnect(id, kind)
+      if (kind === 'control') gateways.recordLink(id, { state: 'down', since: timestamp(clock.now()), problem: why })
       if (stopped.signal.aborted) return
       failures = livedMs >= SETTLED_MS ? 0 : failures + 1
-      if (kind === 'control')
-        gateways.recordLink(gateway.id, { state: 'down', since: timestamp(clock.now()), problem: why })
-      log.warn('link down', { gatewayId: gateway.id, connection: kind, reason: why.detail, failures })
+      log.warn('link down', { gatewayId: id, connection: kind, reason: why.detail, failures })
       await pause(delayMs(failures), stopped.signal)
+    }
+  }
+
+  /** The address is looked up each time: it may have been changed (1). */
+  async function findAndConnect(id: GatewayId, kind: LinkKind): Promise<{ why: Problem; livedMs: number }> {
+    try {
+      const gateway = (await gateways.list()).find((one) => one.id === id)
+      if (gateway !== undefined) return await connectOnce(gateway, kind)
+      return { why: problem('NOT_FOUND', `There is no gateway ${id}.`), livedMs: 0 }
+    } catch (error) {
+      return { why: problemOf(error, log, 'connector'), livedMs: 0 }
     }
   }
 
   async function dialNew(): Promise<void> {
     for (const gateway of await gateways.list()) {
       if (dialled.has(gateway.id) || stopped.signal.aborted) continue
-      const kept = Promise.all([keepConnected(gateway, 'control'), keepConnected(gateway, 'bulk')])
-      dialled.set(
-        gateway.id,
-        kept.catch((error: unknown) => log.error('connector failed', { gatewayId: gateway.id, error })),
-      )
+      dialled.set(gateway.id, Promise.all([keepConnected(gateway.id, 'control'), keepConnected(gateway.id, 'bulk')]))
     }
   }
 

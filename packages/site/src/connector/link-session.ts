@@ -12,6 +12,8 @@ import { PROBLEM_TYPE, problemStatus } from '../problem-document.ts'
 
 /** Megabytes that the library may hold for one connection before it refuses new requests. */
 const SESSION_MEMORY_MB = 64
+/** Requests under way may end for this long after the gateway said that it takes no more answers but these. */
+const GRACE_MS = 10_000
 /** Bytes of all bodies of one connection held at once. */
 const BODY_BYTES = 64 * 1024 * 1024
 
@@ -44,12 +46,14 @@ export function createLinkSession(socket: TLSSocket, onCall: (call: LinkCall) =>
   let heldBytes = 0
   const destroy = (cause: string) => {
     why = cause
-    session.destroy()
+    // The socket first: a farewell that is not read to its end keeps the other side's session waiting.
     socket.destroy()
+    session.destroy()
   }
   session.on('error', (cause: Error) => {
     why = cause.message
   })
+  session.once('goaway', () => setTimeout(() => destroy('the gateway said farewell'), GRACE_MS).unref())
   session.on('stream', (stream, headers) => {
     stream.on('error', () => {})
     const gone = new AbortController()
@@ -84,7 +88,11 @@ export function createLinkSession(socket: TLSSocket, onCall: (call: LinkCall) =>
     })
   })
   keepAlive(session, destroy)
-  return { destroy, closed: new Promise((resolve) => session.once('close', () => resolve(why))) }
+  const closed = new Promise<string>((resolve) => {
+    session.once('close', () => resolve(why))
+    socket.once('close', () => resolve(why))
+  })
+  return { destroy, closed }
 }
 
 /** The library holds the peer to the length it announced. */
@@ -102,7 +110,7 @@ async function readAll(stream: ServerHttp2Stream, size: number): Promise<Buffer 
 function keepAlive(session: ServerHttp2Session, destroy: (why: string) => void): void {
   let waiting: NodeJS.Timeout | undefined
   const ping = setInterval(() => {
-    if (waiting !== undefined) return
+    if (waiting !== undefined || session.destroyed) return
     waiting = setTimeout(() => destroy('no answer to a ping'), linkBounds.pingTimeoutMs)
     session.ping(() => {
       clearTimeout(waiting)

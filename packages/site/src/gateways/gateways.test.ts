@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type GatewayCreate, GatewayId, gatewayUri, ProblemError } from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import type { z } from 'zod'
+import type { Database } from '../db/database.ts'
+import { onEveryDatabase } from '../db/testing.ts'
+import { openSiteIdentity } from '../identity/site-identity.ts'
+import { silentLog } from '../log.ts'
+import { makeDeviceKey } from '../testing/device-key.ts'
+import { createManualClock } from '../testing/manual-clock.ts'
+import { createGateways } from './gateways.ts'
+
+async function withGateways(
+  db: Kysely<Database>,
+  body: (
+    area: Awaited<ReturnType<typeof open>> & { request: (name: string) => Promise<z.output<typeof GatewayCreate>> },
+  ) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'site-gateways-'))
+  try {
+    const opened = await open(db, folder)
+    await body({
+      ...opened,
+      request: async (name) => ({
+        name,
+        kind: 'internet',
+        deviceUrl: 'https://edge.example:8443',
+        enrolmentUrl: 'https://edge.example:8444',
+        linkAddress: '[::1]:8445',
+        serveContent: true,
+        csr: await (await makeDeviceKey()).request(),
+      }),
+    })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function open(db: Kysely<Database>, folder: string) {
+  const clock = createManualClock()
+  const identity = await openSiteIdentity({ db, folder, clock, log: silentLog })
+  const changed: GatewayId[] = []
+  const gateways = createGateways({ db, identity, clock, log: silentLog })
+  gateways.onChange((id) => void changed.push(id))
+  return { clock, identity, gateways, changed }
+}
+
+const refused = (attempt: Promise<unknown>, code: string) =>
+  assert.rejects(attempt, (error) => error instanceof ProblemError && error.problem.code === code)
+
+onEveryDatabase('a gateway gets a certificate of its name and addresses, and devices hear of it', async (db) =>
+  withGateways(db, async ({ gateways, identity, request, changed }) => {
+    const join = await gateways.create(await request('Edge'))
+    const certificate = new X509Certificate(join.certificate)
+    const names = certificate.subjectAltName ?? ''
+    assert.ok(names.includes(`URI:${gatewayUri(identity.siteId, join.gatewayId)}`), names)
+    assert.ok(names.includes('DNS:edge.example') && names.includes('IP Address:0:0:0:0:0:0:0:1'), names)
+    assert.ok(certificate.verify(new X509Certificate(identity.gatewayAuthority).publicKey))
+    assert.equal(join.linkAuthority, identity.linkAuthority)
+    assert.deepEqual(changed, [join.gatewayId])
+    assert.deepEqual(await gateways.addresses(), [
+      {
+        gatewayId: join.gatewayId,
+        name: 'Edge',
+        kind: 'internet',
+        deviceUrl: 'https://edge.example:8443',
+        enrolmentUrl: 'https://edge.example:8444',
+      },
+    ])
+  }),
+)
+
+onEveryDatabase('what cannot be a gateway leaves nothing behind', async (db) =>
+  withGateways(db, async ({ gateways, request }) => {
+    await gateways.create(await request('Edge'))
+    await refused(gateways.create(await request('Edge')), 'CONFLICT')
+    await refused(gateways.create({ ...(await request('Other')), csr: 'nonsense' }), 'BAD_REQUEST')
+    await refused(gateways.change('gw_9999999999', { serveContent: false }), 'NOT_FOUND')
+    await refused(gateways.change('nonsense', {}), 'NOT_FOUND')
+    assert.equal((await gateways.list()).length, 1)
+  }),
+)
+
+onEveryDatabase('content is switched off and on', async (db) =>
+  withGateways(db, async ({ gateways, request, changed }) => {
+    const { gatewayId } = await gateways.create(await request('Edge'))
+    assert.equal((await gateways.change(gatewayId, { serveContent: false })).serveContent, false)
+    assert.equal((await gateways.list())[0]?.serveContent, false)
+    assert.equal((await gateways.change(gatewayId, {})).serveContent, false)
+    assert.equal((await gateways.change(gatewayId, { serveContent: true })).serveContent, true)
+    assert.equal(changed.length, 4)
+  }),
+)
+
+onEveryDatabase('traffic adds up over restarts of a gateway, and late reports count for nothing', async (db) =>
+  withGateways(db, async ({ gateways, request }) => {
+    const { gatewayId } = await gateways.create(await request('Edge'))
+    const report = (startedAt: string, packBytes: number, pageBytes: number) =>
+      gateways.recordTraffic(gatewayId, { startedAt, packBytes, pageBytes, requests: 1 })
+    const served = async () => {
+      const [info] = await gateways.infos()
+      return [info?.packBytesServed, info?.pageBytesServed]
+    }
+    assert.deepEqual(await served(), [0, 0])
+    const first = '2026-11-20T10:00:00.000Z'
+    const second = '2026-11-20T11:00:00.000Z'
+    await report(first, 100, 10)
+    await report(first, 500, 50)
+    await report(first, 400, 40)
+    assert.deepEqual(await served(), [500, 50])
+    await report(second, 7, 0)
+    assert.deepEqual(await served(), [507, 50])
+    await report(first, 9_000, 9_000)
+    await report(second, 20, 1)
+    assert.deepEqual(await served(), [520, 51])
+    await gateways.recordTraffic(GatewayId.parse('gw_9999999999'), {
+      startedAt: second,
+      packBytes: 1,
+      pageBytes: 1,
+      requests: 1,
+    })
+    assert.deepEqual(await served(), [520, 51])
+  }),
+)
+
+onEveryDatabase('a link that is down says since when, however often it is tried', async (db) =>
+  withGateways(db, async ({ gateways, request }) => {
+    const { gatewayId } = await gateways.create(await request('Edge'))
+    const link = async () => (await gateways.infos())[0]?.link
+    assert.equal((await link())?.state, 'down')
+    gateways.recordLink(gatewayId, { state: 'up', since: '2026-11-20T10:00:00.000Z' })
+    assert.deepEqual(await link(), { state: 'up', since: '2026-11-20T10:00:00.000Z' })
+    gateways.recordLink(gatewayId, { state: 'down', since: '2026-11-20T11:00:00.000Z' })
+    gateways.recordLink(gatewayId, { state: 'down', since: '2026-11-20T11:00:05.000Z' })
+    assert.deepEqual(await link(), { state: 'down', since: '2026-11-20T11:00:00.000Z' })
+  }),
+)
