@@ -93,6 +93,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
       const listed = new Set(body.gateways.map(({ gatewayId }) => gatewayId))
       client.use([...body.gateways, ...identity.site.gateways.filter(({ gatewayId }) => !listed.has(gatewayId))])
     },
+    mayForget: () => (runs.progress()?.phase ?? 'finished') === 'finished',
     onEvaluated() {
       deadlines.look()
       onChange()

@@ -74,6 +74,7 @@ async function world(t: TestContext, prepare: (site: TestSite) => void): Promise
       reports: createEvaluationReports(state, outbox),
       log: silentLog,
       random: () => 0,
+      mayForget: () => true,
       shortestWaitMs: 2,
       onPolicy: () => {},
       onEvaluated: () => {

@@ -43,6 +43,8 @@ export interface PolicyLoopOptions {
   onPolicy: (policy: AcceptedPolicy) => void
   /** Deployments were looked at. */
   onEvaluated: () => void
+  /** Whether what an earlier policy named is needed no more: a run that has started keeps what it was started with. */
+  mayForget: () => boolean
   /** Between two questions, however fast the interval and however often somebody clicks *sync*. */
   shortestWaitMs?: number
 }
@@ -53,7 +55,18 @@ const LONGEST_RETRY_MS = 300_000
 const CATALOGUE_AGE_MS = 30 * 60_000
 
 export function createPolicyLoop(options: PolicyLoopOptions): PolicyLoop {
-  const { trust, client, platform, reports, log, random, onPolicy, onEvaluated, shortestWaitMs = 250 } = options
+  const {
+    trust,
+    client,
+    platform,
+    reports,
+    log,
+    random,
+    onPolicy,
+    onEvaluated,
+    mayForget,
+    shortestWaitMs = 250,
+  } = options
   const stopped = new AbortController()
   const bell = createBell()
   /** Nobody rings this one. */
@@ -135,7 +148,11 @@ export function createPolicyLoop(options: PolicyLoopOptions): PolicyLoop {
     const open = evaluated.some((one) => one.unfinished || one.refusals.some(({ code }) => code === 'NOT_RELEASED'))
     evaluatedHash = open ? undefined : head.bodyHash
     reports.report(evaluated)
-    if (evaluatedHash !== undefined) await trust.catalogue.retain(catalogueReferences(body))
+    if (evaluatedHash !== undefined && mayForget()) await trust.catalogue.retain(catalogueReferences(body))
+    log.info('deployments were looked at', {
+      policy: `${head.epoch}.${head.seq}`,
+      deployments: evaluated.map(({ deployment, refusals }) => [deployment.id, ...refusals.map(({ code }) => code)]),
+    })
     onEvaluated()
   }
 
