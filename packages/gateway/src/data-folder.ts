@@ -1,16 +1,10 @@
-/**
- * The gateway's data folder: made, checked and held by one process at a time.
- *
- * The lock is a socket name that the operating system frees when the process ends, however it ends;
- * a file would stay behind (the gateway has no database whose lock could serve).
- */
-import { createHash } from 'node:crypto'
+/** The gateway's data folder: made, checked and held by one process at a time. */
 import { mkdir, readFile, realpath, statfs } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { writeFileAtomic } from '@sluice/content'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 import { z } from 'zod'
+import { lockName, takeLock } from './folder-lock.ts'
 import { reason } from './log.ts'
 
 /** Rises when a version writes what an older one would misread. */
@@ -32,27 +26,12 @@ export async function openDataFolder(path: string): Promise<Result<DataFolder>> 
   } catch (thrown) {
     return failed(problem('CONFIGURATION_INVALID', `The data folder cannot be used: ${reason(thrown)}`))
   }
-  const lock = await takeLock(folder)
+  const lock = await takeLock(lockName(folder))
   if (lock === undefined) return failed(problem('DATA_FOLDER_IN_USE', `${folder} belongs to a running gateway.`))
-  const release = () => new Promise<void>((resolve) => lock.close(() => resolve()))
   const fault = (await spaceFault(folder)) ?? (await formatFault(folder))
-  if (fault === undefined) return ok({ path: folder, release })
-  await release()
+  if (fault === undefined) return ok({ path: folder, release: lock.release })
+  await lock.release()
   return failed(fault)
-}
-
-function takeLock(folder: string): Promise<Server | undefined> {
-  const name = `sluice-gateway-${createHash('sha256').update(folder).digest('hex').slice(0, 32)}`
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy())
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'EADDRINUSE') resolve(undefined)
-      else reject(cause)
-    })
-    // Names outside the file system: nothing is left behind by a process that was killed.
-    server.listen(process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : `\0${name}`, () => resolve(server))
-    server.unref()
-  })
 }
 
 async function spaceFault(folder: string) {

@@ -47,7 +47,7 @@ export interface DeviceRequest {
   response: ServerResponse
 }
 
-/** Answers one request; expected failures are sent, or thrown as `ProblemError`. */
+/** Answers one request; expected failures are sent, and whatever is thrown is a surprise. */
 export type RouteHandler = (request: DeviceRequest) => Promise<void>
 
 const listenerOf: Record<IdentityClass, ListenerKind> = {

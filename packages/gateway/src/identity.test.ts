@@ -138,6 +138,58 @@ describe('identity on the device listener', () => {
     assert.equal(answer.json().code, 'CERTIFICATE_REVOKED')
   })
 
+  test('however a path is written, nobody without a certificate gets anything but health (SEC-02)', async () => {
+    const known = routes.map((id) =>
+      devicePath(id, { file: '1.root.json', sha256: 'a'.repeat(64), kind: 'pack', hash: 'b'.repeat(64) }),
+    )
+    const disguises = [
+      (path: string) => path.toUpperCase(),
+      (path: string) => `${path}/`,
+      (path: string) => `${path}.`,
+      (path: string) => `/.${path}`,
+      (path: string) => `/x/..${path}`,
+      (path: string) => path.replace('/v1/', '/v1//'),
+      (path: string) => path.replace('v1', '%76%31'),
+      (path: string) => `${path}%00`,
+      (path: string) => `${path};a=b`,
+      (path: string) => `${path}?a=b`,
+      (path: string) => path.replaceAll('/', '%2f').replace('%2f', '/'),
+      (path: string) => path.replaceAll('/', '\\').replace('\\', '/'),
+      (path: string) => `/data${path}`,
+      () => '/objects/packs',
+      () => '/link/events',
+    ]
+    const open = new Set([devicePath('health'), `${devicePath('health')}?a=b`])
+    for (const port of [ports.device, ports.enrolment]) {
+      const agent = world.agent()
+      for (const path of [...known, ...known.flatMap((one) => disguises.map((disguise) => disguise(one)))]) {
+        const { status } = await ask(path, { port, agent, method: 'GET' })
+        const wanted = port === ports.enrolment && open.has(path)
+        assert.equal(status >= 200 && status < 300, wanted, `${path}: ${status}`)
+      }
+    }
+  })
+
+  test('suites without authenticated encryption are not spoken', async () => {
+    const attempt = (ciphers: string) =>
+      new Promise<string>((resolve) => {
+        const socket = connect({
+          port: ports.device,
+          host: '127.0.0.1',
+          ca: world.authority.gateway.certificate,
+          ciphers,
+          maxVersion: 'TLSv1.2',
+        })
+        socket.once('secureConnect', () => {
+          resolve(socket.getCipher().name)
+          socket.destroy()
+        })
+        socket.once('error', () => resolve('refused'))
+      })
+    assert.equal(await attempt('ECDHE-ECDSA-AES128-SHA256'), 'refused')
+    assert.equal(await attempt('ECDHE-ECDSA-AES128-GCM-SHA256'), 'ECDHE-ECDSA-AES128-GCM-SHA256')
+  })
+
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
     test(`a session is not resumed (${version})`, async () => {
       const options = {
@@ -171,6 +223,27 @@ test('a certificate that expires while its connection lives ends what it may do'
     assert.equal((await poll()).status, 200)
     time += 31 * DAY_MS
     assert.equal((await poll()).json().code, 'CERTIFICATE_EXPIRED')
+  } finally {
+    await world.close()
+  }
+})
+
+test('one address does not get more connections than allowed, and gets them back', async () => {
+  const world = await createWorld()
+  try {
+    const { ports } = await world.startLinked({ limits: { connectionsPerAddress: 2 } })
+    const poll = (agent = world.agent(world.device)) => ask('/v1/policy', { port: ports.device, agent, method: 'POST' })
+    const first = world.agent(world.device)
+    assert.equal((await poll(first)).status, 200)
+    assert.equal((await poll()).status, 200)
+    await assert.rejects(poll())
+    first.destroy()
+    let status = 0
+    while (status !== 200)
+      status = await poll().then(
+        (answer) => answer.status,
+        () => 0,
+      )
   } finally {
     await world.close()
   }
