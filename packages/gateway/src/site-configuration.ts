@@ -148,7 +148,9 @@ export async function openSiteConfiguration(options: SiteConfigurationOptions): 
     watch(next) {
       watcher = next
     },
-    flush: () => writing,
+    async flush() {
+      await writing
+    },
   }
 }
 

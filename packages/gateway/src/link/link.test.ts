@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect as connectPlain } from 'node:net'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { connect } from 'node:tls'
 import { connectorUri, LINK_CONTROL } from '@sluice/protocol'
@@ -213,4 +214,21 @@ describe('the link', () => {
     await world.start({ gatewayId: 'gw_9999999999' })
     await world.logs('configuration.not-taken')
   })
+})
+
+test('a gateway that ends waits for nobody who only began to connect', async () => {
+  const world = await createWorld()
+  try {
+    const { ports } = await world.startLinked()
+    const silent = Object.values(ports).map((port) => connectPlain({ host: '127.0.0.1', port }))
+    for (const socket of silent) socket.on('error', () => {})
+    await Promise.all(silent.map((socket) => once(socket, 'connect')))
+    const began = performance.now()
+    await world.stop()
+    // Its drain time is half a second; a handshake would be waited for ten.
+    assert.ok(performance.now() - began < 5_000)
+    for (const socket of silent) socket.destroy()
+  } finally {
+    await world.close()
+  }
 })

@@ -27,7 +27,8 @@ export interface Link {
   isUp(): boolean
   /** Takes over a connection that proved to be the site's. */
   adopt(kind: LinkKind, session: LinkSession): void
-  close(): void
+  /** Ends both connections; everybody has been told when it returns. */
+  close(): Promise<void>
 }
 
 export interface LinkOptions {
@@ -40,6 +41,7 @@ export interface LinkOptions {
 export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
   const sessions: Partial<Record<LinkKind, LinkSession>> = {}
   const waiting: Record<LinkKind, Set<() => void>> = { control: new Set(), bulk: new Set() }
+  const ending = new Set<Promise<void>>()
   let talking: LinkSession | undefined
   /** Ends the stream of events of the control connection that counts. */
   let stopListening = () => {}
@@ -120,16 +122,19 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
         void listen(session)
       }
       for (const done of waiting[kind]) done()
-      void session.closed.then((why) => {
+      const ended = session.closed.then((why) => {
+        ending.delete(ended)
         log('info', 'link.ended', { connection: kind, reason: why })
         if (sessions[kind] === session) delete sessions[kind]
         if (talking !== session) return
         talking = undefined
         onChange(false)
       })
+      ending.add(ended)
     },
-    close() {
+    async close() {
       for (const session of Object.values(sessions)) session.destroy('the gateway ends')
+      await Promise.all(ending)
     },
   }
 }

@@ -2,6 +2,7 @@
  * The listener for the connector of the site. A connection counts only when its certificate is of
  * the link authority *and* names the connector of this site: the same authority may sign others.
  */
+import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
 import { connectorUri, LINK_BULK, LINK_CONTROL, type Result, type SiteId } from '@sluice/protocol'
 import type { ListenAddress, TlsMaterial } from '../config.ts'
@@ -31,6 +32,11 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
     ALPNProtocols: [LINK_CONTROL, LINK_BULK],
   })
   server.maxConnections = MAX_CONNECTIONS
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => {})
     const refuse = (why: string) => {
@@ -52,7 +58,10 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
     async close() {
       if (!server.listening) return
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      link.close()
+      const told = link.close()
+      // Also those that never finished their handshake, or were replaced and linger.
+      for (const socket of sockets) socket.destroy()
+      await told
       await closed
     },
   }
