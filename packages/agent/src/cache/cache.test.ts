@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { ContentId, PackageId, RunId, Sha256 } from '@sluice/protocol'
+import { openState } from '../state/state.ts'
+import { seededRandom } from '../testing/seeded-random.ts'
+import { temporaryFolder } from '../testing/temporary-folder.ts'
+import { type CacheLimits, openCache } from './cache.ts'
+
+const HOUR_MS = 3600_000
+const id = (n: number) => n.toString(16).padStart(64, '0') as ContentId
+const run = (n: number) => `run_${String(n).padStart(10, '0')}` as RunId
+const key = { packageKey: new Uint8Array(32), layout: { hash: '0'.repeat(64) as Sha256, sizeBytes: 1 } }
+
+async function device(t: TestContext, limits: Partial<CacheLimits> = {}) {
+  const folder = temporaryFolder(t)
+  const state = await openState(join(folder, 'state'))
+  assert.ok(state.ok)
+  t.after(() => state.value.close())
+  const clock = { now: 1_000_000_000 }
+  const open = () =>
+    openCache({
+      folder: join(folder, 'cache'),
+      state: state.value,
+      now: () => clock.now,
+      limits: { maxBytes: 1000, maxPercent: 100, minAgeMs: HOUR_MS, ...limits },
+    })
+  const cache = await open()
+  /** A content of so many bytes, complete. */
+  const put = async (n: number, sizeBytes: number) => {
+    cache.begin({ contentId: id(n), packageId: 'ABC00001' as PackageId })
+    const reserved = await cache.reserve(id(n), sizeBytes)
+    mkdirSync(cache.incomingOf(id(n)), { recursive: true })
+    writeFileSync(join(cache.incomingOf(id(n)), 'file'), Buffer.alloc(sizeBytes))
+    await cache.publish(id(n), key, sizeBytes)
+    return reserved
+  }
+  const here = () => readdirSync(join(folder, 'cache', 'contents')).map((name) => Number.parseInt(name, 16))
+  return { folder, cache, clock, open, put, here, state: state.value }
+}
+
+test('the least recently used contents go first, when the limit wants it and they are old enough', async (t) => {
+  const { cache, clock, put, here } = await device(t)
+  await put(1, 400)
+  clock.now += 1
+  await put(2, 400)
+  clock.now += 2 * HOUR_MS
+  cache.touch(id(1))
+  clock.now += 2 * HOUR_MS
+  await put(3, 400)
+  assert.deepEqual(here().sort(), [1, 3], 'the second was used least recently')
+  await put(4, 400)
+  assert.deepEqual(here().sort(), [3, 4], 'what is young stays, although the limit is exceeded by it')
+  await put(5, 400)
+  assert.deepEqual(here().sort(), [3, 4, 5])
+  clock.now += 2 * HOUR_MS
+  await cache.trim()
+  assert.equal(here().length, 2)
+})
+
+test('nothing that a run has leased is evicted, whatever the limit says', async (t) => {
+  const { cache, clock, put, here, state } = await device(t)
+  const random = seededRandom(3)
+  const leased = new Map<number, Set<number>>()
+  for (let turn = 0; turn < 300; turn++) {
+    const n = 1 + Math.floor(random() * 12)
+    const holder = 1 + Math.floor(random() * 2)
+    const what = random()
+    clock.now += Math.floor(random() * 3 * HOUR_MS)
+    if (what < 0.5) await put(n, 100 + Math.floor(random() * 300))
+    else if (what < 0.8 && here().includes(n)) {
+      state.transaction(() => cache.lease(run(holder), [id(n)]))
+      leased.set(holder, (leased.get(holder) ?? new Set()).add(n))
+    } else {
+      cache.release(run(holder))
+      leased.delete(holder)
+    }
+    await cache.trim()
+    for (const held of leased.values()) for (const one of held) assert.ok(here().includes(one), `turn ${turn}: ${one}`)
+  }
+})
+
+test('a start makes folders and rows agree', async (t) => {
+  const { folder, cache, open, put, state } = await device(t)
+  await put(1, 10)
+  await put(2, 10)
+  const inCache = (...path: string[]) => join(folder, 'cache', ...path)
+  // A stranger, a content whose folder somebody deleted, one that was killed just before its row.
+  mkdirSync(inCache('contents', id(9)))
+  mkdirSync(inCache('incoming', 'what-is-this'))
+  mkdirSync(inCache('trash', 'half-removed'))
+  rmSync(inCache('contents', id(1)), { recursive: true })
+  state.db.prepare('UPDATE cache_content SET complete = 0 WHERE content_id = ?').run(id(2))
+
+  const again = await open()
+  await again.scan()
+  assert.equal(again.find(id(1)), undefined)
+  assert.equal(again.find(id(2))?.complete, false)
+  assert.ok(existsSync(join(cache.incomingOf(id(2)), 'file')), 'its bytes are kept, to be looked through')
+  assert.deepEqual(readdirSync(inCache('contents')), [])
+  assert.deepEqual(readdirSync(inCache('incoming')), [id(2)])
+  assert.deepEqual(readdirSync(inCache('trash')), [])
+})
+
+test('what does not fit on the disk is refused with what is missing', async (t) => {
+  const { cache } = await device(t)
+  cache.begin({ contentId: id(1), packageId: 'ABC00001' as PackageId })
+  const refused = await cache.reserve(id(1), 2 ** 60)
+  assert.ok(!refused.ok)
+  assert.equal(refused.problem.code, 'NO_SPACE')
+})

@@ -1,0 +1,274 @@
+/**
+ * Puts one content together in a folder, page by page of its manifest, fetching nothing that is there
+ * already.
+ *
+ * Owns: the order of things, what is durable when, what is counted. Does not own: where the folder lies
+ * and when it is content (cache/), how often a whole download is tried (run/), who may fetch (grants).
+ *
+ *   D1. Only bytes that were verified are written: pages by hash and seal, frames by seal, size and the
+ *       ids of their chunks.
+ *   D2. Every 64 MiB or 5 s what was written is flushed, then the ledger says so. A kill costs the frames
+ *       in flight: what the ledger does not know is read and hashed at the next start. A power cut
+ *       costs what was not flushed.
+ *   D3. Fetched bytes are counted when they come in, needed bytes when a frame proved right.
+ *   D4. The layout may change at any time: when an object is gone, it is asked for again, and only what
+ *       still lacks is planned anew.
+ */
+import { performance } from 'node:perf_hooks'
+import {
+  type ChunkLocation,
+  type Layout,
+  type ManifestPage,
+  openLayoutPage,
+  openLayoutRoot,
+  openManifestPage,
+  readManifestRoot,
+} from '@sluice/content'
+import type { CatalogueReference, ContentId, ManifestRoot, Problem, Sha256 } from '@sluice/protocol'
+import { failed, ok, problem, type Result } from '@sluice/protocol'
+import { type ContentTree, openContentTree } from './content-tree.ts'
+import { fetchFrames } from './fetch-frames.ts'
+import { fetchPage, type PageSource } from './fetch-page.ts'
+import { type LackingChunk, planFrames } from './frame-plan.ts'
+import type { Ledger } from './ledger.ts'
+import type { Patience } from './patience.ts'
+import type { Tally } from './tally.ts'
+
+/** What opens a content's pages, and where its layout is. */
+export interface ContentAccess {
+  /** 32 bytes. */
+  packageKey: Uint8Array
+  layout: { hash: Sha256; sizeBytes: number }
+}
+
+export interface DownloadOrder {
+  contentId: ContentId
+  manifest: CatalogueReference
+  /** Stored bytes of all frames, for displays. */
+  storedBytes: number
+  /** Made when it is missing. */
+  folder: string
+  /** Whether the ledger may save reading what is there; otherwise everything is hashed. */
+  trustLedger: boolean
+  streams: number
+  source: PageSource
+  patience: Patience
+  tally: Tally
+  ledger: Ledger
+  /** Bytes of the manifest root. */
+  fetchTarget: (reference: CatalogueReference, signal: AbortSignal) => Promise<Result<Uint8Array>>
+  access: () => Promise<Result<ContentAccess>>
+  /** The layout is no longer true: asks for another. */
+  renewAccess: () => Promise<Result<ContentAccess>>
+  /** Makes sure that there is room for so many plain bytes in all. */
+  reserve: (totalBytes: number) => Promise<Result<void>>
+  onProgress: (doneBytes: number, totalBytes: number) => void
+  signal: AbortSignal
+}
+
+const CHECKPOINT_BYTES = 64 * 1024 * 1024
+const CHECKPOINT_MS = 5_000
+/** Layouts that may be wrong one after the other without a byte in between. */
+const MOST_LAYOUTS = 5
+
+/**
+ * Problems: `CONTENT_CORRUPT`, `MANIFEST_REFUSED`, `NO_SPACE`, refusals of site or gateway, or why the
+ * source could not be reached for too long. What was fetched stays in the folder in every case.
+ */
+export async function downloadContent(order: DownloadOrder): Promise<Result<void>> {
+  const { contentId, manifest, patience, tally, signal } = order
+  const rootBytes = await patience.insist(() => order.fetchTarget(manifest, signal))
+  if (!rootBytes.ok) return rootBytes
+  const root = readManifestRoot(rootBytes.value, contentId)
+  if (!root.ok) return root
+  if (tally.current().metadataBytes === 0) tally.add({ metadataBytes: rootBytes.value.length })
+  const reserved = await order.reserve(root.value.totalBytes)
+  if (!reserved.ok) return reserved
+
+  const tree = await openContentTree(order.folder)
+  try {
+    const layouts = createLayouts(order, root.value)
+    const progress = createProgress(order, root.value.totalBytes)
+    for (const number of root.value.pages.keys()) {
+      const page = await layouts.manifestPage(number)
+      if (!page.ok) return page
+      const done = await completePage(order, { number, page: page.value, tree, layouts, progress })
+      if (!done.ok) return done
+    }
+    await tree.finish()
+    tally.checkpoint()
+    return ok(undefined)
+  } finally {
+    await tree.close()
+  }
+}
+
+interface PageWork {
+  number: number
+  page: ManifestPage
+  tree: ContentTree
+  layouts: Layouts
+  progress: Progress
+}
+
+async function completePage(order: DownloadOrder, work: PageWork): Promise<Result<void>> {
+  const { number, page, tree, layouts, progress } = work
+  const { contentId, ledger, tally } = order
+  const bits = ledger.read(contentId, number)
+  const { present, lacking } = await tree.prepare(page, (index) => order.trustLedger && bits.has(index))
+  for (const index of present) progress.present(page.chunks[index]?.sizeBytes ?? 0)
+  const lacks = new Map<number, LackingChunk>(lacking.map((chunk) => [chunk.index, chunk]))
+
+  // D2
+  let landed = present
+  let bytesAtRisk = 0
+  let flushedAt = performance.now()
+  let flushing: Promise<void> | undefined
+  const flush = async () => {
+    const safe = landed
+    landed = []
+    bytesAtRisk = 0
+    await tree.sync()
+    for (const index of safe) bits.add(index)
+    ledger.write(contentId, number, bits)
+    tally.checkpoint()
+    flushedAt = performance.now()
+    flushing = undefined
+  }
+
+  const startFlush = () => {
+    if (flushing !== undefined) return
+    flushing = flush()
+    // Whoever waits for it hears of a failure; until then it is nobody's.
+    flushing.catch(() => {})
+  }
+
+  for (let layoutsLeft = MOST_LAYOUTS; lacks.size > 0; ) {
+    const locations = await layouts.locations(number, page)
+    if (!locations.ok) return locations
+    const frames = planFrames([...lacks.values()], locations.value.chunks, locations.value.layout.packs)
+    const before = lacks.size
+    const fetched = await fetchFrames({
+      frames,
+      streams: order.streams,
+      idleMs: order.source.idleMs,
+      signal: order.signal,
+      patience: order.patience,
+      tally,
+      locate: ({ pack }) => order.source.urls.get({ contentId, kind: 'pack', hash: pack.hash }),
+      forget: ({ pack }) => order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }),
+      async take(frame, plain) {
+        for (const chunk of frame.chunks) {
+          await tree.write(chunk, plain.subarray(chunk.offsetInFrame, chunk.offsetInFrame + chunk.sizeBytes))
+          lacks.delete(chunk.index)
+          landed.push(chunk.index)
+          bytesAtRisk += chunk.sizeBytes
+        }
+        progress.fetched(frame.sizeBytes)
+        if (bytesAtRisk >= CHECKPOINT_BYTES || performance.now() - flushedAt >= CHECKPOINT_MS) startFlush()
+        // Nobody runs ahead of the disk by more than one checkpoint.
+        if (bytesAtRisk >= CHECKPOINT_BYTES) await flushing
+      },
+    })
+    await flushing
+    if (fetched.ok) continue
+    // D4
+    if (fetched.problem.code !== 'PACK_GONE') return fetched
+    if (lacks.size === before && --layoutsLeft === 0) return fetched
+    const renewed = await layouts.renew()
+    if (!renewed.ok) return renewed
+  }
+  await tree.finishPage(page)
+  for (const index of page.chunks.keys()) bits.add(index)
+  ledger.write(contentId, number, bits)
+  return ok(undefined)
+}
+
+interface Layouts {
+  manifestPage(number: number): Promise<Result<ManifestPage>>
+  /** Where the chunks of a page lie now. */
+  locations(number: number, page: ManifestPage): Promise<Result<{ chunks: ChunkLocation[]; layout: Layout }>>
+  renew(): Promise<Result<void>>
+}
+
+/** Pages of manifest and layout by number; the layout root is loaded when it is first needed. */
+function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
+  const { contentId, source } = order
+  let loaded: { access: ContentAccess; layout: Layout } | undefined
+
+  const load = async (access: Result<ContentAccess>): Promise<Result<{ access: ContentAccess; layout: Layout }>> => {
+    if (!access.ok) return access
+    const bytes = await fetchPage({ contentId, ...access.value.layout }, source)
+    if (!bytes.ok) return bytes
+    const layout = openLayoutRoot(bytes.value, access.value.packageKey, contentId)
+    if (!layout.ok) return layout
+    if (layout.value.root.pages.length !== root.pages.length)
+      return failed(problem('MANIFEST_REFUSED', `The layout of ${contentId} has another number of pages.`))
+    loaded = { access: access.value, layout: layout.value }
+    return ok(loaded)
+  }
+  /** Objects of the layout that are gone are a layout that is no longer true. */
+  const withLayout = async <T>(
+    use: (at: { access: ContentAccess; layout: Layout }) => Promise<Result<T>>,
+  ): Promise<Result<T>> => {
+    let gone: Problem | undefined
+    for (let tries = 0; tries < MOST_LAYOUTS; tries++) {
+      const at = loaded === undefined ? await load(await insist(order.access, gone, order)) : ok(loaded)
+      const result = at.ok ? await use(at.value) : at
+      if (result.ok || result.problem.code !== 'PACK_GONE') return result
+      gone = result.problem
+      loaded = undefined
+    }
+    return failed(gone ?? problem('PACK_GONE', contentId))
+  }
+
+  return {
+    manifestPage: (number) =>
+      withLayout(async ({ access, layout }) => {
+        const named = layout.root.pages[number]
+        if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
+        const bytes = await fetchPage({ contentId, hash: named.manifest, sizeBytes: named.manifestBytes }, source)
+        return bytes.ok ? openManifestPage(bytes.value, access.packageKey, root, number) : bytes
+      }),
+    locations: (number, page) =>
+      withLayout(async ({ access, layout }) => {
+        const named = layout.root.pages[number]
+        if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
+        const bytes = await fetchPage({ contentId, hash: named.layout, sizeBytes: named.layoutBytes }, source)
+        if (!bytes.ok) return bytes
+        const chunks = openLayoutPage(bytes.value, access.packageKey, layout, page)
+        return chunks.ok ? ok({ chunks: chunks.value, layout }) : chunks
+      }),
+    async renew() {
+      const next = await load(await insist(order.renewAccess, undefined, order))
+      return next.ok ? ok(undefined) : next
+    },
+  }
+}
+
+/** Asks for access; anew when an object of the last one was gone. */
+function insist(
+  ask: () => Promise<Result<ContentAccess>>,
+  gone: Problem | undefined,
+  order: DownloadOrder,
+): Promise<Result<ContentAccess>> {
+  return order.patience.insist(gone === undefined ? ask : order.renewAccess)
+}
+
+interface Progress {
+  fetched(storedBytes: number): void
+  present(plainBytes: number): void
+}
+
+/** Stored bytes that are there, of all that the content has; what was there before is estimated. */
+function createProgress({ storedBytes, onProgress }: DownloadOrder, totalBytes: number): Progress {
+  let done = 0
+  const add = (bytes: number) => {
+    done = Math.min(storedBytes, done + bytes)
+    onProgress(Math.floor(done), storedBytes)
+  }
+  return {
+    fetched: add,
+    present: (plainBytes) => add(totalBytes === 0 ? 0 : (plainBytes * storedBytes) / totalBytes),
+  }
+}

@@ -1,0 +1,55 @@
+/** Pages and layout roots: whole objects, checked by their hash, from this device or from a gateway. */
+import { sha256 } from '@sluice/content'
+import { type ContentId, failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
+import { fetchRange } from './fetch-range.ts'
+import type { PageFolder } from './page-folder.ts'
+import type { Patience } from './patience.ts'
+import type { Tally } from './tally.ts'
+import type { UrlBook } from './url-book.ts'
+
+export interface PageSource {
+  pages: PageFolder
+  urls: UrlBook
+  patience: Patience
+  tally: Tally
+  signal: AbortSignal
+  idleMs: number
+}
+
+const MOST_CORRUPT = 3
+
+/** `CONTENT_CORRUPT` when it came wrong again and again, `PACK_GONE`, or what patience ended with. */
+export async function fetchPage(
+  page: { contentId: ContentId; hash: Sha256; sizeBytes: number },
+  { pages, urls, patience, tally, signal, idleMs }: PageSource,
+): Promise<Result<Uint8Array>> {
+  const kept = await pages.get(page.hash)
+  if (kept !== undefined) return ok(kept)
+  const object = { contentId: page.contentId, kind: 'page' as const, hash: page.hash }
+  for (let tries = 1; ; tries++) {
+    const fetched = await patience.insist(async () => {
+      const target = await urls.get(object)
+      if (!target.ok) return target
+      const parts: Buffer[] = []
+      const wrong = await fetchRange({
+        target: target.value,
+        range: { start: 0, end: page.sizeBytes },
+        objectBytes: page.sizeBytes,
+        take: (piece) => void parts.push(piece),
+        onReceived: (bytes) => tally.add({ metadataBytes: bytes }),
+        signal,
+        idleMs,
+      })
+      if (wrong === undefined) return ok(Buffer.concat(parts))
+      urls.forget(object)
+      return failed(wrong)
+    })
+    if (!fetched.ok) return fetched
+    if (sha256(fetched.value) === page.hash) {
+      patience.progressed()
+      await pages.put(page.hash, fetched.value)
+      return fetched
+    }
+    if (tries >= MOST_CORRUPT) return failed(problem('CONTENT_CORRUPT', `Page ${page.hash} came wrong ${tries} times.`))
+  }
+}

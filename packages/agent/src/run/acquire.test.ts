@@ -1,0 +1,343 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once as event } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { seededBytes } from '@sluice/content/testing'
+import { problem } from '@sluice/protocol'
+import {
+  createTestContents,
+  type ObjectRequest,
+  type TestFile,
+  type TestPackage,
+} from '../download/testing/test-contents.ts'
+import { never, once, openTestRun, silent, type TestRunOrder } from '../download/testing/test-run.ts'
+import { seededRandom } from '../testing/seeded-random.ts'
+import { temporaryFolder } from '../testing/temporary-folder.ts'
+import { createTestAuthority } from '../testing/test-authority.ts'
+import { testCertificate } from '../testing/test-device.ts'
+import { startTestGateway } from '../testing/test-gateway.ts'
+import { until } from '../testing/until.ts'
+
+const MiB = 1024 * 1024
+const pem = { type: 'pkcs8', format: 'pem' } as const
+
+/** A device, a gateway, and a package with these files; a second one with few. */
+async function line(t: TestContext, files: Record<string, TestFile>, changes: Partial<TestRunOrder> = {}) {
+  const folder = temporaryFolder(t)
+  const gateway = await startTestGateway(t)
+  const identity = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  const seal = generateKeyPairSync('x25519').privateKey
+  const contents = await createTestContents(join(folder, 'site'))
+  contents.serve(gateway, seal)
+  const pack = await contents.add('ABC00001', files)
+  const other = await contents.add('ABC00002', { 'other.bin': seededBytes('other', MiB) })
+  const order: TestRunOrder = {
+    folder: join(folder, 'device'),
+    gateway: { address: gateway.address, authority: { certificate: gateway.authority.certificate } },
+    credentials: {
+      key: identity.export(pem).toString(),
+      certificate: testCertificate(createTestAuthority(), identity),
+    },
+    sealKey: seal.export(pem).toString(),
+    packages: [pack, other].map(({ policy, root }) => ({ policy, root: root.toString('base64') })),
+    ...changes,
+  }
+  const open = async () => {
+    const run = await openTestRun(order)
+    t.after(() => run.stop())
+    return run
+  }
+  return { folder, gateway, contents, pack, other, order, open }
+}
+
+const acquire = (run: Awaited<ReturnType<typeof openTestRun>>, pack: TestPackage, events = silent) =>
+  run.contents.acquire(pack.policy.id, once, never, events)
+
+const big = { 'big.bin': seededBytes('big', 6 * MiB), 'small.txt': 'small\n' }
+
+test('a package comes as it was imported, in few long reads, and every byte is counted once', async (t) => {
+  const files = {
+    'bin/setup': { executable: '#!/bin/sh\n' },
+    'bin/alias': { link: 'setup' },
+    'data/one.bin': seededBytes('one', 3 * MiB),
+    'data/again.bin': seededBytes('one', 3 * MiB),
+    'empty.txt': '',
+    ...Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`many/${i}.txt`, `file ${i}\n`.repeat(i)])),
+  }
+  const { contents, pack, open } = await line(t, files)
+  const run = await open()
+  const got = await acquire(run, pack)
+  assert.ok(got.ok, JSON.stringify(got))
+  const { folder, neededBytes, fetchedBytes } = got.value
+  assert.deepEqual(readFileSync(join(folder, 'data/again.bin')), seededBytes('one', 3 * MiB))
+  assert.equal(readFileSync(join(folder, 'many/7.txt'), 'utf8'), 'file 7\n'.repeat(7))
+  assert.equal(readFileSync(join(folder, 'empty.txt'), 'utf8'), '')
+  assert.equal(readlinkSync(join(folder, 'bin/alias')), 'setup')
+  assert.equal(lstatSync(join(folder, 'bin/setup')).mode & 0o777, 0o555)
+  assert.equal(lstatSync(join(folder, 'data/one.bin')).mode & 0o777, 0o444)
+
+  assert.equal(neededBytes, pack.policy.storedBytes)
+  assert.equal(fetchedBytes, neededBytes)
+  assert.equal(fetchedBytes, contents.served.packBytes)
+  assert.equal(run.contents.bytes(pack.policy.id).metadataBytes, contents.served.pageBytes + pack.root.length)
+  assert.ok(contents.served.objects.filter(({ kind }) => kind === 'pack').length <= 8)
+  assert.equal(contents.served.tokens, 1)
+
+  const asked = contents.served.objects.length
+  const again = await acquire(run, pack)
+  assert.deepEqual(again, got)
+  assert.equal(contents.served.objects.length, asked, 'nothing was asked for again')
+})
+
+test('what a step changed in its folder is mended before the next one gets it', async (t) => {
+  const { contents, pack, open } = await line(t, big)
+  const run = await open()
+  const first = await acquire(run, pack)
+  assert.ok(first.ok)
+  const path = join(first.value.folder, 'big.bin')
+  chmodSync(path, 0o644)
+  const bytes = readFileSync(path)
+  bytes[3 * MiB] = (bytes[3 * MiB] ?? 0) ^ 1
+  writeFileSync(path, bytes)
+  writeFileSync(join(first.value.folder, 'left-behind.log'), 'a step wrote this\n')
+  const before = contents.served.packBytes
+  const second = await acquire(run, pack)
+  assert.ok(second.ok)
+  assert.deepEqual(readFileSync(path), big['big.bin'])
+  assert.deepEqual(readdirSync(first.value.folder).sort(), ['big.bin', 'small.txt'])
+  assert.ok(contents.served.packBytes - before <= MiB, 'one frame')
+})
+
+test('a gateway that is away in the middle is waited for; nothing that was right comes again', async (t) => {
+  const { gateway, contents, pack, open } = await line(t, big)
+  const run = await open()
+  contents.bytesPerSecond = 4 * MiB
+  const waits: (string | undefined)[] = []
+  const got = acquire(run, pack, { ...silent, onWaiting: (reason) => waits.push(reason?.code) })
+  await until('some bytes came', () => contents.served.packBytes > MiB)
+  await gateway.stop()
+  await until('it waits', () => waits.length > 0)
+  await gateway.listen()
+  contents.bytesPerSecond = undefined
+  const done = await got
+  assert.ok(done.ok, JSON.stringify(done))
+  assert.deepEqual(readFileSync(join(done.value.folder, 'big.bin')), big['big.bin'])
+  assert.equal(done.value.neededBytes, pack.policy.storedBytes)
+  assert.equal(waits.at(-1), undefined, 'and it says that it goes on')
+})
+
+test('a source that stays away ends the try when patience is over', async (t) => {
+  const { gateway, pack, open } = await line(t, big, { limits: { noProgressMs: 300, maxPauseMs: 50 } })
+  const run = await open()
+  await gateway.stop()
+  const got = await acquire(run, pack)
+  assert.ok(!got.ok)
+  assert.equal(got.problem.code, 'UNREACHABLE')
+})
+
+test('addresses and tokens that no longer hold are renewed', async (t) => {
+  const { contents, pack, open } = await line(t, big)
+  const run = await open()
+  let packs = 0
+  contents.fault = ({ kind }) => {
+    if (kind === 'pack' && ++packs === 1) {
+      contents.revoke('addresses')
+      contents.revoke('tokens')
+      return (response) => response.destroy()
+    }
+    return undefined
+  }
+  const got = await acquire(run, pack)
+  assert.ok(got.ok, JSON.stringify(got))
+  assert.ok(contents.served.tokens >= 2)
+})
+
+test('a pack that is gone is found again through the new layout', async (t) => {
+  const { contents, pack, open } = await line(t, big)
+  const run = await open()
+  let gone = false
+  contents.fault = ({ kind }) => {
+    if (kind !== 'pack' || gone) return undefined
+    gone = true
+    return (response) => {
+      contents.repack(pack).then(
+        () => response.writeHead(410).end(JSON.stringify(problem('PACK_GONE', 'repacked'))),
+        () => response.destroy(),
+      )
+    }
+  }
+  const got = await acquire(run, pack)
+  assert.ok(got.ok, JSON.stringify(got))
+  assert.deepEqual(readFileSync(join(got.value.folder, 'big.bin')), big['big.bin'])
+})
+
+test('one changed byte in storage: the step fails after some tries, and nothing of the chunk is visible', async (t) => {
+  const { contents, pack, order, open } = await line(t, big)
+  const run = await open()
+  const [packObject] = pack.imported.objects.filter(({ kind }) => kind === 'pack')
+  assert.ok(packObject !== undefined)
+  flipByte(join(order.folder, '..', 'site', 'objects'), packObject.hash, 4 * MiB)
+  const got = await acquire(run, pack)
+  assert.ok(!got.ok)
+  assert.equal(got.problem.code, 'CONTENT_CORRUPT')
+  assert.match(got.problem.detail, /Package ABC00001 .* of pack [0-9a-f]{64} came wrong 3 times/)
+  assert.ok(!existsSync(run.cache.folderOf(pack.policy.contentId)))
+  const { neededBytes, fetchedBytes } = run.contents.bytes(pack.policy.id)
+  assert.ok(fetchedBytes - neededBytes < 5 * MiB, 'a frame each time, and what was in flight at the end')
+  const incoming = readFileSync(join(run.cache.incomingOf(pack.policy.contentId), 'big.bin'))
+  assert.ok(matches(incoming, big['big.bin']), 'what is there is right or not there')
+
+  flipByte(join(order.folder, '..', 'site', 'objects'), packObject.hash, 4 * MiB)
+  const before = contents.served.packBytes
+  const mended = await acquire(run, pack)
+  assert.ok(mended.ok)
+  assert.ok(contents.served.packBytes - before < 5 * MiB, 'what was fetched is kept')
+})
+
+const hostile: Record<string, (response: ServerResponse, asked: ObjectRequest) => void> = {
+  'the whole object for a range': (response) => response.writeHead(200).end(Buffer.alloc(9 * MiB)),
+  'another range': (response) =>
+    response.writeHead(206, { 'content-range': 'bytes 0-9/10', 'content-length': 10 }).end(Buffer.alloc(10)),
+  'a compressed answer': (response, asked) =>
+    response.writeHead(206, { ...headOf(asked), 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(1000))),
+  'a redirect': (response) => response.writeHead(302, { location: 'https://127.0.0.1:1/' }).end(),
+  'a range that ends early': (response, asked) => {
+    response.writeHead(206, headOf(asked))
+    response.write(Buffer.alloc(1000))
+    setTimeout(() => response.destroy(), 10)
+  },
+  'bytes without end': (response, asked) => {
+    response.writeHead(206, { 'content-range': headOf(asked)['content-range'] })
+    const more = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+    }
+    response.on('drain', more)
+    more()
+  },
+  'an error page': (response) => response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>'),
+  silence: () => {},
+}
+for (const [what, fault] of Object.entries(hostile))
+  test(`${what}, now and then, is survived; always, it ends the try`, async (t) => {
+    const limits = { idleMs: 200, maxPauseMs: 50, noProgressMs: 1_000 }
+    const { contents, pack, other, open } = await line(t, { 'some.bin': seededBytes('some', MiB) }, { limits })
+    const run = await open()
+    let asked = 0
+    contents.fault = (request) => (++asked % 2 === 1 ? (response) => fault(response, request) : undefined)
+    const survived = await acquire(run, pack)
+    assert.ok(survived.ok, JSON.stringify(survived))
+
+    contents.fault = (request) => (request.kind === 'pack' ? (response) => fault(response, request) : undefined)
+    const ended = await acquire(run, other)
+    assert.ok(!ended.ok)
+    assert.match(ended.problem.code, /^(BAD_ANSWER|CONTENT_SOURCE_FAILED|UNREACHABLE|CONTENT_CORRUPT)$/)
+  })
+
+test('ten kills in the middle: right bytes, and nothing that was written comes again', {
+  timeout: 120_000,
+}, async (t) => {
+  const files = { 'big.bin': seededBytes('killed', 64 * MiB) }
+  const { folder, contents, pack, order } = await line(t, files)
+  const path = join(folder, 'order.json')
+  writeFileSync(path, JSON.stringify(order))
+  const random = seededRandom(7)
+  const script = fileURLToPath(new URL('../download/testing/download-child.ts', import.meta.url))
+  const start = () => spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  for (let kill = 0; kill < 10; kill++) {
+    const child = start()
+    const until = contents.served.packBytes + random() * 6 * MiB
+    const timer = setInterval(() => {
+      if (contents.served.packBytes > until) child.kill('SIGKILL')
+    }, 1)
+    await event(child, 'exit')
+    clearInterval(timer)
+  }
+  const last = start()
+  const [said] = await Promise.all([readAll(last.stdout), event(last, 'exit')])
+  assert.equal(said, 'done\n')
+  const run = await openTestRun(order)
+  t.after(() => run.stop())
+  assert.ok(readFileSync(join(run.cache.folderOf(pack.policy.contentId), 'big.bin')).equals(files['big.bin']))
+  const { neededBytes, fetchedBytes } = run.contents.bytes(pack.policy.id)
+  const inFlight = 10 * 4 * MiB
+  // A frame that came twice would be counted twice; one whose count the kill cut off is not counted.
+  assert.ok(neededBytes <= pack.policy.storedBytes, `${neededBytes} of ${pack.policy.storedBytes}`)
+  assert.ok(pack.policy.storedBytes - neededBytes <= inFlight)
+  assert.ok(fetchedBytes <= pack.policy.storedBytes + inFlight)
+})
+
+test('a disk that is too small is said before the first byte; one that fills up, when it does', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('only root may mount a small file system')
+  const { contents, pack, order, open } = await line(t, { 'big.bin': seededBytes('big', 24 * MiB) })
+  mkdirSync(join(order.folder, 'cache'), { recursive: true })
+  const cache = join(order.folder, 'cache')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', cache])
+  const run = await open()
+  try {
+    const tooSmall = await acquire(run, pack)
+    assert.ok(!tooSmall.ok)
+    assert.equal(tooSmall.problem.code, 'NO_SPACE')
+    assert.match(tooSmall.problem.detail, /58 MiB are needed in .*: \d+ MiB more/)
+    assert.equal(contents.served.packBytes, 0)
+
+    execFileSync('mount', ['-o', 'remount,size=64m', cache])
+    contents.fault = ({ kind }) => {
+      // Somebody else takes the space meanwhile.
+      if (kind === 'pack' && !existsSync(join(cache, 'filler')))
+        writeFileSync(join(cache, 'filler'), Buffer.alloc(52 * MiB))
+      return undefined
+    }
+    const full = await acquire(run, pack)
+    assert.ok(!full.ok)
+    assert.equal(full.problem.code, 'NO_SPACE')
+    rmSync(join(cache, 'filler'))
+    contents.fault = undefined
+    const done = await acquire(run, pack)
+    assert.ok(done.ok, JSON.stringify(done))
+  } finally {
+    execFileSync('umount', ['--lazy', cache])
+  }
+})
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = ''
+  for await (const piece of stream) text += piece
+  return text
+}
+
+const headOf = ({ start, end, totalBytes }: ObjectRequest) => ({
+  'content-range': `bytes ${start}-${end - 1}/${totalBytes}`,
+  'content-length': end - start,
+})
+
+/** Flips a bit of the only object whose file is called so. */
+function flipByte(store: string, hash: string, at: number): void {
+  const found = readdirSync(store, { recursive: true, withFileTypes: true }).find((entry) => entry.name === hash)
+  assert.ok(found !== undefined)
+  const path = join(found.parentPath, found.name)
+  const bytes = readFileSync(path)
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  chmodSync(path, 0o600)
+  writeFileSync(path, bytes)
+}
+
+/** Every byte is either as it must be or was never written. */
+function matches(found: Buffer, wanted: Buffer): boolean {
+  return found.every((byte, at) => byte === wanted[at] || byte === 0)
+}
