@@ -34,7 +34,7 @@ import { createLinkSession, type LinkCall } from './link-session.ts'
 
 const FIRST_DELAY_MS = 250
 /** A link that comes back is used within 30 s (REL-18). */
-const LONGEST_DELAY_MS = 15_000
+const LONGEST_DELAY_MS = 5_000
 /** A connection that lived this long was no failure. */
 const SETTLED_MS = 5_000
 /** How long a gateway without a link serves content (design §5). */
