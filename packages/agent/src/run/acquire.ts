@@ -16,7 +16,7 @@ import { createGrants, type KeptGrants } from '../download/grants.ts'
 import type { Ledger } from '../download/ledger.ts'
 import type { PageFolder } from '../download/page-folder.ts'
 import { createPatience } from '../download/patience.ts'
-import { type Bytes, openTally, readTally } from '../download/tally.ts'
+import { type Bytes, openTally, readTally, type Tally } from '../download/tally.ts'
 import { createUrlBook } from '../download/url-book.ts'
 import type { GatewayClient } from '../gateway-client/gateway-client.ts'
 import type { Catalogue } from '../trust/catalogue.ts'
@@ -42,6 +42,8 @@ export const defaultDownloadLimits: DownloadLimits = {
 export interface AcquireEvents {
   /** Stored bytes that are here, of all that the content has. */
   onProgress(pack: PolicyPackage, doneBytes: number, totalBytes: number): void
+  /** Pack bytes that came over the network just now. */
+  onReceived(bytes: number): void
   /** Why nothing comes at the moment; undefined when it goes on. */
   onWaiting(reason: Problem | undefined): void
 }
@@ -115,7 +117,14 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     const { contentId, manifest, storedBytes } = pack
     const here = cache.find(contentId)?.complete === true
     if (!here) cache.begin({ contentId, packageId: pack.id })
-    const tally = openTally(tallyPath(pack.id))
+    const counted = openTally(tallyPath(pack.id))
+    const tally: Tally = {
+      ...counted,
+      add(bytes) {
+        counted.add(bytes)
+        if (bytes.fetchedBytes !== undefined) events.onReceived(bytes.fetchedBytes)
+      },
+    }
     const patience = createPatience({
       signal,
       noProgressMs: limits.noProgressMs,

@@ -80,6 +80,6 @@ export async function openTestRun(order: TestRunOrder): Promise<TestRun> {
   }
 }
 
-export const silent: AcquireEvents = { onProgress: () => {}, onWaiting: () => {} }
+export const silent: AcquireEvents = { onProgress: () => {}, onReceived: () => {}, onWaiting: () => {} }
 export const once = { count: 0, delayMs: 0 }
 export const never = new AbortController().signal

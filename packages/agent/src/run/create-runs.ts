@@ -1,0 +1,299 @@
+/**
+ * Runs: one at a time, from *Install* to the report, over any number of ends of this process and of
+ * the machine.
+ *
+ *   W1. A run is durable before `start` returns: what was accepted (policy, sequence, packages), its
+ *       first state, the leases on its contents and the message that it began are one transaction.
+ *   W2. Nothing that the network has to do stands between *Install* and the first step.
+ *   W3. A run goes on from its last commit, whatever ended before; what is thrown on the way is tried
+ *       again with growing pauses, since a disk may have room later.
+ *   W4. The machine is asked for a restart only after the engine has committed that it waits for it.
+ */
+import { randomBytes } from 'node:crypto'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
+import { advance, flatten, type RunState, startRun } from '@sluice/engine'
+import { failed, idFromRandom, ok, type Problem, problem, type Result, RunId } from '@sluice/protocol'
+import { createBackoff } from '../backoff.ts'
+import { type Cache, openCache } from '../cache/cache.ts'
+import { createLedger } from '../download/ledger.ts'
+import { createPageFolder } from '../download/page-folder.ts'
+import { makeFolder } from '../state/durable-file.ts'
+import { createRunContents } from './acquire.ts'
+import { createTraceLog, rotateTraceLog } from './cmtrace-log.ts'
+import { createHost, hiddenValues } from './host.ts'
+import { createProgress, type Progress } from './progress.ts'
+import { finishedSteps } from './run-report.ts'
+import { createRunStore, type RunRecord } from './run-store.ts'
+import { createRunners } from './runners.ts'
+import type { AcceptedDeployment, CreateRuns, RunParts, Runs } from './runs.ts'
+
+const LOG_LIMITS = { maxBytes: 2_000_000, history: 5 }
+const PAGES_KEPT_MS = 30 * 24 * 3600_000
+/** After this time a machine that agreed to restart is asked again. */
+const RESTART_MS = 5 * 60_000
+/** After this time a machine that refused to restart is asked again. */
+const RESTART_REFUSED_MS = 60_000
+
+export const createRuns: CreateRuns = (parts: RunParts): Runs => {
+  const { config, state, platform, outbox, log, now } = parts
+  const store = createRunStore(state)
+  const runsFolder = join(config.stateFolder, 'runs')
+  const logFolder = join(config.stateFolder, 'logs')
+  const logPath = join(logFolder, 'smsts.log')
+  const pages = createPageFolder(join(config.stateFolder, 'pages'))
+  const ledger = createLedger(state)
+  const listeners = new Set<() => void>()
+  const stopped = new AbortController()
+  const tell = () => {
+    for (const listener of listeners) listener()
+  }
+  let opened: Promise<Cache> | undefined
+  /** The run that goes on: it is set before anything is awaited, so that there is one at most. */
+  let active: { ended: Promise<void> } | undefined
+  let progress: Progress | undefined
+
+  const open = (): Promise<Cache> => {
+    opened ??= (async () => {
+      for (const folder of [runsFolder, logFolder]) await makeFolder(folder)
+      const cache = await openCache({ folder: join(config.stateFolder, 'cache'), state, now })
+      await cache.scan()
+      await pages.sweep(now(), PAGES_KEPT_MS)
+      return cache
+    })()
+    return opened
+  }
+
+  const begin = async (
+    accepted: AcceptedDeployment,
+    by: 'user' | 'deadline',
+    installedAtMs: number,
+  ): Promise<Result<{ record: RunRecord; cache: Cache }>> => {
+    const cache = await open()
+    const { deployment, sequence } = accepted
+    const startedAt = Math.round(now() - (performance.now() - installedAtMs))
+    const started = startRun({
+      sequence,
+      table: flatten(sequence),
+      sequenceId: deployment.sequenceId,
+      deploymentId: deployment.id,
+      settings: deployment.settings,
+      undeclaredInputs: 'refuse',
+      startedBy: by,
+      facts: await platform.facts(),
+      logPath: logFolder,
+      at: startedAt,
+    })
+    if (!started.ok) return started
+    const runId = RunId.parse(idFromRandom('run', randomBytes(20)))
+    const record: RunRecord = {
+      runId,
+      accepted,
+      startedAt,
+      osBefore: await platform.osName(),
+      firstStepMs: undefined,
+      grants: undefined,
+      state: started.value.state,
+    }
+    // W1
+    state.transaction(() => {
+      store.begin(record, started.value.entries)
+      cache.lease(
+        runId,
+        deployment.packages.map((pack) => pack.contentId),
+      )
+      outbox.enqueue({ kind: 'runStarted', runId, deploymentId: deployment.id, startedBy: by })
+    })
+    return ok({ record, cache })
+  }
+
+  /** Carries a run until it is finished or this process lets go of it. */
+  const carry = async (record: RunRecord, cache: Cache, installedAtMs: number | undefined): Promise<void> => {
+    const { runId, accepted } = record
+    const { deployment, sequence } = accepted
+    const table = flatten(sequence)
+    const folder = join(runsFolder, runId)
+    const [attempts, workFolder] = [join(folder, 'attempts'), join(folder, 'work')]
+    for (const path of [attempts, workFolder]) await makeFolder(path)
+    let current = record.state
+    const trace = createTraceLog({ path: logPath, masked: () => hiddenValues(current), now })
+    const shown = createProgress({
+      runId,
+      deploymentId: deployment.id,
+      stepCount: table.stepCount,
+      finished: finishedSteps(store.journal(runId), table),
+      tell,
+    })
+    progress?.close()
+    progress = shown
+    const contents = createRunContents({
+      packages: deployment.packages,
+      folder,
+      cache,
+      ledger,
+      pages,
+      client: parts.client,
+      catalogue: parts.catalogue,
+      sealKey: parts.keys.seal,
+      grants: record.grants,
+      keepGrants: (grants) => store.keepGrants(runId, grants),
+      now,
+      random: Math.random,
+      stop: stopped.signal,
+    })
+    const host = createHost({
+      record,
+      table,
+      state,
+      store,
+      outbox,
+      cache,
+      platform,
+      contents,
+      runners: createRunners({ folder: attempts, bootId: platform.bootId }),
+      progress: shown,
+      // H2: what is only for people must not end a run.
+      log: { write: (...entries) => attempt('smsts.log', () => trace.write(...entries)) },
+      logPath,
+      osRoot: config.osRoot,
+      workFolder,
+      now,
+      installedAtMs,
+      onCommit(next) {
+        current = next
+        if (next.phase.kind === 'ready')
+          attempt('smsts.log', () => rotateTraceLog(logPath, LOG_LIMITS, new Date(now())))
+      },
+    })
+    attempt('smsts.log', () => rotateTraceLog(logPath, LOG_LIMITS, new Date(now())))
+    // W2
+    contents.prepare()
+
+    const allFirst = deployment.settings.contentOption === 'allBeforeStart'
+    if (allFirst && isUntouched(current)) await fetchAll(current)
+    for (;;) {
+      const moved = await advance({ table, state: current, host, stop: stopped.signal })
+      if (moved.kind === 'stopped') return
+      if (moved.kind === 'finished') break
+      await restart(moved.timeoutSeconds)
+    }
+    shown.set({ phase: 'finished' })
+    await rm(folder, { recursive: true, force: true })
+    await cache.trim()
+
+    /** *Download all content locally before starting task sequence*. */
+    async function fetchAll(at: RunState): Promise<void> {
+      const { downloadRetryCount: count, downloadRetryDelayMs: delayMs } = deployment.settings
+      for (const pack of deployment.packages) {
+        const content = await host.acquire(pack.id, { count, delayMs }, stopped.signal)
+        if (content.ok) continue
+        const result = { kind: 'failure', step: 'Download all content', problem: content.problem } as const
+        const entry = { kind: 'runFinished', at: now(), result } as const
+        return host.commit({ ...at, phase: { kind: 'finished', result } }, [entry])
+      }
+    }
+
+    /** W4 */
+    async function restart(timeoutSeconds: number): Promise<void> {
+      shown.set({ phase: 'restarting' })
+      await pause(timeoutSeconds * 1000)
+      if (stopped.signal.aborted) return
+      const asked = await platform.restart()
+      if (!asked.ok) log.error('the machine does not restart', { runId, problem: asked.problem })
+      await pause(asked.ok ? RESTART_MS : RESTART_REFUSED_MS)
+    }
+  }
+
+  const pause = (ms: number) => delay(ms, undefined, { signal: stopped.signal }).catch(() => {})
+  const attempt = (what: string, work: () => void) => {
+    try {
+      work()
+    } catch (error) {
+      log.warn(`${what} could not be written`, { error })
+    }
+  }
+  const inProgress = (): Problem => problem('RUN_IN_PROGRESS', `Run ${progress?.current().runId ?? ''} goes on.`)
+
+  return {
+    async start(accepted, by) {
+      const installedAtMs = performance.now()
+      if (active !== undefined) return failed(inProgress())
+      const started = Promise.withResolvers<Result<{ runId: RunId }>>()
+      const ended = (async () => {
+        const begun = await begin(accepted, by, installedAtMs)
+        if (!begun.ok) return started.resolve(begun)
+        started.resolve(ok({ runId: begun.value.record.runId }))
+        await keepCarrying(begun.value.record, begun.value.cache, installedAtMs)
+      })()
+      active = { ended: letGo(ended) }
+      ended.catch((error: unknown) => started.reject(error))
+      return started.promise
+    },
+    progress: () => progress?.current(),
+    onProgress(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    lastReport: store.lastReport,
+    async resume() {
+      const cache = await open()
+      if (active !== undefined) return
+      const record = readActive()
+      await removeOldFolders(runsFolder, record?.runId)
+      if (record !== undefined) active = { ended: letGo(keepCarrying(record, cache, undefined)) }
+    },
+    async stop() {
+      stopped.abort()
+      await active?.ended
+      progress?.close()
+    },
+  }
+
+  /** W3 */
+  async function keepCarrying(first: RunRecord, cache: Cache, installedAtMs: number | undefined): Promise<void> {
+    const backoff = createBackoff({ firstMs: 1_000, maxMs: 60_000, random: Math.random })
+    for (let record: RunRecord | undefined = first; record !== undefined; record = readActive()) {
+      try {
+        return await carry(record, cache, record === first ? installedAtMs : undefined)
+      } catch (error) {
+        if (stopped.signal.aborted) return
+        const waitMs = backoff.next()
+        log.error('the run was held up and is tried again', { runId: record.runId, error, waitMs })
+        await pause(waitMs)
+        if (stopped.signal.aborted) return
+      }
+    }
+  }
+
+  /** E11: a run that cannot be read is kept as it is, told of, and never carried. */
+  function readActive(): RunRecord | undefined {
+    try {
+      return store.active()
+    } catch (error) {
+      log.error('a run that was under way cannot be read', { error })
+      const damaged = problem('STATE_DAMAGED', 'A run that was under way cannot be read; it was given up.')
+      state.transaction(() => {
+        store.giveUp()
+        outbox.enqueue({ kind: 'agentProblem', problem: damaged })
+      })
+      return undefined
+    }
+  }
+
+  async function letGo(carried: Promise<void>): Promise<void> {
+    // Who started it hears of a failure.
+    await carried.catch(() => {})
+    active = undefined
+    tell()
+  }
+}
+
+/** Nothing of the sequence has happened yet. */
+const isUntouched = (state: RunState) => state.pointer === 0 && state.phase.kind === 'ready' && state.attempts === 0
+
+async function removeOldFolders(runsFolder: string, except: string | undefined): Promise<void> {
+  for (const name of await readdir(runsFolder))
+    if (name !== except) await rm(join(runsFolder, name), { recursive: true, force: true })
+}

@@ -1,0 +1,186 @@
+/**
+ * The engine's `Host` on a real device: state in SQLite, steps in detached runners, content over the
+ * network. One host carries one run, from its start or from wherever an earlier process left it.
+ *
+ *   H1. State, journal, the status messages that follow from them and, at the end, the report are one
+ *       transaction: neither a message without its reason nor a reason without its message.
+ *   H2. What is only for people (log, progress) comes after the commit and may be lost.
+ */
+import { stat } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
+import type { PackageId } from '@sluice/protocol'
+import type { Cache } from '../cache/cache.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Outbox } from '../report/outbox.ts'
+import type { State } from '../state/state.ts'
+import type { RunContents } from './acquire.ts'
+import type { TraceLog } from './cmtrace-log.ts'
+import { logLine, statusEvent } from './journal-words.ts'
+import type { Progress } from './progress.ts'
+import { buildReport, finishedSteps } from './run-report.ts'
+import type { RunRecord, RunStore } from './run-store.ts'
+import type { Runners } from './runners.ts'
+
+export interface HostOptions {
+  record: RunRecord
+  table: InstructionTable
+  state: State
+  store: RunStore
+  outbox: Pick<Outbox, 'enqueue'>
+  cache: Pick<Cache, 'release'>
+  platform: Platform
+  contents: RunContents
+  runners: Runners
+  progress: Progress
+  log: TraceLog
+  logPath: string
+  osRoot: string
+  /** For what attempts of this run share. */
+  workFolder: string
+  /** Milliseconds since 1970. */
+  now: () => number
+  /** When *Install* was called, on the rising clock of this process; undefined after a restart of the agent. */
+  installedAtMs: number | undefined
+  /** Called after each commit. */
+  onCommit: (state: RunState) => void
+}
+
+const PERCENT_MS = 500
+
+export function createHost(options: HostOptions): Host {
+  const { record, table, state, store, outbox, platform, contents, runners, progress, log, now } = options
+  const { runId, accepted } = record
+  const run = { runId, deploymentId: accepted.deployment.id }
+  let current = record.state
+
+  const reportOf = async (next: RunState, entries: readonly JournalEntry[]) => {
+    if (next.phase.kind !== 'finished') return undefined
+    return buildReport({
+      record,
+      result: next.phase.result,
+      journal: [...store.journal(runId), ...entries],
+      table,
+      restarts: next.restarts,
+      bytes: contents.bytes,
+      osAfter: await platform.osName(),
+      now: now(),
+      logPath: options.logPath,
+    })
+  }
+
+  const host: Host = {
+    bootId: () => platform.bootId,
+    now,
+    monotonicMs: () => performance.now(),
+    async commit(next, entries) {
+      const report = await reportOf(next, entries)
+      // H1
+      state.transaction(() => {
+        store.commit(runId, next, entries, record.firstStepMs)
+        for (const entry of entries) {
+          const event = statusEvent(entry, run, table)
+          if (event !== undefined) outbox.enqueue(event)
+        }
+        if (report === undefined) return
+        store.finish(runId, report)
+        outbox.enqueue({ kind: 'runFinished', ...run, report })
+        options.cache.release(runId)
+      })
+      current = next
+      // H2
+      options.onCommit(next)
+      progress.stepsFinished(finishedSteps(entries, table))
+      log.write(...entries.map(logLine))
+    },
+    facts: () => platform.facts(),
+    async file(path) {
+      const facts = await stat(path).catch(() => undefined)
+      if (facts === undefined || !(facts.isFile() || facts.isDirectory())) return undefined
+      return { kind: facts.isFile() ? 'file' : 'folder', modifiedMs: Math.floor(facts.mtimeMs), version: undefined }
+    },
+    async acquire(packageId, retry, signal) {
+      const say = (text: string, level: 'info' | 'warning' | 'error' = 'info') =>
+        log.write({ text, component: 'DownloadContent', level })
+      say(`Resolving content for ${packageId}`)
+      let waits = false
+      try {
+        const content = await contents.acquire(packageId, retry, signal, {
+          onProgress: (pack, doneBytes, totalBytes) =>
+            progress.download({ packageName: pack.name, doneBytes, totalBytes }),
+          onReceived: (bytes) => progress.received(bytes),
+          onWaiting(reason) {
+            progress.waiting(reason)
+            if (reason !== undefined && !waits) say(`Waiting: ${reason.code}: ${reason.detail}`, 'warning')
+            if (reason === undefined && waits) say('Going on.')
+            waits = reason !== undefined
+          },
+        })
+        if (content.ok) {
+          const { neededBytes, fetchedBytes, folder } = content.value
+          say(`Content of ${packageId} is in ${folder}: ${fetchedBytes} bytes fetched of ${neededBytes} needed.`)
+          tellContent(packageId, neededBytes, fetchedBytes)
+        } else say(`Content of ${packageId}: ${content.problem.code}: ${content.problem.detail}`, 'error')
+        return content
+      } finally {
+        progress.waiting(undefined)
+        progress.download(undefined)
+      }
+    },
+    async start(attempt, action) {
+      runners.start(attempt, {
+        v: 1,
+        action,
+        osRoot: options.osRoot,
+        logPath: options.logPath,
+        workFolder: options.workFolder,
+        environment: { SLUICE_RUN: runId, SLUICE_OS_ROOT: options.osRoot },
+        masked: hiddenValues(current),
+      })
+    },
+    async outcome(attempt, signal) {
+      const ended = new AbortController()
+      void showPercent(attempt, ended.signal)
+      try {
+        const outcome: ActionOutcome = await runners.outcome(attempt, signal)
+        return outcome
+      } finally {
+        ended.abort()
+      }
+    },
+    progress(event) {
+      if (event.kind !== 'stepStarted') return
+      record.firstStepMs ??=
+        options.installedAtMs === undefined ? now() - record.startedAt : performance.now() - options.installedAtMs
+      progress.set({ phase: 'running', step: event.step, stepCount: event.stepCount, stepName: event.name })
+    },
+  }
+  return host
+
+  function tellContent(packageId: PackageId, neededBytes: number, fetchedBytes: number): void {
+    const contentId = accepted.deployment.packages.find((pack) => pack.id === packageId)?.contentId
+    if (contentId === undefined) return
+    state.transaction(() => {
+      if (store.contentTold(runId, packageId))
+        outbox.enqueue({ kind: 'contentReady', ...run, packageId, contentId, fetchedBytes, neededBytes })
+    })
+  }
+
+  async function showPercent(attempt: string, ended: AbortSignal): Promise<void> {
+    let shown: number | undefined
+    while (!ended.aborted) {
+      const percent = runners.percent(attempt)
+      if (percent !== undefined && percent !== shown) progress.set({ percent })
+      shown = percent
+      await delay(PERCENT_MS, undefined, { signal: ended }).catch(() => {})
+    }
+  }
+}
+
+/** Values that no log may show. */
+export function hiddenValues(state: RunState): string[] {
+  return Object.values(state.variables)
+    .filter(({ hidden }) => hidden)
+    .map(({ value }) => value)
+}

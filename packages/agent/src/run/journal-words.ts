@@ -1,0 +1,83 @@
+/** What a journal entry says to others: a line of `smsts.log`, and a status message for the site. */
+import type { InstructionTable, JournalEntry } from '@sluice/engine'
+import type { DeploymentId, RunId, StatusEvent } from '@sluice/protocol'
+import type { LogEntry } from './cmtrace-log.ts'
+
+/** In the words of the original, which people search for (configmgr-behaviour §7.7). */
+export function logLine(entry: JournalEntry): LogEntry {
+  const say = (text: string, level: LogEntry['level'] = 'info'): LogEntry => ({ text, component: 'TSManager', level })
+  switch (entry.kind) {
+    case 'runStarted':
+      return say('Task sequence execution engine started.')
+    case 'groupEntered':
+      return say(`Start executing an instruction. Instruction name: '${entry.name}'. Pointer: '${entry.instruction}'`)
+    case 'groupLeft':
+      return entry.failed
+        ? say(`Failed to run the group (${entry.name}).`, 'warning')
+        : say(`Successfully completed the group (${entry.name}).`)
+    case 'skipped':
+      return say(`The execution of (${entry.name}) has been skipped: ${skipReasons[entry.why]}.`)
+    case 'decision':
+      return say(`The condition of (${entry.name}) is ${entry.result ? 'true' : 'false'}: ${entry.trace}`)
+    case 'stepStarted':
+      return say(`Start executing an instruction. Instruction name: '${entry.name}'. Pointer: '${entry.instruction}'`)
+    case 'stepRepeated':
+      return say(
+        entry.why === 'notStarted'
+          ? `The action (${entry.name}) had not begun (attempt ${entry.attempt}): it is started again.`
+          : `Nobody saw how the action (${entry.name}) ended (attempt ${entry.attempt}): it may be run again and is.`,
+        'warning',
+      )
+    case 'contentFailed':
+      return say(`Package ${entry.packageId} failed (${entry.problem.code}): ${entry.problem.detail}`, 'error')
+    case 'stepFinished': {
+      const code = entry.exitCode === undefined ? '' : ` with the exit code ${entry.exitCode}`
+      if (entry.problem === undefined) return say(`Successfully completed the action (${entry.name})${code}.`)
+      const why = `${entry.problem.code}: ${entry.problem.title}. ${entry.problem.detail}`
+      const goes = entry.outcome === 'failedContinued' ? ' The sequence goes on (continue on error).' : ''
+      return say(`Failed to run the action: ${entry.name}${code}. ${why}${goes}`, 'error')
+    }
+    case 'variableSet':
+      return say(`Set variable: ${entry.name} = ${entry.value}`)
+    case 'restartRequested':
+      return say(`A restart of the computer is asked for. ${entry.message}`)
+    case 'restarted':
+      return say(`The computer was restarted (boot ${entry.bootId}).`)
+    case 'runFinished':
+      if (entry.result.kind === 'success') return say('Task sequence execution engine: the sequence succeeded.')
+      if (entry.result.kind === 'cancelled') return say('The sequence was cancelled.', 'warning')
+      return say(`The sequence failed at ${entry.result.step}: ${entry.result.problem.detail}`, 'error')
+  }
+}
+
+const skipReasons = { disabled: 'it is disabled', condition: 'its condition is false', groupFailed: 'its group failed' }
+
+/** Undefined for what the site need not know. The end of a run is told with its report, not here. */
+export function statusEvent(
+  entry: JournalEntry,
+  run: { runId: RunId; deploymentId: DeploymentId },
+  table: InstructionTable,
+): StatusEvent | undefined {
+  switch (entry.kind) {
+    case 'stepStarted': {
+      const { instruction, name, stepType } = entry
+      return { kind: 'stepStarted', ...run, instruction, name, stepType }
+    }
+    case 'stepFinished': {
+      const { instruction, name, stepType, outcome, ms, problem } = entry
+      const why = problem === undefined ? {} : { problem }
+      return { kind: 'stepFinished', ...run, instruction, name, stepType, outcome, ms, ...why }
+    }
+    case 'skipped': {
+      const at = table.instructions[entry.instruction]
+      if (at?.kind !== 'step') return undefined
+      const { instruction, name } = entry
+      const stepType = at.step.type
+      return { kind: 'stepFinished', ...run, instruction, name, stepType, outcome: 'skipped', ms: 0 }
+    }
+    case 'restartRequested':
+      return { kind: 'restarting', ...run, message: entry.message }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,61 @@
+/** The closing report of a run, from its journal and its counts. */
+import type { InstructionTable, JournalEntry, RunResult } from '@sluice/engine'
+import type { PackageId, RunReport, StepOutcome } from '@sluice/protocol'
+import type { Bytes } from '../download/tally.ts'
+import type { RunRecord } from './run-store.ts'
+
+export interface FinishedStep {
+  name: string
+  outcome: StepOutcome
+  ms: number
+}
+
+/** The steps that the journal has the end of, skipped ones too; groups are none. */
+export function finishedSteps(entries: readonly JournalEntry[], table: InstructionTable): FinishedStep[] {
+  return entries.flatMap((entry): FinishedStep[] => {
+    if (entry.kind === 'stepFinished') return [{ name: entry.name, outcome: entry.outcome, ms: entry.ms }]
+    if (entry.kind !== 'skipped' || table.instructions[entry.instruction]?.kind !== 'step') return []
+    return [{ name: entry.name, outcome: 'skipped', ms: 0 }]
+  })
+}
+
+export function buildReport(options: {
+  record: RunRecord
+  result: RunResult
+  journal: readonly JournalEntry[]
+  table: InstructionTable
+  restarts: number
+  bytes: (packageId: PackageId) => Bytes
+  osAfter: string
+  /** Milliseconds since 1970. */
+  now: number
+  logPath: string
+}): RunReport {
+  const { record, result, journal, table, restarts, bytes, osAfter, now, logPath } = options
+  const packages = record.accepted.deployment.packages.map((pack) => ({ pack, counted: bytes(pack.id) }))
+  const sum = (field: keyof Bytes) => packages.reduce((total, { counted }) => total + counted[field], 0)
+  const totalMs = Math.max(0, now - record.startedAt)
+  return {
+    result: result.kind,
+    ...(result.kind === 'failure' ? { failedStep: result.step, problem: result.problem } : {}),
+    osBefore: record.osBefore,
+    osAfter,
+    // A run that ended before its first step never started one.
+    firstStepMs: record.firstStepMs ?? totalMs,
+    totalMs,
+    referencedBytes: packages.reduce((total, { pack }) => total + pack.storedBytes, 0),
+    neededBytes: sum('neededBytes'),
+    fetchedBytes: sum('fetchedBytes'),
+    metadataBytes: sum('metadataBytes'),
+    packages: packages.map(({ pack, counted }) => ({
+      id: pack.id,
+      name: pack.name,
+      referencedBytes: pack.storedBytes,
+      neededBytes: counted.neededBytes,
+      fetchedBytes: counted.fetchedBytes,
+    })),
+    steps: finishedSteps(journal, table),
+    restarts,
+    logPath,
+  }
+}

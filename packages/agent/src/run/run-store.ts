@@ -1,0 +1,113 @@
+/**
+ * Runs in the agent's state: what was accepted, where the run is, its journal and, at the end, its
+ * report. Every method that writes belongs into the transaction of whoever calls it.
+ */
+import type { JournalEntry, RunState } from '@sluice/engine'
+import {
+  ClientSettings,
+  type DeploymentId,
+  type PackageId,
+  PolicyDeployment,
+  type RunId,
+  RunReport,
+  Sequence,
+} from '@sluice/protocol'
+import { z } from 'zod'
+import { KeptGrants } from '../download/grants.ts'
+import type { State } from '../state/state.ts'
+import type { AcceptedDeployment } from './runs.ts'
+
+export interface RunRecord {
+  runId: RunId
+  /** As it was when the run began: later policy changes nothing for it. */
+  accepted: AcceptedDeployment
+  /** Milliseconds since 1970. */
+  startedAt: number
+  /** Name of the operating system before the first step. */
+  osBefore: string
+  /** From *Install* to the start of the first step; undefined before. */
+  firstStepMs: number | undefined
+  grants: KeptGrants | undefined
+  state: RunState
+}
+
+export interface RunStore {
+  begin(record: RunRecord, entries: readonly JournalEntry[]): void
+  commit(runId: RunId, state: RunState, entries: readonly JournalEntry[], firstStepMs: number | undefined): void
+  keepGrants(runId: RunId, grants: KeptGrants): void
+  finish(runId: RunId, report: RunReport): void
+  /** The run without a report. Throws when what is stored cannot be read. */
+  active(): RunRecord | undefined
+  /** Keeps the run without a report as it is, but never carries it again. */
+  giveUp(): void
+  journal(runId: RunId): JournalEntry[]
+  lastReport(deploymentId: DeploymentId): RunReport | undefined
+  /** True the first time: the site is to be told that the package is ready. */
+  contentTold(runId: RunId, packageId: PackageId): boolean
+}
+
+const Accepted = z.object({ deployment: PolicyDeployment, sequence: Sequence, clientSettings: ClientSettings })
+/** Finished runs that are kept, with their journals (E12). */
+const KEPT_RUNS = 10
+
+export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
+  const insert = db.prepare(
+    'INSERT INTO run (run_id, deployment_id, accepted, started_at, os_before, state) VALUES (?, ?, ?, ?, ?, ?)',
+  )
+  const update = db.prepare('UPDATE run SET state = ?, first_step_ms = ? WHERE run_id = ?')
+  const setGrants = db.prepare('UPDATE run SET grants = ? WHERE run_id = ?')
+  const setReport = db.prepare('UPDATE run SET report = ?, grants = NULL WHERE run_id = ?')
+  const unfinished = db.prepare('SELECT * FROM run WHERE report IS NULL ORDER BY started_at DESC LIMIT 1')
+  const append = db.prepare(
+    'INSERT INTO run_journal (run_id, n, entry) VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM run_journal WHERE run_id = ?), ?)',
+  )
+  const entriesOf = db.prepare('SELECT entry FROM run_journal WHERE run_id = ? ORDER BY n')
+  const last = db.prepare(
+    'SELECT report FROM run WHERE deployment_id = ? AND report IS NOT NULL ORDER BY started_at DESC LIMIT 1',
+  )
+  const tell = db.prepare('INSERT OR IGNORE INTO run_content (run_id, package_id) VALUES (?, ?)')
+  const old = db.prepare('SELECT run_id FROM run WHERE report IS NOT NULL ORDER BY started_at DESC LIMIT -1 OFFSET ?')
+  const forget = ['run', 'run_journal', 'run_content'].map((table) =>
+    db.prepare(`DELETE FROM ${table} WHERE run_id = ?`),
+  )
+  const appendAll = (runId: RunId, entries: readonly JournalEntry[]) => {
+    for (const entry of entries) append.run(runId, runId, JSON.stringify(entry))
+  }
+
+  return {
+    begin(record, entries) {
+      const { runId, accepted, startedAt, osBefore, state } = record
+      insert.run(runId, accepted.deployment.id, JSON.stringify(accepted), startedAt, osBefore, JSON.stringify(state))
+      appendAll(runId, entries)
+    },
+    commit(runId, state, entries, firstStepMs) {
+      update.run(JSON.stringify(state), firstStepMs ?? null, runId)
+      appendAll(runId, entries)
+    },
+    keepGrants: (runId, grants) => void setGrants.run(JSON.stringify(grants), runId),
+    finish(runId, report) {
+      setReport.run(JSON.stringify(report), runId)
+      for (const { run_id: gone } of old.all(KEPT_RUNS)) for (const table of forget) table.run(String(gone))
+    },
+    active() {
+      const row = unfinished.get()
+      if (row === undefined) return undefined
+      return {
+        runId: String(row.run_id) as RunId,
+        accepted: Accepted.parse(JSON.parse(String(row.accepted))),
+        startedAt: Number(row.started_at),
+        osBefore: String(row.os_before),
+        firstStepMs: row.first_step_ms === null ? undefined : Number(row.first_step_ms),
+        grants: row.grants === null ? undefined : KeptGrants.parse(JSON.parse(String(row.grants))),
+        state: JSON.parse(String(row.state)) as RunState,
+      }
+    },
+    giveUp: () => void db.exec("UPDATE run SET report = '{}' WHERE report IS NULL"),
+    journal: (runId) => entriesOf.all(runId).map((row) => JSON.parse(String(row.entry)) as JournalEntry),
+    lastReport(deploymentId) {
+      const report = last.get(deploymentId)?.report
+      return typeof report === 'string' ? RunReport.safeParse(JSON.parse(report)).data : undefined
+    },
+    contentTold: (runId, packageId) => Number(tell.run(runId, packageId).changes) > 0,
+  }
+}
