@@ -32,7 +32,7 @@ export const AgentConfig = z.strictObject({
       /** Program and arguments, run without a shell. */
       z.strictObject({ kind: z.literal('command'), argv: z.array(z.string().max(4000)).min(1).max(50) }),
       /** The agent ends with this exit code; what started it does the rest. */
-      z.strictObject({ kind: z.literal('exit'), code: z.int().min(1).max(125) }),
+      z.strictObject({ kind: z.literal('exit'), code: z.int().min(1).max(255) }),
     ])
     .default({ kind: 'command', argv: ['/sbin/shutdown', '-r', 'now'] }),
   /** File whose text names the present boot, where what boots the device knows better than the kernel. */
