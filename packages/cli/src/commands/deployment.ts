@@ -127,8 +127,21 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
       ['Allow task sequence to run for client on the Internet', onOff(settings.allowInternet)],
       ['Content', settings.contentOption],
       ['Available from', settings.availableAt],
-      ['Deadline', settings.deadlineAt],
+      [
+        'Deadline',
+        settings.deadlineAt ?? (settings.purpose === 'required' ? 'none: nothing starts by itself' : undefined),
+      ],
       ['Expires', settings.expiresAt],
+      [
+        'Inputs',
+        Object.entries(settings.inputs)
+          .map((input) => input.join('='))
+          .join(', '),
+      ],
+      [
+        'Content of a step is tried again',
+        `${settings.downloadRetryCount} times, every ${settings.downloadRetryDelayMs / 1000} s`,
+      ],
     ]),
     ...one.internetRefusals.map(
       (refusal) => `Not for devices on the internet: ${refusal.title}. ${refusal.detail} (${refusal.code})`,

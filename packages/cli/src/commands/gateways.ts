@@ -88,7 +88,7 @@ export function addGatewayCommands(program: Command, session: Session): void {
           ['Gateway', joined.gatewayId],
           ['Folder', folder],
         ]),
-        `Start it on its machine: sluice-gateway --config ${configuration}`,
+        `Take the folder to its machine and start it there: node packages/gateway/bin/sluice-gateway.ts --config ${configuration}`,
       ])
     })
 
