@@ -42,9 +42,9 @@ async function line(t: TestContext, files: Record<string, TestFile>, changes: Pa
   const folder = temporaryFolder(t)
   const gateway = await startTestGateway(t)
   const identity = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-  const seal = generateKeyPairSync('x25519').privateKey
+  const { privateKey: seal, publicKey: sealPublic } = generateKeyPairSync('x25519')
   const contents = await createTestContents(join(folder, 'site'))
-  contents.serve(gateway, seal)
+  contents.serve(gateway, () => sealPublic)
   const pack = await contents.add('ABC00001', files)
   const other = await contents.add('ABC00002', { 'other.bin': seededBytes('other', MiB) })
   const order: TestRunOrder = {

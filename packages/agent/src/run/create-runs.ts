@@ -178,6 +178,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       if (moved.kind === 'stopped') return
       if (moved.kind === 'finished') break
       await restart(moved.timeoutSeconds)
+      if (stopped.signal.aborted) return
     }
     shown.set({ phase: 'finished' })
     await rm(folder, { recursive: true, force: true })

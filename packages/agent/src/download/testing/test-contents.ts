@@ -2,7 +2,7 @@
  * Contents for tests: real folders, imported into a real store, and a gateway that serves them the
  * way the real one does, unless the test wants it otherwise.
  */
-import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
@@ -51,8 +51,8 @@ export interface TestContents {
   add(id: string, files: Record<string, TestFile>): Promise<TestPackage>
   /** Packs the same content anew: other packs, another layout, and the old ones are gone. */
   repack(pack: TestPackage): Promise<void>
-  /** Answers the content routes at a gateway, for the device with this seal key. */
-  serve(gateway: TestGateway, sealKey: KeyObject): void
+  /** Answers the content routes at a gateway, for the device with this public seal key. */
+  serve(gateway: TestGateway, sealKey: () => KeyObject): void
   /** Bytes that an object's answers really had, and what was asked for. */
   served: { packBytes: number; pageBytes: number; objects: ObjectRequest[]; urls: number; tokens: number }
   /** Answers a request for an object in the place of the honest gateway. */
@@ -136,7 +136,7 @@ export async function createTestContents(folder: string): Promise<TestContents> 
         packageId: policy.id,
         sealedKey: await new CompactEncrypt(keys.get(policy.id) ?? new Uint8Array(32))
           .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' })
-          .encrypt(createPublicKey(sealKey)),
+          .encrypt(sealKey()),
         layout: { hash: imported.layout.hash, sizeBytes: imported.layout.sizeBytes },
         storedBytes: imported.storedBytes,
         sources: [{ gatewayId: gateway.address.gatewayId, name: 'test', url: gateway.address.deviceUrl }],
