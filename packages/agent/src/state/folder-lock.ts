@@ -13,6 +13,8 @@ export function lockFolder(folder: string): DatabaseSync | undefined {
   const db = openPrivate(join(folder, FILE))
   try {
     db.exec(`PRAGMA busy_timeout = ${WAIT_MS}`)
+    // Nothing is ever written here: no journal beside it.
+    db.exec('PRAGMA journal_mode = MEMORY')
     db.exec('BEGIN EXCLUSIVE')
     return db
   } catch (error) {
