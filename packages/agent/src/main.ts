@@ -13,6 +13,8 @@ const STOP_MS = 8_000
 /** Runs the agent until a signal, or until a run wants the device restarted. Never returns otherwise. */
 export async function main(args: string[], createRuns: CreateRuns): Promise<void> {
   const log = createLog((line) => process.stderr.write(`${line}\n`))
+  // Whoever reads the log may go away: the device goes on.
+  process.stderr.on('error', () => {})
   process.on('unhandledRejection', (error) => crash(log, error))
   process.on('uncaughtException', (error) => crash(log, error))
 
