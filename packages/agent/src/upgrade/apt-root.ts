@@ -92,7 +92,7 @@ export function openAptRoot(options: AptRootOptions): AptRoot | undefined {
   for (const path of [osRoot, sourcePath, workFolder])
     if (/["\n]/.test(path)) throw new UpgradeFailed('packageUnusable', `apt cannot work in a folder called ${path}.`)
   const packagePath = entered ? '/run/sluice/package' : sourcePath
-  for (const name of ['lists/partial', 'cache/archives/partial', 'tmp'])
+  for (const name of ['lists/partial', 'cache/archives/partial', 'tmp', 'nothing'])
     mkdirSync(join(workFolder, name), { recursive: true, mode: 0o700 })
   writeFileSync(join(workFolder, 'sources.list'), `deb [trusted=yes] file:${encodeURI(packagePath)} ./\n`)
   const dpkgOptions = ['--force-confdef', '--force-confold', ...(entered ? [] : reachOptions(osRoot))]
@@ -187,10 +187,10 @@ const reachConfiguration = (osRoot: string) => [
 
 const commonConfiguration = (work: string, dpkgOptions: string[]) => [
   `Dir::Etc::sourcelist "${work}/sources.list";`,
-  'Dir::Etc::sourceparts "-";',
+  `Dir::Etc::sourceparts "${work}/nothing/";`,
   // Pins of the old release would hold packages of the new one back.
-  'Dir::Etc::preferences "-";',
-  'Dir::Etc::preferencesparts "-";',
+  `Dir::Etc::preferences "${work}/nothing/preferences";`,
+  `Dir::Etc::preferencesparts "${work}/nothing/";`,
   `Dir::State::lists "${work}/lists/";`,
   `Dir::Cache "${work}/cache/";`,
   `DPkg::Options { ${dpkgOptions.map((option) => `"${option}";`).join(' ')} };`,

@@ -45,7 +45,10 @@ export const upgradeOperatingSystem: StepKind<'upgradeOperatingSystem'> = {
     if (exitCode === 0 || (step.scanOnly === true && exitCode === SCAN_FOUND_NOTHING)) return { exitCode }
     if (exitCode === RESTART_CODE) return { exitCode, restart: restartOf(environment) }
     const hex = exitCode.toString(16).toUpperCase()
-    return { exitCode, problem: problem('UPGRADE_FAILED', `The installer ended with ${exitCode} (0x${hex}).`) }
+    // What it said last: the reason, and where its log is.
+    const said = exit.output.trim()
+    const detail = `The installer ended with ${exitCode} (0x${hex}).${said === '' ? '' : ` ${said}`}`
+    return { exitCode, problem: problem('UPGRADE_FAILED', detail) }
   },
 }
 
