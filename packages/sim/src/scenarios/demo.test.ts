@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -69,16 +69,18 @@ test('the demo: only what is needed is fetched, the first step starts at once, a
       '--show',
       '--showformat',
       // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own syntax
-      '${Package} ${Version} ${db:Status-Abbrev}\n',
+      '${Package} ${Version} ${db:Status-Status}\n',
     ])
     assert.deepEqual(installed.stdout.trim().split('\n').sort(), [
-      'minios-base 2.0 ii',
-      'minios-crypto 2.0 ii',
-      'minios-desktop 2.0 ii',
-      'minios-kernel 2.0 ii',
-      'minios-kernel-2 2.0 ii',
-      'minios-network 2.0 ii',
+      'minios-base 2.0 installed',
+      'minios-crypto 2.0 installed',
+      'minios-desktop 2.0 installed',
+      'minios-kernel 2.0 installed',
+      'minios-kernel-2 2.0 installed',
+      'minios-network 2.0 installed',
     ])
+    assert.match(await readFile(join(root, 'etc/minios/minios.conf'), 'utf8'), /^release=2$/m)
+    assert.equal(await readlink(join(root, 'boot/vmlinuz')), 'vmlinuz-2')
   })
   await t.test('no process is left', async (t) => {
     if (!canIsolate()) return t.skip('no namespaces and no /proc to look into')

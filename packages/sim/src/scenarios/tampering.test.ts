@@ -1,11 +1,12 @@
 /** Bytes and identities that are not what they must be. */
 import assert from 'node:assert/strict'
-import { open, readdir, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { must } from '../administrator.ts'
+import { seededBytes } from '../demo/seeded-bytes.ts'
 import { until } from '../until.ts'
-import { contentStep, effectStep, startWorld } from './world.ts'
+import { contentStep, effectStep, scenarioPackage, startWorld } from './world.ts'
 
 const MiB = 1024 * 1024
 
@@ -35,8 +36,15 @@ test('one flipped byte in a pack of the gateway: the step fails as CONTENT_CORRU
   assert.equal(report.problem?.code, 'CONTENT_CORRUPT')
   assert.equal(report.failedStep, 'content-1')
   assert.deepEqual(await world.effects(), ['before'])
-  // No finished file of that content anywhere in the agent's folder.
-  for (const path of await filesBelow(world.device.stateFolder)) assert.ok(!path.endsWith('/content.bin'), path)
+  // What came of that content waits as unfinished, and the bytes that could not be proved are not among it.
+  const right = seededBytes(scenarioPackage(1).id, 3 * MiB)
+  for (const path of await filesBelow(world.device.stateFolder)) {
+    if (!path.endsWith('/content.bin')) continue
+    assert.match(path, /\/incoming\//, 'nothing of it under a final name')
+    const got = await readFile(path)
+    assert.ok(!got.equals(right))
+    for (let i = 0; i < got.length; i++) if (got[i] !== 0 && got[i] !== right[i]) assert.fail(`a wrong byte at ${i}`)
+  }
 })
 
 test('a device that is revoked in the middle of a run gets no further content, and no policy', async () => {
