@@ -16,6 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sluice-attempt-'))
 after(() => rmSync(folder, { recursive: true }))
 const RUNNER = fileURLToPath(new URL('../../bin/sluice-runner.ts', import.meta.url))
 const BOOT = 'boot-1'
+const KILLS = process.env.SLUICE_SOAK === '1' ? 400 : 50
 const never = new AbortController().signal
 
 const logPath = join(folder, 'smsts.log')
@@ -144,7 +145,9 @@ test('a killed runner is an unknown outcome, but only when nothing of its step l
   assert.deepEqual(await agent('boot-2').outcome('orphan', never), { kind: 'unknown' })
 })
 
-test('fifty random kills of agent and runner: no step twice, no outcome lost', { timeout: 120_000 }, async () => {
+test(`${KILLS} random kills of agent and runner: no step twice, no outcome lost`, {
+  timeout: KILLS * 3_000,
+}, async () => {
   const random = seeded(20_261_120)
   const round = async (n: number) => {
     const effect = join(folder, `effect-${n}`)
@@ -164,12 +167,12 @@ test('fifty random kills of agent and runner: no step twice, no outcome lost', {
     return one.kind
   }
   const kinds: string[] = []
-  const rounds = Array.from({ length: 50 }, (_, n) => n)
+  const rounds = Array.from({ length: KILLS }, (_, n) => n)
   const worker = async () => {
     for (let n = rounds.shift(); n !== undefined; n = rounds.shift()) kinds.push(await round(n))
   }
   await Promise.all([worker(), worker(), worker(), worker()])
-  assert.equal(kinds.length, 50)
+  assert.equal(kinds.length, KILLS)
 })
 
 /** Kills the runner of an attempt, wherever it is at the moment, by its command line. */

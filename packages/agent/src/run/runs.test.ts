@@ -121,7 +121,9 @@ test('content that does not come ends the run with the step and the reason', asy
   assert.match(report.problem?.detail ?? '', /ABC00001.*status 302/)
 })
 
-test('ten kills of the agent: no step twice, none lost, the right bytes once', { timeout: 180_000 }, async (t) => {
+test('up to ten kills of the agent: no step twice, none lost, the right bytes once', {
+  timeout: 180_000,
+}, async (t) => {
   const line = await startRunLine(t, packages, (effect) => [
     ...['one', 'two', 'three'].map((name) => ({
       type: 'runCommandLine' as const,

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ChunkLocation, PackInfo } from '@sluice/content'
+import type { Sha256 } from '@sluice/protocol'
+import { mergeRanges, planFrames, rangeSize } from './frame-plan.ts'
+
+const hash = (text: string) => text.repeat(64).slice(0, 64) as Sha256
+const packs = new Map<Sha256, PackInfo>(
+  ['a', 'b'].map((name) => [hash(name), { hash: hash(name), sizeBytes: 10_000, salt: new Uint8Array(32) }]),
+)
+/** Chunks 0 to n - 1, one a frame of 100 bytes, side by side in a pack. */
+const sideBySide = (pack: string, count: number): ChunkLocation[] =>
+  Array.from({ length: count }, (_, i) => ({
+    pack: hash(pack),
+    frameOffset: 16 + i * 100,
+    frameBytes: 100,
+    frameHash: hash(String(i)),
+    offsetInFrame: 0,
+  }))
+const lacking = (...indexes: number[]) =>
+  indexes.map((index) => ({ id: hash(String(index)), sizeBytes: 90, index, places: [] }))
+const shown = (ranges: ReturnType<typeof mergeRanges>) =>
+  ranges.map(({ pack, range }) => `${pack.hash[0]} ${range.start}-${range.end}`)
+
+test('neighbours come in one range; what is not needed is never in it', () => {
+  const frames = planFrames(lacking(0, 1, 2, 5, 6), sideBySide('a', 8), packs)
+  assert.deepEqual(shown(mergeRanges(frames, 1_000_000)), ['a 16-316', 'a 516-716'])
+})
+
+test('a range is cut at its largest size, at the border of a frame', () => {
+  const frames = planFrames(lacking(0, 1, 2, 3, 4), sideBySide('a', 5), packs)
+  assert.deepEqual(shown(mergeRanges(frames, 250)), ['a 16-216', 'a 216-416', 'a 416-516'])
+})
+
+test('chunks that share a frame fetch it once', () => {
+  const shared: ChunkLocation = {
+    pack: hash('b'),
+    frameOffset: 16,
+    frameBytes: 300,
+    frameHash: hash('f'),
+    offsetInFrame: 0,
+  }
+  const locations = [shared, { ...shared, offsetInFrame: 90 }, { ...shared, offsetInFrame: 180 }]
+  const frames = planFrames(lacking(0, 2), locations, packs)
+  assert.equal(frames.length, 1)
+  assert.deepEqual(
+    frames[0]?.chunks.map(({ offsetInFrame }) => offsetInFrame),
+    [0, 180],
+  )
+})
+
+test('packs keep the order of the files, frames that of their bytes', () => {
+  const locations = [...sideBySide('b', 2), ...sideBySide('a', 2)]
+  const frames = planFrames(lacking(3, 1, 0, 2), locations, packs)
+  assert.deepEqual(shown(mergeRanges(frames, 1000)), ['a 16-216', 'b 16-216'])
+})
+
+test('ranges are long, but leave something for every stream', () => {
+  const MiB = 1024 * 1024
+  assert.equal(rangeSize(100, 4), MiB)
+  assert.equal(rangeSize(60 * MiB, 4), 5 * MiB)
+  assert.equal(rangeSize(10_000 * MiB, 4), 16 * MiB)
+})
