@@ -169,8 +169,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
         // Nobody runs ahead of the disk by more than one checkpoint.
         if (bytesAtRisk >= CHECKPOINT_BYTES) await flushing
       },
-    })
-    await flushing
+    }).finally(() => flushing)
     if (fetched.ok) continue
     // D4
     if (fetched.problem.code !== 'PACK_GONE') return fetched

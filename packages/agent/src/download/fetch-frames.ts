@@ -37,21 +37,26 @@ export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
   const queue = mergeRanges(order.frames, maxBytes)
   const enough = new AbortController()
   const signal = AbortSignal.any([order.signal, enough.signal])
-  let failure: Problem | undefined
+  /** The first thing that ends it all; the other streams then end with an abort that says nothing. */
+  let end: { problem: Problem } | { error: unknown } | undefined
 
   const stream = async () => {
-    for (let next = queue.shift(); next !== undefined && failure === undefined; next = queue.shift()) {
+    for (let next = queue.shift(); next !== undefined && end === undefined; next = queue.shift()) {
       const left = new Set(next.frames)
-      const result = await order.patience.insist(() => bring(left, maxBytes, { ...order, signal }))
-      if (result.ok) continue
-      failure ??= result.problem
+      try {
+        const result = await order.patience.insist(() => bring(left, maxBytes, { ...order, signal }), signal)
+        if (result.ok) continue
+        end ??= { problem: result.problem }
+      } catch (error) {
+        end ??= { error }
+      }
       enough.abort()
     }
   }
-  const ends = await Promise.allSettled(Array.from({ length: order.streams }, stream))
-  if (failure !== undefined) return failed(failure)
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
-  return ok(undefined)
+  await Promise.all(Array.from({ length: order.streams }, stream))
+  if (end === undefined) return ok(undefined)
+  if ('problem' in end) return failed(end.problem)
+  throw end.error
 }
 
 /** One try at all that is left of a range; frames that came right leave `left`. */

@@ -37,9 +37,9 @@ export interface Patience {
   progressed(): void
   /**
    * Tries until it works or makes no sense any more; then the last problem. Rejects with the reason of
-   * the signal.
+   * the signal, or of one of the caller's own.
    */
-  insist<T>(attempt: () => Promise<Result<T>>): Promise<Result<T>>
+  insist<T>(attempt: () => Promise<Result<T>>, signal?: AbortSignal): Promise<Result<T>>
 }
 
 export interface PatienceOptions {
@@ -63,17 +63,19 @@ export function createPatience(options: PatienceOptions): Patience {
   /** All streams wait together: their obstacles are the same one. */
   let pause: Promise<void> | undefined
 
-  const wait = async (reason: Problem): Promise<void> => {
+  const wait = async (reason: Problem, own: AbortSignal): Promise<void> => {
     waiting = true
     onWaiting(reason)
-    pause ??= delay(backoff.next(reason), undefined, { signal }).then(() => {
-      pause = undefined
-    })
-    try {
-      await pause
-    } catch {
-      signal.throwIfAborted()
-    }
+    pause ??= delay(backoff.next(reason), undefined, { signal })
+      .catch(() => {})
+      .then(() => {
+        pause = undefined
+      })
+    const aborted = Promise.withResolvers<void>()
+    const listener = () => aborted.resolve()
+    own.addEventListener('abort', listener, { once: true })
+    if (!own.aborted) await Promise.race([pause, aborted.promise])
+    own.removeEventListener('abort', listener)
   }
 
   return {
@@ -85,12 +87,12 @@ export function createPatience(options: PatienceOptions): Patience {
       backoff.reset()
       onWaiting(undefined)
     },
-    async insist(attempt) {
+    async insist(attempt, own = signal) {
       let seen = progress
       let renewals = 0
       let strikes = 0
       for (;;) {
-        signal.throwIfAborted()
+        own.throwIfAborted()
         const result = await attempt()
         if (result.ok) return result
         if (progress !== seen) {
@@ -109,7 +111,7 @@ export function createPatience(options: PatienceOptions): Patience {
         if (performance.now() - progressAt > noProgressMs) return result
         // The first renewal is expected now and then; everything else is no reason to hurry.
         if (attitude.startsWith('renew') && renewals === 1) continue
-        await wait(result.problem)
+        await wait(result.problem, own)
       }
     },
   }
