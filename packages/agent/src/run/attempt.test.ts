@@ -134,10 +134,10 @@ test('a killed runner is an unknown outcome, but only when nothing of its step l
   runners.start('orphan', shell(`echo $$ > ${pidFile}; exec sleep 60`))
   await until(() => lines(pidFile).length === 1)
   const orphan = identify(Number(lines(pidFile)[0]))
-  assert.ok(orphan !== undefined)
-  process.kill(orphan.session, 'SIGKILL')
+  const leader = identify(orphan?.session ?? 0)
+  assert.ok(orphan !== undefined && leader !== undefined)
+  process.kill(leader.pid, 'SIGKILL')
   await until(() => observeAttempt(pathOf('orphan')).kind === 'abandoned')
-  const leader = { pid: orphan.session, startTicks: 0 }
   assert.deepEqual(sessionMembers(leader), [orphan.pid])
   assert.deepEqual(await runners.outcome('orphan', never), { kind: 'unknown' })
   assert.deepEqual(sessionMembers(leader), [])

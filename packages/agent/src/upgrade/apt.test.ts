@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createRunners } from '../run/runners.ts'
-import { sessionMembers } from '../run/session.ts'
+import { identify, sessionMembers } from '../run/session.ts'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { upgradeExit } from './outcome.ts'
 import { buildRepository, buildTinyRelease, installTiny, tinyState } from './testing/tiny-distro.ts'
@@ -210,7 +210,8 @@ function sessionOf(attemptPath: string): number[] {
   const runner = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .find((pid) => commandLine(pid).includes(attemptPath))
-  return runner === undefined ? [] : [Number(runner), ...sessionMembers({ pid: Number(runner), startTicks: 0 })]
+  const leader = identify(Number(runner ?? 0))
+  return leader === undefined ? [] : [leader.pid, ...sessionMembers(leader)]
 }
 
 function commandLine(pid: string): string {
