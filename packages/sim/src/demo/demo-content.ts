@@ -15,13 +15,8 @@ const id = (text: string) => text as PackageId
 
 export const models = ['Lodestar 14', 'Meridian 15', 'Tramontane 27'] as const
 
-export const upgradePackage: PackageSource = {
-  id: id('DEM00001'),
-  name: 'MiniOS 2',
-  kind: 'osUpgrade',
-  target: 'linux',
-  folder: 'minios-2',
-}
+/** Where the OS upgrade package lies among the sources. */
+export const upgradeFolder = 'upgrade'
 
 const drivers: PackageSource[] = models.map((model, i) => ({
   id: id(`DEM0001${i}`),
@@ -48,7 +43,13 @@ const tools: PackageSource = {
   folder: 'tools',
 }
 
-export const demoPackages: PackageSource[] = [upgradePackage, ...drivers, ...languagePacks, tools]
+/** @param target name of the release that the OS upgrade package leads to */
+export const demoPackages = (target: string): PackageSource[] => [
+  { id: id('DEM00001'), name: target, kind: 'osUpgrade', target: 'linux', folder: upgradeFolder },
+  ...drivers,
+  ...languagePacks,
+  tools,
+]
 
 /** Writes the sources of everything but the operating system below `folder`. */
 export async function writeDemoSources(folder: string): Promise<void> {

@@ -10,7 +10,7 @@ import { deployTo, distribute, importPackage, must } from '../administrator.ts'
 import { type ManagedDevice, shown, startManagedDevice } from '../device/managed-device.ts'
 import { type Line, startLine } from '../line.ts'
 import type { LinePorts } from '../ports.ts'
-import { demoPackages, models, upgradePackage, writeDemoSources } from './demo-content.ts'
+import { demoPackages, models, upgradeFolder, writeDemoSources } from './demo-content.ts'
 import type { DemoFolder } from './demo-folder.ts'
 import { buildPages } from './pages.ts'
 import type { DemoSystem } from './system.ts'
@@ -42,7 +42,7 @@ export async function startDemo(options: {
     log(system.introduction)
     await mkdir(at('device'), { recursive: true })
     await mkdir(at('sources'), { recursive: true })
-    await system.prepare(osRoot, at('sources', upgradePackage.folder))
+    await system.prepare(osRoot, at('sources', upgradeFolder))
     await writeDemoSources(at('sources'))
   }
   const line = await startLine({ folder: at('line'), ports, resources, log })
@@ -76,11 +76,12 @@ async function prepareSite(
   sources: string,
   log: (line: string) => void,
 ): Promise<void> {
-  for (const source of demoPackages) {
+  const packages = demoPackages(system.target)
+  for (const source of packages) {
     const info = await importPackage(line.admin, source, sources)
     log(`imported ${source.id} ${source.name}: ${info.fileCount} files, ${bytes(info.storedBytes)} stored`)
   }
-  const ids = demoPackages.map(({ id }) => id)
+  const ids = packages.map(({ id }) => id)
   await distribute(line.admin, line.gatewayId, ids)
   log('the gateway holds all of it, verified')
   // The same sequence for every system: only the name of the release differs.
