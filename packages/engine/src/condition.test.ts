@@ -5,6 +5,7 @@ import { compareValues } from './compare.ts'
 import { type Decision, decide } from './condition.ts'
 import type { FileFacts } from './host.ts'
 import type { Variables } from './variables.ts'
+import { likeText } from './wildcard.ts'
 
 const variables: Variables = {
   _smstsmodel: { name: '_SMSTSModel', value: 'Lodestar 14', hidden: false },
@@ -64,6 +65,36 @@ test('a variable that is not there: only notEquals and notExists hold', async ()
     if (await holds({ variable: 'Nothing', operator })) holding.push(operator)
   assert.deepEqual(holding, ['notEquals', 'notExists'])
   assert.equal(await holds({ variable: 'toString', operator: 'exists' }), false)
+})
+
+test('like and notLike: * is any text, ? one character, without case', async () => {
+  const model = (operator: string, value: string) => holds({ variable: '_SMSTSModel', operator, value })
+  for (const pattern of ['*', 'LODESTAR*', '*14', '*star*1?', 'Lodestar 14', '*?*', '**'])
+    assert.ok(await model('like', pattern), pattern)
+  for (const pattern of ['', 'Lodestar', '?', '*15', 'Lodestar 14?', '*star 1'])
+    assert.ok(await model('notLike', pattern))
+  assert.ok(!(await holds({ variable: 'Nothing', operator: 'like', value: '*' })))
+  assert.ok(await holds({ variable: 'Nothing', operator: 'notLike', value: '*' }))
+  const slow = 'a'.repeat(4000)
+  assert.ok(!likeText(slow, `${'*a'.repeat(1999)}*b`))
+})
+
+test('variables in the wanted value are expanded', async () => {
+  const same = await decided({ variable: 'Root', operator: 'equals', value: '%Root%' })
+  assert.ok(same.result)
+  assert.equal(same.trace, 'Root is "/data", must equal "/data": yes')
+  const hidden = await decided({ variable: 'Root', operator: 'equals', value: '%Pin%' })
+  assert.equal(hidden.trace, 'Root is "/data", must equal "********": no')
+})
+
+test('a condition without anything in it holds; one of a kind that cannot be decided is an error', async () => {
+  assert.ok(await holds({ always: true }))
+  assert.ok(await holds({ variable: 'Code', operator: 'exists', value: '' }))
+  for (const kind of [
+    { registry: 'HKLM\\X', operator: 'exists' },
+    { wmi: 'SELECT * FROM X', namespace: 'root' },
+  ])
+    await assert.rejects(decided({ none: [kind] }), /not refused before the run/)
 })
 
 test('files and folders: existence, version and time, with variables in the path', async () => {

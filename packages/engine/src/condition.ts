@@ -3,14 +3,17 @@
  * with a trace that says what was found, so that nobody has to guess why something was skipped.
  *
  * C1. What is not looked at is not read: all, any and none end at the first that decides.
- * C2. A variable that is not there: `notEquals` holds, every other comparison does not.
+ * C2. A variable that is not there: `notEquals` and `notLike` hold, every other comparison does not.
  * C3. A file or folder that is not there, or has no version: the condition does not hold.
  * C4. Hidden values are masked in the trace.
+ * C5. A kind that cannot be decided is never taken for true or false: a sequence with one in force is
+ *     refused before it starts (obstacles.ts), and deciding it is an error.
  */
 import type { Compare, Condition } from '@sluice/protocol'
 import { compareValues, holds } from './compare.ts'
 import type { FileFacts, Host } from './host.ts'
 import { expand, lookUp, MASK, type Variables } from './variables.ts'
+import { likeText } from './wildcard.ts'
 
 export interface Decision {
   result: boolean
@@ -29,13 +32,20 @@ async function evaluate(condition: Condition, variables: Variables, host: Pick<H
   if ('variable' in condition) return ofVariable(condition, variables)
   if ('file' in condition) return ofPath('file', condition.file, condition, variables, host)
   if ('folder' in condition) return ofPath('folder', condition.folder, condition, variables, host)
+  if ('always' in condition) return { result: true, trace: told('no condition', true) }
+  if ('all' in condition) return ofMany('all', condition.all, variables, host)
+  if ('any' in condition) return ofMany('any', condition.any, variables, host)
+  if ('none' in condition) return ofMany('none', condition.none, variables, host)
+  throw new Error(`a condition that cannot be decided was not refused before the run (${Object.keys(condition)[0]})`) // C5
+}
 
-  const [word, conditions, deciding] =
-    'all' in condition
-      ? (['all', condition.all, false] as const)
-      : 'any' in condition
-        ? (['any', condition.any, true] as const)
-        : (['none', condition.none, true] as const)
+async function ofMany(
+  word: 'all' | 'any' | 'none',
+  conditions: readonly Condition[],
+  variables: Variables,
+  host: Pick<Host, 'file'>,
+): Promise<Decision> {
+  const deciding = word !== 'all'
   const traces: string[] = []
   let decided = false
   for (const inner of conditions) {
@@ -51,19 +61,27 @@ async function evaluate(condition: Condition, variables: Variables, host: Pick<H
 type VariableOf = Extract<Condition, { variable: string }>
 
 function ofVariable(condition: VariableOf, variables: Variables): Decision {
+  const { operator, value = '' } = condition
   const variable = lookUp(variables, condition.variable)
   const found = variable === undefined ? 'is not set' : `is "${variable.hidden ? MASK : variable.value}"`
-  const subject = `${condition.variable} ${found}, ${operators[condition.operator]}`
-  if (!('value' in condition)) {
-    const result = (variable !== undefined) === (condition.operator === 'exists')
+  const subject = `${condition.variable} ${found}, ${operators[operator]}`
+  if (operator === 'exists' || operator === 'notExists') {
+    const result = (variable !== undefined) === (operator === 'exists')
     return { result, trace: told(subject, result) }
   }
-  const result =
-    variable === undefined
-      ? condition.operator === 'notEquals'
-      : holds(condition.operator, compareValues(variable.value, condition.value)) // C2
-  const value = variable?.hidden ? MASK : condition.value
-  return { result, trace: told(`${subject} "${value}"`, result) }
+  // The original expands it, too (task sequence log).
+  const wanted = expand(value, variables)
+  if (!wanted.ok) return { result: false, trace: told(`${subject}: ${wanted.problem.detail}`, false) }
+  const result = compares(operator, variable?.value, wanted.value.value)
+  const shown = variable?.hidden ? MASK : wanted.value.shown
+  return { result, trace: told(`${subject} "${shown}"`, result) }
+}
+
+/** C2 */
+function compares(operator: Compare | 'like' | 'notLike', found: string | undefined, wanted: string): boolean {
+  if (operator === 'like') return found !== undefined && likeText(found, wanted)
+  if (operator === 'notLike') return found === undefined || !likeText(found, wanted)
+  return found === undefined ? operator === 'notEquals' : holds(operator, compareValues(found, wanted))
 }
 
 interface PathTests {
@@ -104,7 +122,9 @@ async function ofPath(
 
 const told = (what: string, result: boolean): string => `${what}: ${result ? 'yes' : 'no'}`
 
-const operators: Record<Compare | 'exists' | 'notExists', string> = {
+const operators: Record<Compare | 'exists' | 'notExists' | 'like' | 'notLike', string> = {
+  like: 'must be like',
+  notLike: 'must not be like',
   exists: 'must be set',
   notExists: 'must not be set',
   equals: 'must equal',

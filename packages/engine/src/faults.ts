@@ -15,8 +15,11 @@ export interface Fault {
 
 type Issue = z.core.$ZodIssue
 
-/** Exactly one of these fields says what kind of condition it is. */
-const conditionFields = ['variable', 'file', 'folder', 'all', 'any', 'none']
+/** Exactly one of these fields says what kind of condition it is. In the order of the schema. */
+const conditionFields = [
+  ...['variable', 'file', 'folder', 'all', 'any', 'none'],
+  ...['registry', 'wmi', 'osPlatforms', 'osVersion', 'software', 'always', 'kept'],
+]
 
 /** Checks a value against a schema: the parsed value, or every fault. */
 export function check<T>(

@@ -6,6 +6,7 @@ import type { Condition, Sequence, SequenceNode } from '@sluice/protocol'
 import { splitCommandLine } from './command-words.ts'
 import type { Fault } from './faults.ts'
 import { nodesOf } from './nodes.ts'
+import { obstacles } from './obstacles.ts'
 import type { Path } from './path.ts'
 import { compilePattern } from './pattern.ts'
 import { variablesIn } from './variables.ts'
@@ -28,7 +29,9 @@ export function applyRules(sequence: Sequence): Findings {
   }
   if (instructions > MAX_INSTRUCTIONS)
     findings.faults.push({ path: ['steps'], message: `more than ${MAX_INSTRUCTIONS} instructions (a group takes two)` })
-  if (findings.faults.length === 0) findings.warnings.push(...unsetVariables(sequence))
+  if (findings.faults.length > 0) return findings
+  findings.warnings.push(...obstacles(sequence).map(({ path, why }) => ({ path, message: `does not run: ${why}` })))
+  findings.warnings.push(...unsetVariables(sequence))
   return findings
 }
 
@@ -87,7 +90,7 @@ const expandedFields = ['value', 'commandLine', 'startIn', 'sourcePath', 'driver
 
 /** Variables that conditions and texts use although nothing here can have set them. */
 function unsetVariables(sequence: Sequence): Fault[] {
-  const set = new Set(sequence.inputs.map((input) => input.variable.toLowerCase()))
+  const set = new Set([...sequence.inputs, ...(sequence.variables ?? [])].map(({ variable }) => variable.toLowerCase()))
   const numbered: string[] = []
   for (const { node } of nodesOf(sequence)) {
     if (node.type === 'setVariable') set.add(node.variable.toLowerCase())
@@ -122,8 +125,10 @@ function unsetVariables(sequence: Sequence): Fault[] {
 }
 
 function usesOfCondition(condition: Condition, path: Path, use: (name: string, path: Path) => void): void {
-  if ('variable' in condition) use(condition.variable, [...path, 'variable'])
-  else if ('file' in condition) for (const name of variablesIn(condition.file)) use(name, [...path, 'file'])
+  if ('variable' in condition) {
+    use(condition.variable, [...path, 'variable'])
+    for (const name of variablesIn(condition.value ?? '')) use(name, [...path, 'value'])
+  } else if ('file' in condition) for (const name of variablesIn(condition.file)) use(name, [...path, 'file'])
   else if ('folder' in condition) for (const name of variablesIn(condition.folder)) use(name, [...path, 'folder'])
   else
     for (const kind of ['all', 'any', 'none'] as const)

@@ -12,6 +12,7 @@ import {
 } from '@sluice/protocol'
 import { currentFlags } from './flags.ts'
 import type { InstructionTable } from './flatten.ts'
+import { refusal } from './obstacles.ts'
 import { compilePattern } from './pattern.ts'
 import type { JournalEntry, RunState } from './run-state.ts'
 import { Environment } from './variables.ts'
@@ -42,8 +43,13 @@ export interface StartedRun {
   warnings: string[]
 }
 
-/** Nothing is durable yet: the caller commits state and entries. `VARIABLE_REFUSED` for a bad input. */
+/**
+ * Nothing is durable yet: the caller commits state and entries. `VARIABLE_REFUSED` for a bad input,
+ * `PLATFORM_NOT_SUPPORTED` for a sequence with anything in force that cannot be run here.
+ */
 export function startRun(start: RunStart): Result<StartedRun> {
+  const refused = refusal(start.sequence)
+  if (refused !== undefined) return failed(refused)
   const inputs = checkInputs(start.sequence, start.settings.inputs, start.undeclaredInputs)
   if (!inputs.ok) return inputs
   const environment = new Environment({}, () => start.at)
@@ -71,7 +77,11 @@ export function startRun(start: RunStart): Result<StartedRun> {
     SMSTSDownloadRetryDelay: String(settings.downloadRetryDelayMs / 1000),
   }
   for (const [name, value] of Object.entries(own)) environment.setOwn(name, value)
-  for (const [name, value] of inputs.value.values) {
+  const given = new Map([
+    ...(start.sequence.variables ?? []).map(({ variable, value }) => [variable, value] as const),
+    ...inputs.value.values,
+  ])
+  for (const [name, value] of given) {
     const refused = environment.set(name, value)
     if (refused !== undefined) return failed(refused)
   }

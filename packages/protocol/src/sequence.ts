@@ -4,57 +4,10 @@
  * sequence *means* is the engine's business.
  */
 import { z } from 'zod'
+import { Condition } from './condition.ts'
 import { PackageId } from './ids.ts'
-
-/** Names of task sequence variables (configmgr-behaviour §3.11). Upper and lower case are the same. */
-export const VariableName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,255}$/, 'a variable name: a letter, then letters, digits, _ or -')
-/** A name that a sequence or an input may set: those with a leading `_` belong to the engine. */
-export const SettableVariableName = VariableName.regex(
-  /^[^_]/,
-  'a variable that may be set: names with a leading _ are read-only',
-)
-export const VariableValue = z.string().max(4000)
-
-const Compare = z.enum(['equals', 'notEquals', 'less', 'lessEqual', 'greater', 'greaterEqual'])
-export type Compare = z.infer<typeof Compare>
-
-export const VariableCondition = z.discriminatedUnion('operator', [
-  z.strictObject({ variable: VariableName, operator: z.enum(['exists', 'notExists']) }),
-  z.strictObject({ variable: VariableName, operator: Compare, value: VariableValue }),
-])
-
-/** A file exists and, where given, has this version or was changed at this time. `%name%` is expanded in paths. */
-export const FileCondition = z.strictObject({
-  file: z.string().min(1).max(4000),
-  version: z.strictObject({ operator: Compare, value: z.string().max(64) }).optional(),
-  modified: z.strictObject({ operator: Compare, value: z.iso.datetime() }).optional(),
-})
-
-export const FolderCondition = z.strictObject({
-  folder: z.string().min(1).max(4000),
-  modified: z.strictObject({ operator: Compare, value: z.iso.datetime() }).optional(),
-})
-
-export type Condition =
-  | z.infer<typeof VariableCondition>
-  | z.infer<typeof FileCondition>
-  | z.infer<typeof FolderCondition>
-  | { all: Condition[] }
-  | { any: Condition[] }
-  | { none: Condition[] }
-
-export const Condition: z.ZodType<Condition> = z.lazy(() =>
-  z.union([
-    VariableCondition,
-    FileCondition,
-    FolderCondition,
-    z.strictObject({ all: z.array(Condition).min(1).max(1000) }),
-    z.strictObject({ any: z.array(Condition).min(1).max(1000) }),
-    z.strictObject({ none: z.array(Condition).min(1).max(1000) }),
-  ]),
-)
+import { OriginalSequence, OriginalStep } from './original.ts'
+import { SettableVariableName, VariableValue } from './variable.ts'
 
 /** What to do when the machine stopped in the middle of a step (design §6). */
 export const StepClass = z.enum(['idempotent', 'once'])
@@ -66,6 +19,7 @@ const common = {
   disabled: z.boolean().optional(),
   continueOnError: z.boolean().optional(),
   condition: Condition.optional(),
+  original: OriginalStep.optional(),
 }
 
 /** Fields of every step that does something outside the engine. */
@@ -96,6 +50,8 @@ export const CheckReadinessStep = z.strictObject({
   minimumFreeDiskMB: z.int().positive().optional(),
   architecture: z.enum(['x64', 'arm64', 'ia32']).optional(),
   platform: z.enum(['linux', 'windows']).optional(),
+  /** Windows as a client or as a server; on other systems the check is not met. */
+  osType: z.enum(['client', 'server']).optional(),
   minimumOsVersion: z.string().max(64).optional(),
   maximumOsVersion: z.string().max(64).optional(),
 })
@@ -161,6 +117,13 @@ export const RestartComputerStep = z.strictObject({
   timeoutSeconds: z.int().min(0).max(86_400).optional(),
 })
 
+/**
+ * A step of Configuration Manager that Sluice keeps, shows and writes back, but cannot run: a
+ * sequence with an enabled one is refused before it starts.
+ */
+export const KeptStep = z.strictObject({ type: z.literal('kept'), ...common, original: OriginalStep })
+export type KeptStep = z.infer<typeof KeptStep>
+
 export const Step = z.discriminatedUnion('type', [
   CheckReadinessStep,
   SetVariableStep,
@@ -168,6 +131,7 @@ export const Step = z.discriminatedUnion('type', [
   RunCommandLineStep,
   UpgradeOperatingSystemStep,
   RestartComputerStep,
+  KeptStep,
 ])
 export type Step = z.infer<typeof Step>
 export type StepType = Step['type']
@@ -180,6 +144,7 @@ export interface Group {
   disabled?: boolean | undefined
   continueOnError?: boolean | undefined
   condition?: Condition | undefined
+  original?: OriginalStep | undefined
   steps: SequenceNode[]
 }
 export type SequenceNode = Group | Step
@@ -215,6 +180,12 @@ export const Sequence = z.strictObject({
   /** What the user reads before installing; without it, the standard text for OS upgrades. */
   confirmation: z.strictObject({ headline: z.string().max(255), text: z.array(z.string().max(255)).max(3) }).optional(),
   inputs: z.array(SequenceInput).max(200).default([]),
+  /** Set once at the start, before the inputs: an input of the same name wins. */
+  variables: z
+    .array(z.strictObject({ variable: SettableVariableName, value: VariableValue }))
+    .max(1000)
+    .optional(),
+  original: OriginalSequence.optional(),
   steps: z.array(SequenceNode).min(1).max(10_000),
 })
 export type Sequence = z.infer<typeof Sequence>

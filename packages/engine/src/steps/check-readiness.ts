@@ -31,6 +31,10 @@ export const checkReadiness: StepKind<'checkReadiness'> = {
     atLeast('_TS_CRDISK', 'free disk space', Math.floor(facts.freeDiskBytes / MiB), step.minimumFreeDiskMB, 'MB')
     same('_TS_CRARCH', 'architecture', facts.architecture, step.architecture)
     same('_TS_CROSTYPE', 'platform', facts.platform, step.platform)
+    if (step.osType !== undefined) {
+      const found = facts.platform === 'windows' ? (/server/i.test(facts.os.name) ? 'server' : 'client') : 'not Windows'
+      same('_TS_CROSTYPE', 'operating system type', found, step.osType)
+    }
     const { version } = facts.os
     if (step.minimumOsVersion !== undefined)
       checks.push({

@@ -3,6 +3,7 @@ import type { Step, StepOf, StepType } from '@sluice/protocol'
 import type { Environment } from '../variables.ts'
 import { checkReadiness } from './check-readiness.ts'
 import { downloadPackageContent } from './download-package-content.ts'
+import { kept } from './kept.ts'
 import { restartComputer } from './restart-computer.ts'
 import { runCommandLine } from './run-command-line.ts'
 import { setVariable } from './set-variable.ts'
@@ -16,6 +17,7 @@ const stepKinds: { [T in StepType]: StepKind<T> } = {
   runCommandLine,
   upgradeOperatingSystem,
   restartComputer,
+  kept,
 }
 
 /** A step together with what its type does. */

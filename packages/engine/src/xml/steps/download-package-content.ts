@@ -1,0 +1,78 @@
+import { PackageId, SettableVariableName } from '@sluice/protocol'
+import {
+  detail,
+  isOn,
+  type StepForm,
+  usualAttributes,
+  type VariableChange,
+  valueIn,
+  withVariables,
+} from './step-form.ts'
+
+/** Packages are a list of ids, told again one by one in numbered variables for the editor. */
+export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
+  type: 'downloadPackageContent',
+  class: 'SMS_TaskSequence_DownloadPackageContentAction',
+  read(original) {
+    const destination = valueIn(original, 'OSDDownloadDestinationLocationType').toLowerCase()
+    if (destination === 'custom') return detail('downloading to a custom path is not supported here yet')
+    if (destination === 'ccmcache') return detail('downloading to the client cache is not supported here yet')
+    if (destination !== '' && destination !== 'tscache') return detail(`"${destination}" is not a known destination`)
+    const ids = valueIn(original, 'OSDDownloadDownloadPackages')
+      .split(/[\s,;]+/)
+      .filter((id) => id !== '')
+    const packages: PackageId[] = []
+    for (const id of ids) {
+      const packageId = PackageId.safeParse(id)
+      if (!packageId.success) return detail(`"${id.slice(0, 100)}" is not a package id`)
+      packages.push(packageId.data)
+    }
+    if (packages.length === 0) return detail('it names no package')
+    if (packages.length > 100) return detail('it names more than 100 packages')
+    const saveAs = valueIn(original, 'OSDDownloadDestinationVariable')
+    if (saveAs !== '' && !SettableVariableName.safeParse(saveAs).success)
+      return detail(`it saves the path in "${saveAs}", a name that may not be set`)
+    return {
+      fields: {
+        packages,
+        ...(saveAs === '' ? {} : { saveAs }),
+        ...(isOn(original, 'OSDDownloadContinueDownloadOnError') ? { continueOnPackageError: true } : {}),
+      },
+    }
+  },
+  write({ packages, saveAs, continueOnPackageError }, original, dialect, lost) {
+    const ids = packages.filter((choice) => typeof choice === 'string')
+    if (ids.length < packages.length) lost('packages')
+    const listed = numbered(original)
+    const variables: VariableChange[] = [
+      {
+        name: 'OSDDownloadContinueDownloadOnError',
+        property: 'ContinueDownloadOnError',
+        value: String(continueOnPackageError === true),
+      },
+      { name: 'OSDDownloadDestinationPath', property: 'DestinationCustomPath', value: '', onlyNew: true },
+      { name: 'OSDDownloadDestinationLocationType', property: 'DestinationLocationType', value: 'TSCache' },
+      { name: 'OSDDownloadDestinationVariable', property: 'DestinationVariable', value: saveAs ?? '' },
+      { name: 'OSDDownloadDownloadPackages', property: 'DownloadPackages', value: ids.join(',') },
+      { name: 'OSDPackageCount', property: 'NumPackages', value: String(ids.length) },
+      { name: 'OSDPackage', property: 'PackageInfo', hidden: true, value: String(ids.length) },
+      // The names, kinds and sizes of other packages than before are not known here.
+      ...listed.filter((name) => !/packageid$/i.test(name)).map((name) => ({ name, value: undefined })),
+      ...listed.map((name) => ({ name, value: undefined })),
+      ...ids.map((id, index) => ({
+        name: `OSDPackage${index}PackageId`,
+        property: `PackageInfo${index}PackageId`,
+        value: id,
+      })),
+    ]
+    return {
+      ...original,
+      attributes: usualAttributes(original, dialect, { runIn: 'WinPEandFullOS', successCodeList: '0' }),
+      action: original.action ?? 'OsdDownloadContent.exe',
+      variables: withVariables(original, variables),
+    }
+  },
+}
+
+const numbered = (original: { variables?: { name: string }[] | undefined }): string[] =>
+  (original.variables ?? []).map(({ name }) => name).filter((name) => /^OSDPackage\d+/i.test(name))

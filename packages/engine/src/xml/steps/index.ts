@@ -1,0 +1,60 @@
+/** Every step type that has a form in XML, and how a step of any class is read. */
+import type { OriginalStep } from '@sluice/protocol'
+import { type StepClass, stepClasses } from '../step-classes.ts'
+import { checkReadiness } from './check-readiness.ts'
+import { downloadPackageContent } from './download-package-content.ts'
+import { restartComputer } from './restart-computer.ts'
+import { runCommandLine } from './run-command-line.ts'
+import { setVariable } from './set-variable.ts'
+import { type AnyStepForm, anyForm, type KeptReason, type RunnableType, toolkitPath } from './step-form.ts'
+import { upgradeOperatingSystem } from './upgrade-operating-system.ts'
+
+const forms: readonly AnyStepForm[] = [
+  anyForm(checkReadiness),
+  anyForm(setVariable),
+  anyForm(downloadPackageContent),
+  anyForm(runCommandLine),
+  anyForm(upgradeOperatingSystem),
+  anyForm(restartComputer),
+]
+
+export function stepForm(type: RunnableType): AnyStepForm {
+  const form = forms.find((one) => one.type === type)
+  if (form === undefined) throw new Error(`steps of type ${type} have no form in XML`)
+  return form
+}
+
+/** What a step becomes: a type with its fields, or why it is kept. */
+export type StepReading = { type: RunnableType; fields: Record<string, unknown> } | { type: 'kept'; reason: KeptReason }
+
+/** Reads a step of any class. What is told of kept steps is told anew each time: a later version may run them. */
+export function readStep(original: OriginalStep): StepReading {
+  const kept = (reason: KeptReason): StepReading => ({ type: 'kept', reason })
+  if (original.attributes?.runIn?.trim().toLowerCase() === 'winpe')
+    return kept({ home: 'windowsPE', why: 'it runs in Windows PE only' })
+  const form = original.element === undefined ? forms.find((one) => one.class === classOf(original)) : undefined
+  if (form === undefined) {
+    const known = stepClasses.get(classOf(original))
+    if (known?.home === 'notYet' && toolkitPath.test(original.action ?? ''))
+      return kept({ home: 'deploymentShare', why: homes.deploymentShare(known) })
+    if (known !== undefined) return kept({ home: known.home, why: homes[known.home](known) })
+    return kept({ home: 'unknown', why: `nobody here knows the step type ${original.class ?? '(none)'}` })
+  }
+  const read = form.read(original)
+  if ('reason' in read) return kept(read.reason)
+  return { type: form.type, fields: read.fields }
+}
+
+/** The toolkit writes plain command lines without a class. */
+const classOf = (original: OriginalStep): string => original.class ?? runCommandLine.class
+
+const homes: Record<StepClass['home'], (of: StepClass) => string> = {
+  windowsPE: ({ title }) => `${title} exists in Windows PE only`,
+  notYet: ({ title }) => `${title} is not supported here yet`,
+  deploymentShare: ({ title }) => `${title} needs a deployment share of the Microsoft Deployment Toolkit`,
+  wipeAndLoad: ({ title }) => `${title} belongs to deployments that wipe a computer`,
+}
+
+/** The name that the original's editor shows for a class. */
+export const titleOf = (original: OriginalStep): string =>
+  stepClasses.get(classOf(original))?.title ?? classOf(original)
