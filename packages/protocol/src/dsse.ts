@@ -44,6 +44,14 @@ export type PolicyKey = z.infer<typeof PolicyKey>
  */
 export const POLICY_KEYS_FIELD = 'x-sluice-policy-keys'
 
+/**
+ * Field of the catalogue's `root.json`: `online` when the site holds all keys and releases by itself.
+ * Only then may a deployment bring variables that its sequence does not declare (design §5).
+ */
+export const CATALOGUE_MODE_FIELD = 'x-sluice-mode'
+export const CatalogueMode = z.enum(['online', 'offline'])
+export type CatalogueMode = z.infer<typeof CatalogueMode>
+
 /** The bytes of a signed document. What `readSignedJson` accepts, and nothing else, is written. */
 export function writeSignedJson(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))

@@ -164,6 +164,7 @@ inWorldTest('from the pinned root to the bytes of the sequence', async ({ site, 
   for (const reference of references(device))
     assert.equal(code(await device.trust.catalogue.fetchTarget(reference)), 'accepted')
   assert.equal(device.trust.mayStart(), undefined)
+  assert.equal(device.trust.catalogue.mode(), 'online')
   assert.deepEqual(site.seen, [deployed.deviceId])
 })
 

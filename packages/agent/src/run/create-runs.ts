@@ -80,7 +80,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       sequenceId: deployment.sequenceId,
       deploymentId: deployment.id,
       settings: deployment.settings,
-      undeclaredInputs: 'refuse',
+      undeclaredInputs: parts.catalogue.mode() === 'online' ? 'allow' : 'refuse',
       startedBy: by,
       facts: await platform.facts(),
       logPath: logFolder,

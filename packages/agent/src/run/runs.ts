@@ -49,8 +49,8 @@ export interface RunParts {
   /** Boot id, facts, and the restart of the machine. */
   platform: Platform
   client: GatewayClient
-  /** Bytes of manifest roots, as policy refers to them. */
-  catalogue: Pick<Catalogue, 'fetchTarget'>
+  /** Bytes of manifest roots, as policy refers to them; its mode says which inputs a run may have. */
+  catalogue: Pick<Catalogue, 'fetchTarget' | 'mode'>
   /** The seal key opens package keys. */
   keys: DeviceKeys
   outbox: Pick<Outbox, 'enqueue'>

@@ -14,6 +14,8 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  CATALOGUE_MODE_FIELD,
+  CatalogueMode,
   type CatalogueReference,
   failed,
   ok,
@@ -61,6 +63,8 @@ export interface Catalogue {
   freshness(): Freshness | undefined
   /** Keys that may sign policy, by the root that is trusted now. */
   policyKeys(): readonly PolicyKey[]
+  /** Whether the site releases by itself, by the same root. */
+  mode(): CatalogueMode
 }
 
 /**
@@ -83,7 +87,7 @@ export async function openCatalogue(options: {
   const metadata = await openCatalogueFolder(join(folder, 'metadata'), pinned)
   const targets = join(folder, 'targets')
   await makeFolder(targets)
-  let keys = policyKeysOf(metadata.current() ? await metadata.read('root.json') : pinned)
+  let trusted = trustOf(metadata.current() ? await metadata.read('root.json') : pinned)
   let queue: Promise<unknown> = Promise.resolve()
 
   /** One at a time: each starts from the generation that the one before left. */
@@ -123,11 +127,11 @@ export async function openCatalogue(options: {
       const expiresAt = await expiryOf(join(scratch, 'timestamp.json'))
       // The client looks at the clock, which can be turned back.
       if (expiresAt <= time.now()) return refused('The timestamp of the catalogue has expired.')
-      const nextKeys = policyKeysOf(await readFile(join(scratch, 'root.json')))
+      const nextTrust = trustOf(await readFile(join(scratch, 'root.json')))
       const before = metadata.current()
       const freshAt = remote || before === undefined ? time.now() : before.freshAt
       await metadata.publish(scratch, { freshAt, expiresAt, targets: listed }) // C2
-      keys = nextKeys
+      trusted = nextTrust
       return ok({ freshAt, expiresAt })
     } catch (error) {
       signal?.throwIfAborted()
@@ -181,7 +185,8 @@ export async function openCatalogue(options: {
       const current = metadata.current()
       return current && { freshAt: current.freshAt, expiresAt: current.expiresAt }
     },
-    policyKeys: () => keys,
+    policyKeys: () => trusted[POLICY_KEYS_FIELD],
+    mode: () => trusted[CATALOGUE_MODE_FIELD],
   })
 }
 
@@ -191,8 +196,14 @@ const sha256 = (bytes: Uint8Array): Sha256 => Sha256.parse(createHash('sha256').
 const isRight = (bytes: Uint8Array, reference: CatalogueReference) =>
   bytes.length === reference.lengthBytes && sha256(bytes) === reference.sha256
 
-const Root = z.object({ signed: z.object({ [POLICY_KEYS_FIELD]: z.array(PolicyKey).min(1).max(8) }) })
-const policyKeysOf = (root: Buffer): PolicyKey[] => Root.parse(JSON.parse(root.toString())).signed[POLICY_KEYS_FIELD]
+/** What a root says beyond TUF. One that does not name its mode gets the strict one. */
+const Root = z.object({
+  signed: z.object({
+    [POLICY_KEYS_FIELD]: z.array(PolicyKey).min(1).max(8),
+    [CATALOGUE_MODE_FIELD]: CatalogueMode.default('offline'),
+  }),
+})
+const trustOf = (root: Buffer) => Root.parse(JSON.parse(root.toString())).signed
 
 const Expiring = z.object({ signed: z.object({ expires: z.string() }) })
 async function expiryOf(path: string): Promise<number> {

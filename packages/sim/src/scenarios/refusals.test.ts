@@ -92,6 +92,9 @@ test('each setting off is refused with its own code, on the site and on the devi
     )
 
   assert.deepEqual(await effects(), [])
+  // The keys are online, so a variable that the sequence does not declare may come along (design §5).
+  await change({ inputs: { ...good.inputs, Undeclared: 'x' } })
+  await refusedAs([])
   await install()
   assert.equal((await finished()).result, 'success')
   assert.deepEqual(await effects(), ['only'])

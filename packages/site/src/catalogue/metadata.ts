@@ -1,6 +1,12 @@
 /** TUF metadata as signed bytes. Pure: versions and times come from the caller. */
 import { createHash } from 'node:crypto'
-import { POLICY_KEYS_FIELD, type PolicyKey, type Sha256 } from '@sluice/protocol'
+import {
+  CATALOGUE_MODE_FIELD,
+  type CatalogueMode,
+  POLICY_KEYS_FIELD,
+  type PolicyKey,
+  type Sha256,
+} from '@sluice/protocol'
 import {
   Key,
   Metadata,
@@ -43,7 +49,10 @@ export function rootMetadata(keyring: Keyring, stamp: Stamp): Uint8Array {
   const root = new Root({
     ...signed(stamp),
     consistentSnapshot: true,
-    unrecognizedFields: { [POLICY_KEYS_FIELD]: [policyKey(keyring.policy)] },
+    unrecognizedFields: {
+      [POLICY_KEYS_FIELD]: [policyKey(keyring.policy)],
+      [CATALOGUE_MODE_FIELD]: 'online' satisfies CatalogueMode,
+    },
   })
   root.addKey(tufKey(keyring.root), MetadataKind.Root)
   root.addKey(tufKey(keyring.release), MetadataKind.Targets)
