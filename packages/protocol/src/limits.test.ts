@@ -154,7 +154,12 @@ const tables: Record<string, [string, string, string][]> = {
     ['candidates of a choice', most(RunCommandLineStep, 'package.candidates'), 'sequence'],
     ['notice of a restart', longest(protocol.RestartComputerStep, 'message'), 'sequence'],
     ['wait before a restart', `${count(greatest(protocol.RestartComputerStep, 'timeoutSeconds'))} s`, 'sequence'],
-    ['conditions in a list', most(protocol.Condition, 'all'), 'sequence'],
+    ['variables that are set at the start', most(Sequence, 'variables'), 'sequence'],
+    ['conditions in a list', most(protocol.Condition, 'all'), 'condition'],
+    ['condition of an unknown kind', longest(protocol.KeptCondition, 'kept'), 'condition'],
+    ['query of an imported condition', longest(protocol.WmiCondition, 'wmi'), 'condition'],
+    ['command line of an imported step', longest(protocol.OriginalStep, 'action'), 'original'],
+    ['variables of an imported step', most(protocol.OriginalStep, 'variables'), 'original'],
   ],
   'deployments and client settings': [
     ['tries again for the content of a step', count(greatest(DeploymentSettings, 'downloadRetryCount')), 'deployment'],
