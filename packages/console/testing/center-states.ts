@@ -82,7 +82,12 @@ const finished: Run['finishedSteps'] = [
   { name: 'Drivers for model Alba 11', outcome: 'skipped', ms: 0 },
   { name: 'Drivers for model Alba 13', outcome: 'succeeded', ms: 8130 },
   { name: 'Drivers for model Alba 15', outcome: 'skipped', ms: 0 },
-  { name: 'Remove old printer queue', outcome: 'failedContinued', ms: 1310 },
+  {
+    name: 'Remove old printer queue',
+    outcome: 'failedContinued',
+    ms: 1310,
+    problem: problem('STEP_FAILED', 'exit code 2'),
+  },
 ]
 
 export function run(more: Partial<Run> = {}): Run {

@@ -6,6 +6,16 @@ import { Problem } from './problem.ts'
 export const StepOutcome = z.enum(['succeeded', 'failed', 'failedContinued', 'skipped', 'unknown'])
 export type StepOutcome = z.infer<typeof StepOutcome>
 
+/** A step that is behind the run. */
+export const FinishedStep = z.object({
+  name: z.string(),
+  outcome: StepOutcome,
+  ms: z.number().nonnegative(),
+  /** Why it failed. */
+  problem: Problem.optional(),
+})
+export type FinishedStep = z.infer<typeof FinishedStep>
+
 export const RunReport = z.object({
   result: z.enum(['success', 'failure', 'cancelled']),
   /** The step that decided a failure, and why. */
@@ -34,7 +44,7 @@ export const RunReport = z.object({
       fetchedBytes: z.int().nonnegative(),
     }),
   ),
-  steps: z.array(z.object({ name: z.string(), outcome: StepOutcome, ms: z.number().nonnegative() })),
+  steps: z.array(FinishedStep),
   restarts: z.int().nonnegative(),
   /** The log on the device. */
   logPath: z.string(),

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { DeploymentId, RunId } from './ids.ts'
 import { Problem } from './problem.ts'
-import { RunReport, StepOutcome } from './run-report.ts'
+import { FinishedStep, RunReport } from './run-report.ts'
 
 /** Header with the session token, on every request to the API. */
 export const SESSION_HEADER = 'sluice-session'
@@ -41,7 +41,7 @@ export const RunProgress = z.object({
     .optional(),
   /** Of the running step, 0 to 100, where it tells. */
   percent: z.number().min(0).max(100).optional(),
-  finishedSteps: z.array(z.object({ name: z.string(), outcome: StepOutcome, ms: z.number().nonnegative() })),
+  finishedSteps: z.array(FinishedStep),
   /** A download that waits: why, and when it goes on. */
   waiting: Problem.optional(),
 })

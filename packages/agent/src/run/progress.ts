@@ -1,6 +1,5 @@
 /** What people see of a run while it goes on: changed in place, told to listeners a few times a second. */
-import type { DeploymentId, Problem, RunId, RunProgress } from '@sluice/protocol'
-import type { FinishedStep } from './run-report.ts'
+import type { DeploymentId, FinishedStep, Problem, RunId, RunProgress } from '@sluice/protocol'
 
 export interface Progress {
   current(): RunProgress

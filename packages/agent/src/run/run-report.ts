@@ -1,19 +1,16 @@
 /** The closing report of a run, from its journal and its counts. */
 import type { InstructionTable, JournalEntry, RunResult } from '@sluice/engine'
-import type { PackageId, RunReport, StepOutcome } from '@sluice/protocol'
+import type { FinishedStep, PackageId, RunReport } from '@sluice/protocol'
 import type { Bytes } from '../download/tally.ts'
 import type { RunRecord } from './run-store.ts'
-
-export interface FinishedStep {
-  name: string
-  outcome: StepOutcome
-  ms: number
-}
 
 /** The steps that the journal has the end of, skipped ones too; groups are none. */
 export function finishedSteps(entries: readonly JournalEntry[], table: InstructionTable): FinishedStep[] {
   return entries.flatMap((entry): FinishedStep[] => {
-    if (entry.kind === 'stepFinished') return [{ name: entry.name, outcome: entry.outcome, ms: entry.ms }]
+    if (entry.kind === 'stepFinished') {
+      const { name, outcome, ms, problem } = entry
+      return [{ name, outcome, ms: Math.round(ms), ...(problem === undefined ? {} : { problem }) }]
+    }
     if (entry.kind !== 'skipped' || table.instructions[entry.instruction]?.kind !== 'step') return []
     return [{ name: entry.name, outcome: 'skipped', ms: 0 }]
   })
@@ -41,7 +38,7 @@ export function buildReport(options: {
     osBefore: record.osBefore,
     osAfter,
     // A run that ended before its first step never started one.
-    firstStepMs: record.firstStepMs ?? totalMs,
+    firstStepMs: Math.round(record.firstStepMs ?? totalMs),
     totalMs,
     referencedBytes: packages.reduce((total, { pack }) => total + pack.storedBytes, 0),
     neededBytes: sum('neededBytes'),

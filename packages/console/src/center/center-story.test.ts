@@ -124,6 +124,8 @@ describe('Software Center in the browser', { skip: skipWithoutChromium(), timeou
     await page.getByRole('definition').filter({ hasText: 'Upgrade Operating System' }).waitFor()
     await page.getByText('The operating system was not upgraded').waitFor()
     await page.getByText('/var/log/sluice/smsts.log').waitFor()
+    // An earlier step that failed says so in its own row: it may be the real reason.
+    await page.getByRole('listitem').filter({ hasText: 'Remove old printer queue' }).getByText('exit code 2').waitFor()
     await button('Try again').click()
     await page.getByRole('alertdialog').getByRole('button', { name: 'Install' }).click()
     await page.getByRole('alertdialog').waitFor({ state: 'detached' })

@@ -6,6 +6,7 @@ import { QuestionCircleRegular } from '@fluentui/react-icons/svg/question-circle
 import { SubtractCircleRegular } from '@fluentui/react-icons/svg/subtract-circle'
 import { WarningFilled } from '@fluentui/react-icons/svg/warning'
 import type { RunReport, StepOutcome } from '@sluice/protocol'
+import { problemText } from '../ui/problem-text.ts'
 import { useReader } from '../ui/reader.tsx'
 import { useSurface } from '../ui/surface.ts'
 
@@ -27,6 +28,7 @@ const useStyles = makeStyles({
   skipped: {},
   unknown: {},
   name: { overflowWrap: 'anywhere' },
+  why: { gridColumn: '2 / -1', overflowWrap: 'anywhere' },
   outcome: { '@media (max-width: 640px)': { gridColumn: '2', gridRow: '2' } },
   time: {
     minWidth: '104px',
@@ -48,10 +50,10 @@ const icons: Record<StepOutcome, FluentIcon> = {
 export function StepList({ steps }: Pick<RunReport, 'steps'>) {
   const styles = useStyles()
   const surface = useSurface()
-  const { t, measures } = useReader()
+  const { t, measures, language } = useReader()
   return (
     <ol className={styles.list}>
-      {steps.map(({ name, outcome, ms }, index) => {
+      {steps.map(({ name, outcome, ms, problem }, index) => {
         const Icon = icons[outcome]
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: steps are only ever added at the end, and two may have one name
@@ -64,6 +66,12 @@ export function StepList({ steps }: Pick<RunReport, 'steps'>) {
             <Text size={200} className={mergeClasses(styles.time, surface.quiet)}>
               {outcome === 'skipped' ? '' : measures.duration(ms)}
             </Text>
+            {problem && (
+              <Text size={200} className={mergeClasses(styles.why, surface.quiet)}>
+                {problemText(problem, language).title}
+                <span lang="en">{` · ${problem.detail}`}</span>
+              </Text>
+            )}
           </li>
         )
       })}

@@ -11,12 +11,11 @@ export function reportText(report: RunReport, gatewayPackBytes: number): string 
       : `${report.result === 'cancelled' ? 'Cancelled' : 'Failed'}: the device runs ${report.osAfter}`,
   ]
   if (report.result !== 'success') {
-    const broken = report.steps.find((step) => step.outcome === 'failed' || step.outcome === 'failedContinued')
-    const step = report.failedStep ?? broken?.name
-    if (step) lines.push(`  step    ${step}`)
-    if (report.problem)
-      lines.push(`  reason  ${report.problem.title} (${report.problem.code}): ${report.problem.detail}`)
-    if (broken && broken.name !== report.failedStep) lines.push(`  first   ${broken.name} failed before that`)
+    for (const { name, problem } of report.steps) {
+      if (!problem) continue
+      lines.push(`  step    ${name}${name === report.failedStep ? ' (this one ended the run)' : ''}`)
+      lines.push(`  reason  ${problem.title} (${problem.code}): ${problem.detail}`)
+    }
     lines.push(`  log     ${report.logPath}`)
   }
   lines.push('', row('Package', 'referenced', 'needed', 'fetched'), '-'.repeat(80))
