@@ -32,6 +32,8 @@ export async function startDemo(options: {
   /** Take all that is started. */
   resources: AsyncDisposableStack
   log: (line: string) => void
+  /** The device gets namespaces of its own; where the system has them unless said otherwise. */
+  isolated?: boolean
 }): Promise<Demo> {
   const { folder, ports, system, resources, log } = options
   const at = (...names: string[]) => join(folder.path, ...names)
@@ -53,6 +55,7 @@ export async function startDemo(options: {
     softwareCenterPort: ports.softwareCenter,
     facts: { hostname: 'demo-laptop', manufacturer: 'Northwind', model: models[1], serialNumber: 'DEMO-0001' },
     resources,
+    ...(options.isolated === undefined ? {} : { isolated: options.isolated }),
   })
   const [known] = must(await line.admin.call('deployments'))
   const { id: deploymentId } =

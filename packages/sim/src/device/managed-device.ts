@@ -31,11 +31,12 @@ export async function startManagedDevice(options: {
   softwareCenterPort: number
   facts: Partial<DeviceFacts>
   resources: AsyncDisposableStack
+  /** In namespaces of its own; where the system has them unless said otherwise. */
+  isolated?: boolean
 }): Promise<ManagedDevice> {
-  const { folder, admin, resources } = options
+  const { folder, admin, resources, isolated = canIsolate() } = options
   const at = (name: string) => join(folder, name)
   await mkdir(folder, { recursive: true })
-  const isolated = canIsolate()
   if (!(await exists(at('enrolment.json')))) {
     const { bundle } = must(await admin.call('createDeviceToken', { body: {} }))
     await writeFile(at('enrolment.json'), JSON.stringify(bundle), { mode: 0o600 })
