@@ -27,11 +27,18 @@ export class PartFailed extends Error {
 
 /**
  * @param script file that Node runs; @param configuration file for `--config`
- * @param logPath file that takes its log, appended
+ * @param logPath file that takes its log, appended; @param more further words on its command line
  */
-export async function startPart(script: string, configuration: string, logPath: string): Promise<Part> {
+export async function startPart(
+  script: string,
+  configuration: string,
+  logPath: string,
+  more: readonly string[] = [],
+): Promise<Part> {
   const log = openSync(logPath, 'a', 0o600)
-  const child = spawn(process.execPath, [script, '--config', configuration], { stdio: ['ignore', 'pipe', log] })
+  const child = spawn(process.execPath, [script, '--config', configuration, ...more], {
+    stdio: ['ignore', 'pipe', log],
+  })
   closeSync(log)
   const ended = once(child, 'exit').then(([code]) => code as number | null)
   const line = await firstLine(child, ended)

@@ -21,7 +21,8 @@ const script = (path: string) => fileURLToPath(new URL(`../../${path}`, import.m
 const AdminConnection = z.object({ url: z.url(), authority: z.string(), tokenFile: z.string() })
 
 export interface LinePart {
-  start(): Promise<void>
+  /** @param more further words on the command line */
+  start(more?: readonly string[]): Promise<void>
   stop(): Promise<void>
   kill(): Promise<void>
 }
@@ -142,8 +143,8 @@ function partOf(file: string, configuration: string, logPath: string): LinePart 
     await part?.[how]()
   }
   return {
-    async start() {
-      running ??= startPart(file, configuration, logPath)
+    async start(more = []) {
+      running ??= startPart(file, configuration, logPath, more)
       await running
     },
     stop: () => end('stop'),

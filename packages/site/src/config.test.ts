@@ -45,3 +45,9 @@ test('a file that is not there or no JSON is a fault like others', async () => {
     assert.equal(config.problem.code, 'CONFIGURATION_INVALID')
   }
 })
+
+test('a relative data folder counts from the folder of the file', async () => {
+  await writeFile(file, JSON.stringify({ dataFolder: 'data' }))
+  const config = await readSiteConfig(file)
+  assert.equal(config.ok && config.value.dataFolder, join(folder, 'data'))
+})

@@ -1,6 +1,6 @@
 /** The configuration of a site: one file, read once at the start. */
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { failed, ok, type ProblemDetail, problem, type Result } from '@sluice/protocol'
 import { z } from 'zod'
 
@@ -33,7 +33,7 @@ export const SiteConfig = z.strictObject({
 })
 export type SiteConfig = z.infer<typeof SiteConfig>
 
-/** Reads and checks the file. @returns `CONFIGURATION_INVALID` with every fault; relative folders count from here */
+/** Reads and checks the file. @returns `CONFIGURATION_INVALID` with every fault; a relative folder counts from that of the file */
 export async function readSiteConfig(path: string): Promise<Result<SiteConfig>> {
   const invalid = (errors: ProblemDetail[]) => {
     const faults = errors.map((error) => (error.path === '' ? error.message : `${error.path}: ${error.message}`))
@@ -50,5 +50,5 @@ export async function readSiteConfig(path: string): Promise<Result<SiteConfig>> 
   const parsed = SiteConfig.safeParse(value)
   if (!parsed.success)
     return invalid(parsed.error.issues.map((issue) => ({ path: z.core.toDotPath(issue.path), message: issue.message })))
-  return ok({ ...parsed.data, dataFolder: resolve(parsed.data.dataFolder) })
+  return ok({ ...parsed.data, dataFolder: resolve(dirname(path), parsed.data.dataFolder) })
 }

@@ -10,24 +10,24 @@ import { createLog, type Log } from './log.ts'
 import { createSite, type SiteAddresses } from './site.ts'
 import { startFailure, startFailureLine } from './start-failure.ts'
 
-const USAGE = 'usage: sluice-site --config <file.json>'
+const USAGE = 'usage: sluice-site --config <file.json> [--restored]'
 /** A part that does not end by then is left to the operating system. */
 const STOP_TIMEOUT_MS = 8_000
 
 /** Runs until SIGTERM or SIGINT. Sets the exit code: 0 after a proper end, 1 when it could not start. */
 export async function main(args: string[]): Promise<void> {
-  const file = configFile(args)
-  if (file === undefined) return refuse(USAGE)
-  const config = await readSiteConfig(file)
+  const told = readArguments(args)
+  if (told === undefined) return refuse(USAGE)
+  const config = await readSiteConfig(told.config)
   if (!config.ok) return refuse(startFailureLine(config.problem))
 
   const log = createLog((line) => process.stderr.write(`${line}\n`))
-  const told = new Promise<string>((resolve) => {
+  const signal = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
   let running: RunningSite
   try {
-    running = await start(config.value, log)
+    running = await start(config.value, told.restored, log)
   } catch (error) {
     const reason = startFailure(error, config.value.dataFolder)
     if (reason !== undefined) return refuse(startFailureLine(reason))
@@ -38,7 +38,7 @@ export async function main(args: string[]): Promise<void> {
   process.stdout.write(`${JSON.stringify({ ready: true, ...running.addresses })}\n`)
   log.info('ready', { ...running.addresses })
 
-  log.info('ending', { signal: await told })
+  log.info('ending', { signal: await signal })
   const late = setTimeout(() => {
     log.error('not everything ended in time')
     process.exit(1)
@@ -54,7 +54,7 @@ interface RunningSite {
 }
 
 /** Opens things in the order in which they need each other; what fails closes what is open. */
-async function start(config: SiteConfig, log: Log): Promise<RunningSite> {
+async function start(config: SiteConfig, restored: boolean, log: Log): Promise<RunningSite> {
   await using opened = new AsyncDisposableStack()
   const folder = openDataFolder(config.dataFolder)
   opened.defer(() => folder.release())
@@ -66,14 +66,25 @@ async function start(config: SiteConfig, log: Log): Promise<RunningSite> {
   const store = await openFolderStore(folder.content)
   const site = await createSite({ config, folder, db: database.value, store, clock: systemClock, log })
   opened.defer(() => site.stop())
+  if (restored) await site.restored()
   const addresses = await site.start()
   const parts = opened.move()
   return { addresses, stop: () => parts.disposeAsync() }
 }
 
-function configFile(args: string[]): string | undefined {
+interface Arguments {
+  config: string
+  /** The data was restored from a backup since the last start. */
+  restored: boolean
+}
+
+function readArguments(args: string[]): Arguments | undefined {
   try {
-    return parseArgs({ args, options: { config: { type: 'string' } } }).values.config
+    const { config, restored = false } = parseArgs({
+      args,
+      options: { config: { type: 'string' }, restored: { type: 'boolean' } },
+    }).values
+    return config === undefined ? undefined : { config, restored }
   } catch {
     return undefined
   }

@@ -62,6 +62,11 @@ export interface SiteAddresses {
 export interface Site {
   /** Opens the admin API and dials the gateways. @throws ProblemError `PORT_TAKEN` */
   start(): Promise<SiteAddresses>
+  /**
+   * To be called once, before `start`, after database and data folder were restored from a backup: what
+   * is signed from now on is newer than anything that devices have seen (design §5).
+   */
+  restored(): Promise<void>
   /** Ends what `start` began; database and store belong to the caller. */
   stop(): Promise<void>
 }
@@ -184,6 +189,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
 
   const running = new AsyncDisposableStack()
   return {
+    async restored() {
+      await catalogue.republish()
+      await policy.restored()
+      log.info('signs above everything that was signed before the restore')
+    },
     async start() {
       await content.start()
       running.defer(() => content.stop())

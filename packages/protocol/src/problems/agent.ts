@@ -31,7 +31,8 @@ export const agentProblems = {
     status: 502,
     retry: 'later',
     title: 'The catalogue is not signed as it must be',
-    remedy: 'Nothing of it was used. Compare the keys (`sluice keys status`).',
+    remedy:
+      'Nothing of it was used. If it goes on, the folder `keys` of the site is not the one that the device enrolled with, or somebody between the two changes the catalogue.',
   },
   NOT_RELEASED: {
     status: 409,

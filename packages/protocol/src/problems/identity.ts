@@ -6,7 +6,7 @@ export const identityProblems = {
     status: 401,
     retry: 'never',
     title: 'The caller did not prove who it is',
-    remedy: 'A device needs its certificate, an administrator a token (`sluice --token`).',
+    remedy: 'A device needs its certificate, an administrator a token (`sluice --token-file`).',
   },
   CERTIFICATE_EXPIRED: {
     status: 401,
@@ -18,7 +18,8 @@ export const identityProblems = {
     status: 403,
     retry: 'never',
     title: 'The device certificate was revoked',
-    remedy: 'If that was a mistake, delete the device and enrol it with a new token.',
+    remedy:
+      'If that was a mistake, stop the agent, remove its state folder and enrol it with a new token; `docs/devices.md` says how.',
   },
   DEVICE_PENDING: {
     status: 403,

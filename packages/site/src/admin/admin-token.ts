@@ -1,7 +1,8 @@
 /**
  * Tokens of administrators. The first start makes one and leaves it in a file that only the owner
  * of the data folder can read; the database keeps its hash. Whoever removes the file gets another
- * token at the next start: the owner of the folder is the administrator.
+ * token at the next start, and the one before is refused from then on: the owner of the folder is the
+ * administrator.
  */
 import { existsSync } from 'node:fs'
 import { writeFileAtomic } from '@sluice/content'
@@ -16,10 +17,13 @@ export async function ensureAdminToken(options: { db: Db; file: string; clock: C
   if (any !== undefined && existsSync(file)) return
   const token = newToken()
   // The hash first: a token in the file that nobody knows would look right and be refused.
-  await db
-    .insertInto('admin_tokens')
-    .values({ token_hash: tokenHash(token), name: 'first start', created_at: clock.now() })
-    .execute()
+  await db.transaction().execute(async (trx) => {
+    await trx.deleteFrom('admin_tokens').execute()
+    await trx
+      .insertInto('admin_tokens')
+      .values({ token_hash: tokenHash(token), name: 'first start', created_at: clock.now() })
+      .execute()
+  })
   await writeFileAtomic(file, `${token}\n`)
   log.info('made a token for the administrator', { file })
 }

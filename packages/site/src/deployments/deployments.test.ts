@@ -38,6 +38,21 @@ onEveryDatabase('settings that can never work are refused when they are made, an
   await assert.rejects(deployments.change(deployment.id, change), refusedAs('ON_DEMAND_REQUIRED'))
   assert.deepEqual(await deployments.list(), [deployment])
 
+  // A step that is only kept hinders it, unless it is disabled.
+  const kept = (name: string, disabled: boolean) =>
+    JSON.stringify({
+      format: 'sluice-sequence/1',
+      name,
+      steps: [
+        { type: 'setVariable', name: 'Begin', variable: 'Begun', value: 'yes' },
+        { type: 'kept', name: 'Format', disabled, original: { class: 'SMS_TaskSequence_PartitionDiskAction' } },
+      ],
+    })
+  await sequences.apply({ fileName: 'kept.json', text: kept('Kept', false) })
+  await assert.rejects(create({}, 'Kept'), refusedAs('PLATFORM_NOT_SUPPORTED'))
+  await sequences.apply({ fileName: 'kept.json', text: kept('Kept but disabled', true) })
+  await create({}, 'Kept but disabled')
+
   // Without such a step, downloading everything first is fine.
   const text = sequenceText('Plain', ['ABC00001'], 'runCommandLine')
   await sequences.apply({ fileName: 'plain.json', text })

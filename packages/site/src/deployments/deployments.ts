@@ -8,7 +8,7 @@
  *   D3. A run that started may fetch what its policy named, whatever is changed meanwhile: the
  *       contents are kept with the run (design §5: running jobs finish).
  */
-import { checkInputs, readSequence } from '@sluice/engine'
+import { checkInputs, readSequence, refusal } from '@sluice/engine'
 import {
   ClientSettings,
   type DeploymentCreate,
@@ -141,6 +141,8 @@ async function refuseHopeless(db: Db, id: SequenceInfo['id'], settings: Deployme
     .executeTakeFirstOrThrow()
   const sequence = readSequence(new TextEncoder().encode(document))
   if (!sequence.ok) throw new ProblemError(sequence.problem)
+  const cannotRun = refusal(sequence.value)
+  if (cannotRun !== undefined) throw new ProblemError(cannotRun)
   // Online mode: undeclared inputs are allowed (design §5).
   const inputs = checkInputs(sequence.value, settings.inputs, 'allow')
   if (!inputs.ok) throw new ProblemError(inputs.problem)
