@@ -7,6 +7,7 @@ import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
 import { waitForDistribution } from '../wait.ts'
 import { distributionLines } from './package.ts'
+import { addSequenceImportCommands } from './sequence-import.ts'
 
 export function addSequenceCommands(program: Command, session: Session): void {
   const group = program.command('sequence').description('task sequences')
@@ -54,6 +55,8 @@ export function addSequenceCommands(program: Command, session: Session): void {
       const schema = sequenceJsonSchema()
       session.out.result(schema, () => JSON.stringify(schema, null, 2).split('\n'))
     })
+
+  addSequenceImportCommands(group, session)
 
   group
     .command('list')

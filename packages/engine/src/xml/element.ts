@@ -5,7 +5,7 @@ export interface XmlElement {
   /** In the order they stand in. */
   attributes: Map<string, string>
   children: XmlElement[]
-  /** Text and CDATA directly in the element, put together, not trimmed. */
+  /** Text and CDATA directly in the element, put together, not trimmed; empty when it only sets elements apart. */
   text: string
   /** Where its `<` stands in the text that it was read from; 0 for elements that were made. */
   offset: number

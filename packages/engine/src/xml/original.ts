@@ -31,10 +31,14 @@ export function readCommon(node: XmlElement, fallback: string): CommonFields {
   }
 }
 
-const displayed = (node: XmlElement): { name: string; description: string } => ({
-  name: node.attributes.get('name')?.trim() ?? '',
-  description: node.attributes.get('description')?.trim() ?? '',
-})
+/** As they are, blanks at their ends included: names are shown, logged and compared. */
+const displayed = (node: XmlElement): { name: string; description: string } => {
+  const shown = (attribute: string): string => {
+    const text = node.attributes.get(attribute) ?? ''
+    return text.trim() === '' ? '' : text
+  }
+  return { name: shown('name'), description: shown('description') }
+}
 
 const cut = (text: string, length: number): string => {
   if (text.length <= length) return text

@@ -78,7 +78,7 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
     const timeout = timeoutMinutes === undefined ? undefined : String(timeoutMinutes * 60)
     const attributes = usualAttributes(original, dialect, { runIn: 'WinPEandFullOS', successCodeList })
     const plain = dialect === 'mdt' && packageId === undefined
-    const outputTo = fields.outputTo ?? ifThere(original, outputVariable)
+    const outputTo = fields.outputTo ?? (plain ? ifThere(original, outputVariable) : '')
     const variables: VariableChange[] = plain
       ? [{ name: 'PackageID', value: ifThere(original, 'PackageID') }]
       : [

@@ -25,7 +25,10 @@ export const setVariable: StepForm<'setVariable'> = {
     if (hidden && value === '') return detail('its value is hidden, so it is not in the file')
     return { fields: { variable, value, ...(hidden ? { hidden } : {}) } }
   },
-  write({ variable, value, hidden }, original, dialect) {
+  write({ variable, value: given, hidden }, original, dialect, lost) {
+    // As the original does on export (configmgr-behaviour §3.3).
+    if (hidden === true) lost('value', 'a hidden value is not exported')
+    const value = hidden === true ? '' : given
     const isMdt = dialect === 'mdt'
     const editor = isMdt ? {} : { hidden: true as const }
     const flag = hidden === true ? 'true' : isMdt ? undefined : 'false'

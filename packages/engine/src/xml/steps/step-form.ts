@@ -27,8 +27,8 @@ export interface StepForm<T extends RunnableType> {
   /** Class of steps that are made anew. */
   class: string
   read(original: OriginalStep): ReadStep<T>
-  /** @param lost told of each field that XML has no place for */
-  write(fields: FieldsOf<T>, original: OriginalStep, dialect: Dialect, lost: (field: string) => void): OriginalStep
+  /** Fields that the XML has no place for are told. */
+  write(fields: FieldsOf<T>, original: OriginalStep, dialect: Dialect, lost: Lost): OriginalStep
 }
 
 /** A form whose type is not known where it is used. */
@@ -36,7 +36,7 @@ export interface AnyStepForm {
   type: RunnableType
   class: string
   read(original: OriginalStep): { fields: Record<string, unknown> } | { reason: KeptReason }
-  write(step: Step, original: OriginalStep, dialect: Dialect, lost: (field: string) => void): OriginalStep
+  write(step: Step, original: OriginalStep, dialect: Dialect, lost: Lost): OriginalStep
 }
 
 /** The one place where fields lose and get back their type. */
@@ -46,6 +46,9 @@ export const anyForm = <T extends RunnableType>(form: StepForm<T>): AnyStepForm 
   read: (original) => form.read(original),
   write: (step, original, dialect, lost) => form.write(fieldsOf(step) as FieldsOf<T>, original, dialect, lost),
 })
+
+/** @param why otherwise: the XML has no place for the field */
+export type Lost = (field: string, why?: string) => void
 
 export const detail = (why: string): { reason: KeptReason } => ({ reason: { home: 'detail', why } })
 

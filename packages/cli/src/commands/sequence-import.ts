@@ -1,0 +1,146 @@
+/** Sequences of Configuration Manager and the Microsoft Deployment Toolkit, in and out; needs no site. */
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  exportSequence,
+  type Finding,
+  formatDetail,
+  importSequences,
+  parseSequence,
+  type SequenceImport,
+  writeSequenceFile,
+} from '@sluice/engine'
+import { PackageId, ProblemError } from '@sluice/protocol'
+import { type Command, CommanderError, InvalidArgumentError } from 'commander'
+import { failLocally } from '../local-failure.ts'
+import type { Session } from '../run.ts'
+import { readSequenceDocuments } from '../sequence-documents.ts'
+import { table } from '../text.ts'
+
+interface ImportOptions {
+  dryRun?: boolean
+  out?: string
+  name?: string
+  map?: Map<string, PackageId>
+}
+
+export function addSequenceImportCommands(group: Command, session: Session): void {
+  group
+    .command('import')
+    .description('turns exported task sequences into files that can be edited and applied; needs no site')
+    .argument('<file...>', 'ts.xml, object.xml or another XML file with sequences, or an export as .zip')
+    .option('--dry-run', 'only tell what is in them and what would run')
+    .option('--out <path>', 'file to write, or folder when there are several sequences')
+    .option('--name <name>', 'name of the sequence, when the file does not say it')
+    .option('--map <old=new>', 'package here that stands for one of the file; may be given several times', packagePair)
+    .action(async (files: string[], options: ImportOptions): Promise<void> => {
+      const { documents, packageNames, warnings } = await readSequenceDocuments(files)
+      const read = importSequences({
+        documents: documents.map((each) => ({ ...each, name: options.name ?? each.name })),
+        packageNames,
+        packages: options.map ?? new Map(),
+      })
+      read.problems.push(...warnings.map((message): Finding => ({ kind: 'changed', severity: 'warning', message })))
+      const usable = read.problems.every(({ severity }) => severity !== 'error')
+      const written = usable && options.dryRun !== true ? await write(read, options.out) : undefined
+      const sequences = read.sequences.map(({ sequence: _, ...told }) => told)
+      const { coverage, problems } = read
+      const answer = { sequences, coverage, problems, ...(written === undefined ? {} : { files: written }) }
+      session.out.result(answer, () => report(read, written))
+      // Everything is told already: only the exit code is left to say.
+      if (!usable) throw new CommanderError(1, 'sequence.import', 'The sequences cannot be used as they are.')
+    })
+
+  group
+    .command('export')
+    .description('writes a sequence file as XML that Configuration Manager imports; needs no site')
+    .argument('<file>', 'YAML or JSON')
+    .requiredOption('--out <file>', 'XML file to write')
+    .action(async (file: string, options: { out: string }): Promise<void> => {
+      const parsed = parseSequence({ file, text: await readFile(file, 'utf8') })
+      if (!parsed.ok) throw new ProblemError(parsed.problem)
+      const { text, lost } = exportSequence(parsed.value.sequence)
+      await create(options.out, text)
+      session.out.result({ file: options.out, lost }, () => [
+        ...lost.map(({ path, message }) => `Not in the XML: ${path}: ${message}`),
+        `${options.out} holds ${parsed.value.sequence.name}.`,
+      ])
+    })
+}
+
+/** @returns the files, in the order of the sequences */
+async function write({ sequences }: SequenceImport, out: string | undefined): Promise<string[]> {
+  const names = sequences.map(({ name }) => `${name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').trim() || 'sequence'}.yaml`)
+  const isFolder =
+    sequences.length > 1 || (out !== undefined && (await stat(out).catch(() => undefined))?.isDirectory() === true)
+  if (isFolder && out !== undefined) await mkdir(out, { recursive: true })
+  const taken = new Set<string>()
+  const files: string[] = []
+  for (const [index, { sequence }] of sequences.entries()) {
+    let name = names[index] ?? ''
+    for (let number = 2; taken.has(name.toLowerCase()); number++)
+      name = (names[index] ?? '').replace(/\.yaml$/, ` ${number}.yaml`)
+    taken.add(name.toLowerCase())
+    const file = isFolder ? join(out ?? '.', name) : (out ?? name)
+    await create(file, writeSequenceFile(sequence))
+    files.push(file)
+  }
+  return files
+}
+
+/** What a person wrote there is never lost. */
+async function create(file: string, text: string): Promise<void> {
+  await writeFile(file, text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST')
+      failLocally(`${file} is there already; move it away, or choose another name with --out.`)
+    throw error
+  })
+}
+
+function report({ sequences, coverage, problems }: SequenceImport, written: string[] | undefined): string[] {
+  const { steps, disabled, runsHere, runsOnWindows, notYet, never, kept, content } = coverage
+  const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? '' : 's'}`
+  const lines = sequences.flatMap((one, index) => [
+    `${one.name}`,
+    `  ${count(one.steps, 'step')}, ${count(one.subSequences, 'call')} of other sequences, ${count(one.groups, 'group')}, ${count(one.conditions, 'condition')}, ${count(one.variables, 'variable')}`,
+    `  ${one.runnable ? 'Devices would run it as it is.' : 'Devices refuse it as it is: steps or conditions that are kept only would have to be disabled or replaced.'}`,
+    ...(written?.[index] === undefined ? [] : [`  Written to ${written[index]}`]),
+  ])
+  if (steps > 0)
+    lines.push(
+      '',
+      `Of ${count(steps, 'step')} (${disabled} disabled): ${runsHere} run here, ${runsOnWindows} on Windows, ${notYet} are kept but not supported yet, ${never} are kept and never run over the internet.`,
+    )
+  if (kept.length > 0)
+    lines.push(
+      '',
+      ...table(
+        ['STEPS', 'KEPT', 'WHY'],
+        kept.map((each) => [each.count, each.step, each.why]),
+      ),
+    )
+  if (content.length > 0)
+    lines.push(
+      '',
+      ...table(
+        ['CONTENT', 'STATE', 'NAME'],
+        content.map(({ id, state, mappedTo, name = '' }) => [id, states[state] + (mappedTo ?? ''), name]),
+      ),
+    )
+  if (problems.length > 0) lines.push('', ...problems.map(problemLine))
+  return lines
+}
+
+const states = { mapped: 'mapped to ', missing: 'missing', notNeeded: 'only in kept steps' }
+
+function problemLine({ severity, place, path, message, sequence }: Finding): string {
+  const where = path ?? (place === undefined ? (sequence ?? '') : '')
+  return `${severity === 'error' ? 'Error' : 'Warning'}: ${formatDetail({ ...(place === undefined ? {} : { place }), path: where, message })}`
+}
+
+function packagePair(text: string, before: Map<string, PackageId> = new Map()): Map<string, PackageId> {
+  const split = text.indexOf('=')
+  const id = PackageId.safeParse(text.slice(split + 1))
+  if (split < 1 || !id.success) throw new InvalidArgumentError('Give old=new, as in PS100005=ABC00001.')
+  return new Map([...before, [text.slice(0, split), id.data]])
+}

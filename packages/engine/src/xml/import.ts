@@ -1,0 +1,116 @@
+/**
+ * Sequences of Configuration Manager and of the Microsoft Deployment Toolkit, read from their files
+ * without a server: what they are natively, what of them would run, and what a person should know.
+ */
+import type { PackageChoice, PackageId, Sequence, SequenceNode } from '@sluice/protocol'
+import { flatten } from '../flatten.ts'
+import { obstacles } from '../obstacles.ts'
+import { circles } from './circles.ts'
+import { findSequences } from './containers.ts'
+import { countElements, type SequenceCounts } from './counts.ts'
+import { type Coverage, coverageOf } from './coverage.ts'
+import type { Finding } from './findings.ts'
+import { readSequenceElement } from './import-sequence.ts'
+
+export interface ImportedSequence extends SequenceCounts {
+  name: string
+  /** Names of the instruction table: a group at its start and at its end (task-sequence-xml §8.1). */
+  instructions: string[]
+  /** Whether a device would start it as it is. */
+  runnable: boolean
+  sequence: Sequence
+}
+
+export interface SequenceImport {
+  sequences: ImportedSequence[]
+  coverage: Coverage
+  /** Errors first. With one, nothing is to be stored. */
+  problems: Finding[]
+}
+
+export interface ImportSource {
+  /** One text a file; `name` is for sequences that have none of their own. */
+  documents: readonly { file: string; text: string; name: string }[]
+  /** Ids of packages in the files, and those that stand for them here. */
+  packages?: ReadonlyMap<string, PackageId>
+  /** What packages are called, where an export says it. */
+  packageNames?: ReadonlyMap<string, string>
+}
+
+export function importSequences(source: ImportSource): SequenceImport {
+  const problems: Finding[] = []
+  const sequences: Sequence[] = []
+  const used = new Map<string, PackageId>()
+  for (const { file, text, name } of source.documents) {
+    const found = findSequences(text, file)
+    if (!found.ok) {
+      problems.push({ kind: 'unusable', severity: 'error', ...found.fault })
+      continue
+    }
+    if (found.found.length === 0) {
+      const place = { file, line: 1, column: 1 }
+      problems.push({ kind: 'unusable', severity: 'error', place, message: 'there is no <sequence> in this file' })
+    }
+    for (const element of found.found) {
+      const read = readSequenceElement(element, name)
+      problems.push(...read.findings)
+      if (read.sequence !== undefined) sequences.push(withPackages(read.sequence, source.packages ?? new Map(), used))
+    }
+  }
+  problems.push(...circles(sequences))
+  const coverage = coverageOf(sequences, source.packageNames ?? new Map(), used)
+  for (const { id, name, state } of coverage.content)
+    if (state === 'missing')
+      problems.push({
+        kind: 'missingContent',
+        severity: 'warning',
+        message: /^0+$/.test(id)
+          ? 'a package was left out of the file (id 00000000): put an id in its place'
+          : `package ${id}${name === undefined ? '' : ` (${name})`} is needed: import it, or map it to one that is there`,
+      })
+  return {
+    sequences: sequences.map((sequence) => ({
+      name: sequence.name,
+      ...countElements(sequence),
+      instructions: instructionNames(sequence),
+      runnable: obstacles(sequence).length === 0,
+      sequence,
+    })),
+    coverage,
+    problems: problems.sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error')),
+  }
+}
+
+function instructionNames(sequence: Sequence): string[] {
+  const { instructions } = flatten(sequence)
+  const nameAt = (index: number): string => {
+    const instruction = instructions[index]
+    if (instruction === undefined) return ''
+    if (instruction.kind === 'groupEnd') return nameAt(instruction.start)
+    return instruction.kind === 'step' ? instruction.step.name : instruction.group.name
+  }
+  return instructions.map((_, index) => nameAt(index))
+}
+
+/** Puts other packages in the place of those of the file, in every step that runs. */
+function withPackages(
+  sequence: Sequence,
+  packages: ReadonlyMap<string, PackageId>,
+  used: Map<string, PackageId>,
+): Sequence {
+  if (packages.size === 0) return sequence
+  const choose = (choice: PackageChoice): PackageChoice => {
+    const other = typeof choice === 'string' ? packages.get(choice) : undefined
+    if (typeof choice !== 'string' || other === undefined) return choice
+    used.set(choice, other)
+    return other
+  }
+  const replace = (node: SequenceNode): SequenceNode => {
+    if (node.type === 'group') return { ...node, steps: node.steps.map(replace) }
+    if (node.type === 'downloadPackageContent') return { ...node, packages: node.packages.map(choose) }
+    if ((node.type === 'runCommandLine' || node.type === 'upgradeOperatingSystem') && node.package !== undefined)
+      return { ...node, package: choose(node.package) }
+    return node
+  }
+  return { ...sequence, steps: sequence.steps.map(replace) }
+}
