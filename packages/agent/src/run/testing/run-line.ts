@@ -109,7 +109,8 @@ export async function startRunLine(
       return agent
     },
     async runToEnd(kill = async () => {}) {
-      for (;;) {
+      // More starts than any test kills or restarts: an agent that cannot start must not be started for ever.
+      for (let boots = 0; boots < 100; boots++) {
         const agent = line.boot()
         const ended = once(agent, 'exit') as Promise<[number | null]>
         const finished = until('the run has ended', () => report() !== undefined || agent.exitCode !== null, 60_000)
@@ -124,6 +125,9 @@ export async function startRunLine(
         const [code] = await ended
         if (code === RESTART) writeFileSync(bootFile, randomUUID())
       }
+      throw new Error(
+        `the run has not ended after 100 starts of the agent:\n${readFileSync(join(folder, 'agent.log'), 'utf8').slice(-4000)}`,
+      )
     },
     report,
     log: () => readFileSync(join(device, 'logs/smsts.log'), 'utf8'),
