@@ -7,7 +7,8 @@
 export const flags = {
   /**
    * 1, since 0.1.0: the first engine. Condition values that are both whole numbers compare as
-   * numbers, dotted ones part by part as versions, all others as text without case.
+   * numbers, dotted ones part by part as versions, all others as text without case; `%name%` in the
+   * wanted value is expanded.
    */
   firstEngine: 1,
 } as const

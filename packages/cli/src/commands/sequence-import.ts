@@ -70,7 +70,15 @@ export function addSequenceImportCommands(group: Command, session: Session): voi
 
 /** @returns the files, in the order of the sequences */
 async function write({ sequences }: SequenceImport, out: string | undefined): Promise<string[]> {
-  const names = sequences.map(({ name }) => `${name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').trim() || 'sequence'}.yaml`)
+  const names = sequences.map(
+    ({ name }) =>
+      `${
+        name
+          .replace(/[^\p{L}\p{N} ._()-]/gu, '_')
+          .slice(0, 60)
+          .trim() || 'sequence'
+      }.yaml`,
+  )
   const isFolder =
     sequences.length > 1 || (out !== undefined && (await stat(out).catch(() => undefined))?.isDirectory() === true)
   if (isFolder && out !== undefined) await mkdir(out, { recursive: true })
@@ -98,7 +106,7 @@ async function create(file: string, text: string): Promise<void> {
 }
 
 function report({ sequences, coverage, problems }: SequenceImport, written: string[] | undefined): string[] {
-  const { steps, disabled, runsHere, runsOnWindows, notYet, never, kept, content } = coverage
+  const { steps, disabled, runsHere, runsOnWindows, notYet, never, kept, conditions, content } = coverage
   const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? '' : 's'}`
   const lines = sequences.flatMap((one, index) => [
     `${one.name}`,
@@ -110,6 +118,7 @@ function report({ sequences, coverage, problems }: SequenceImport, written: stri
     lines.push(
       '',
       `Of ${count(steps, 'step')} (${disabled} disabled): ${runsHere} run here, ${runsOnWindows} on Windows, ${notYet} are kept but not supported yet, ${never} are kept and never run over the internet.`,
+      `Of ${count(conditions.decided + conditions.notYet, 'condition')}: ${conditions.decided} are decided here, ${conditions.notYet} not yet.`,
     )
   if (kept.length > 0)
     lines.push(

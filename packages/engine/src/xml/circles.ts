@@ -5,7 +5,7 @@ import type { Finding } from './findings.ts'
 import { valueIn } from './steps/step-form.ts'
 
 export function circles(sequences: readonly Sequence[]): Finding[] {
-  const calls = sequences.map((sequence) => called(sequence, sequences))
+  const calls = callsOf(sequences)
   const findings: Finding[] = []
   const done = new Set<number>()
   for (const start of sequences.keys()) {
@@ -18,24 +18,26 @@ export function circles(sequences: readonly Sequence[]): Finding[] {
   return findings
 }
 
-/** Which of the sequences one calls; those that are not among them are left out. */
-function called(sequence: Sequence, sequences: readonly Sequence[]): number[] {
-  const found = new Set<number>()
-  for (const { node } of nodesOf(sequence)) {
-    if (node.type !== 'kept' || !/SubTasksequence$/i.test(node.original.class ?? node.original.element ?? '')) continue
-    const id = valueIn(node.original, 'OSDSubTasksequencePackageID')
-    // `PKGID, name`, or the name alone (task-sequence-xml §4).
-    const name = valueIn(node.original, 'OSDSubTasksequenceTsName').replace(/^[A-Z0-9]{8}\s*,\s*/i, '')
-    for (const [index, other] of sequences.entries()) {
-      const { PackageID } = other.original?.properties ?? {}
-      const same =
-        id !== '' && PackageID !== undefined
-          ? id.toUpperCase() === PackageID.toUpperCase()
-          : name !== '' && name === other.name
-      if (same) found.add(index)
-    }
+/** For each sequence those that it calls, by id or else by name; what is not among them is left out. */
+function callsOf(sequences: readonly Sequence[]): number[][] {
+  const ids = new Map<string, number>()
+  const names = new Map<string, number>()
+  for (const [index, { name, original }] of sequences.entries()) {
+    names.set(name, index)
+    if (original?.properties?.PackageID !== undefined) ids.set(original.properties.PackageID.toUpperCase(), index)
   }
-  return [...found]
+  return sequences.map((sequence) => {
+    const called = new Set<number>()
+    for (const { node } of nodesOf(sequence)) {
+      if (node.type !== 'kept' || !/SubTasksequence$/i.test(node.original.class ?? node.original.element ?? ''))
+        continue
+      // `PKGID, name`, or the name alone (task-sequence-xml §4).
+      const name = valueIn(node.original, 'OSDSubTasksequenceTsName').replace(/^[A-Z0-9]{8}\s*,\s*/i, '')
+      const index = ids.get(valueIn(node.original, 'OSDSubTasksequencePackageID').toUpperCase()) ?? names.get(name)
+      if (index !== undefined) called.add(index)
+    }
+    return [...called]
+  })
 }
 
 /** A circle that can be reached from a start; what is done has been looked at before. */

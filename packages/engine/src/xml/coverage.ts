@@ -23,9 +23,8 @@ export interface Coverage {
 }
 
 export interface KeptKind {
-  /** As the original's editor calls it. */
+  /** As the original's editor calls it; the class of one that nobody here knows. */
   step: string
-  class: string
   why: string
   count: number
 }
@@ -71,7 +70,7 @@ export function coverageOf(
     const read = readStep(node.original)
     const home = read.type === 'kept' ? read.reason.home : 'notYet'
     coverage[home === 'notYet' || home === 'detail' ? 'notYet' : 'never']++
-    const kind = { step: titleOf(node.original), class: node.original.class ?? '', why: whyKept(node) }
+    const kind = { step: titleOf(node.original), why: whyKept(node) }
     const key = JSON.stringify(kind)
     kinds.set(key, { ...kind, count: (kinds.get(key)?.count ?? 0) + 1 })
   }

@@ -11,9 +11,11 @@ import {
   type SequenceNode,
   type SourcePlace,
 } from '@sluice/protocol'
+import { MAX_TEXT_LENGTH } from '../document.ts'
 import { check, type Fault } from '../faults.ts'
 import { formatPath, type Path } from '../path.ts'
 import { applyRules } from '../rules.ts'
+import { writeSequenceFile } from '../write-file.ts'
 import { readCondition } from './conditions.ts'
 import type { FoundSequence } from './containers.ts'
 import { childrenOf, type XmlElement } from './element.ts'
@@ -122,6 +124,9 @@ class Reading {
       return undefined
     }
     applyRules(checked.value).faults.slice(0, 100).forEach(refuse)
+    const isLarge = JSON.stringify(value).length > MAX_TEXT_LENGTH / 4
+    if (isLarge && writeSequenceFile(checked.value).length > MAX_TEXT_LENGTH)
+      refuse({ path: [], message: `as a file it would be longer than ${MAX_TEXT_LENGTH} characters` })
     return checked.value
   }
 

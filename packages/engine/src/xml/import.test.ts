@@ -54,7 +54,6 @@ test('the toolkit: name inside, variables at the start, steps without a type, sc
   assert.deepEqual(coverage.kept, [
     {
       step: 'Run Command Line',
-      class: '',
       why: 'its command is in a deployment share of the Microsoft Deployment Toolkit',
       count: 1,
     },
@@ -216,4 +215,21 @@ test('what cannot be used: malformed, empty, too deep, too much; each with its p
     assert.equal(told(result)[0]?.slice(0, expected.length), expected)
     assert.equal(result.problems[0]?.severity, 'error')
   }
+})
+
+test('a step with more of everything than a person writes takes no longer for it', () => {
+  const names = Array.from({ length: 9_000 }, (_, index) => index)
+  const numbered = variables({
+    OSDDownloadDownloadPackages: 'ABC00001',
+    ...Object.fromEntries(names.map((index) => [`OSDPackage${index}PackageId`, 'ABC00001'])),
+  })
+  const secrets = variables(Object.fromEntries(names.map((index) => [`V${index}Password`, `secret value ${index}`])))
+  const start = performance.now()
+  const result = read(
+    sequence(
+      `<step type="SMS_TaskSequence_DownloadPackageContentAction" name="D"><action>x</action>${numbered}</step>${step('S', `<action>password ${' '.repeat(100_000)}</action>${secrets}`)}`,
+    ),
+  )
+  assert.equal(result.sequences[0]?.variables, 18_001)
+  assert.ok(performance.now() - start < 10_000)
 })

@@ -12,6 +12,8 @@ const secretName = /(password|passwd|passphrase|secret|productkey|_pwd|PIN)$|^pw
 const harmless = /^(osdrandomadminpassword|osdbitlockercreaterecoverypassword|bderecoverypassword)$/
 /** Shorter ones are not looked for in other texts: they would be found in any word. */
 const MIN_SEARCHED = 3
+/** More than that in one step are no secrets of a person. */
+const MAX_SEARCHED = 50
 
 const namesSecret = (name: string): boolean =>
   !harmless.test(name.toLowerCase()) && (secretName.test(name.toLowerCase()) || /PIN$/.test(name))
@@ -39,12 +41,9 @@ export function withoutSecrets(original: OriginalStep, removed: (name: string) =
     return { ...variable, value: SECRET_REMOVED }
   })
   if (values.size === 0) return { ...original, variables }
-  const clean = (text: string): string => {
-    let left = text
-    for (const value of values)
-      if (value.length >= MIN_SEARCHED && !SECRET_REMOVED.includes(value)) left = left.replaceAll(value, SECRET_REMOVED)
-    return left
-  }
+  const searched = [...values].filter((value) => value.length >= MIN_SEARCHED && !SECRET_REMOVED.includes(value))
+  const clean = (text: string): string =>
+    searched.slice(0, MAX_SEARCHED).reduce((left, value) => left.replaceAll(value, SECRET_REMOVED), text)
   const action =
     original.action === undefined
       ? {}

@@ -1,4 +1,4 @@
-import { PackageId, SettableVariableName } from '@sluice/protocol'
+import { type OriginalStep, PackageId, SettableVariableName } from '@sluice/protocol'
 import {
   detail,
   isOn,
@@ -18,9 +18,7 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
     if (destination === 'custom') return detail('downloading to a custom path is not supported here yet')
     if (destination === 'ccmcache') return detail('downloading to the client cache is not supported here yet')
     if (destination !== '' && destination !== 'tscache') return detail(`"${destination}" is not a known destination`)
-    const ids = valueIn(original, 'OSDDownloadDownloadPackages')
-      .split(/[\s,;]+/)
-      .filter((id) => id !== '')
+    const ids = packagesOf(original)
     const packages: PackageId[] = []
     for (const id of ids) {
       const packageId = PackageId.safeParse(id)
@@ -43,7 +41,9 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
   write({ packages, saveAs, continueOnPackageError }, original, dialect, lost) {
     const ids = packages.filter((choice) => typeof choice === 'string')
     if (ids.length < packages.length) lost('packages')
-    const listed = numbered(original)
+    // The names, kinds and sizes of other packages than before are not known here.
+    const same = ids.join(',') === packagesOf(original).join(',')
+    const rest = { ...original, variables: original.variables?.filter(({ name }) => same || !isNumbered(name)) }
     const variables: VariableChange[] = [
       {
         name: 'OSDDownloadContinueDownloadOnError',
@@ -56,10 +56,7 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
       { name: 'OSDDownloadDownloadPackages', property: 'DownloadPackages', value: ids.join(',') },
       { name: 'OSDPackageCount', property: 'NumPackages', value: String(ids.length) },
       { name: 'OSDPackage', property: 'PackageInfo', hidden: true, value: String(ids.length) },
-      // The names, kinds and sizes of other packages than before are not known here.
-      ...listed.filter((name) => !/packageid$/i.test(name)).map((name) => ({ name, value: undefined })),
-      ...listed.map((name) => ({ name, value: undefined })),
-      ...ids.map((id, index) => ({
+      ...(same ? [] : ids).map((id, index) => ({
         name: `OSDPackage${index}PackageId`,
         property: `PackageInfo${index}PackageId`,
         value: id,
@@ -69,10 +66,14 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
       ...original,
       attributes: usualAttributes(original, dialect, { runIn: 'WinPEandFullOS', successCodeList: '0' }),
       action: original.action ?? 'OsdDownloadContent.exe',
-      variables: withVariables(original, variables),
+      variables: withVariables(rest, variables),
     }
   },
 }
 
-const numbered = (original: { variables?: { name: string }[] | undefined }): string[] =>
-  (original.variables ?? []).map(({ name }) => name).filter((name) => /^OSDPackage\d+/i.test(name))
+const packagesOf = (original: OriginalStep): string[] =>
+  valueIn(original, 'OSDDownloadDownloadPackages')
+    .split(/[\s,;]+/)
+    .filter((id) => id !== '')
+
+const isNumbered = (name: string): boolean => /^OSDPackage\d/i.test(name)
