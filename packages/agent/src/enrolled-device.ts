@@ -13,6 +13,7 @@ import type { Log } from './log.ts'
 import type { Platform } from './platform/platform.ts'
 import { createDeadlines } from './policy/deadlines.ts'
 import { createEvaluationReports } from './policy/evaluation-reports.ts'
+import { createNotices } from './policy/notices.ts'
 import { createPolicyLoop, type PolicyLoop } from './policy/policy-loop.ts'
 import { createPolicyStore } from './policy/policy-store.ts'
 import { createStartable, type RefusalsNow, type Startable } from './policy/startable.ts'
@@ -113,6 +114,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     log,
     random,
   })
+  const notices = createNotices({ client, sync: policy.sync, log, random })
   const reporter = createReporter({ outbox, client, log, random })
 
   return ok({
@@ -134,10 +136,11 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
       renewal.start()
       reporter.start()
       policy.start()
+      notices.start()
       deadlines.start()
     },
     async stop() {
-      await Promise.all([deadlines.stop(), policy.stop(), renewal.stop()])
+      await Promise.all([deadlines.stop(), notices.stop(), policy.stop(), renewal.stop()])
       await runs.stop()
       await reporter.stop()
     },

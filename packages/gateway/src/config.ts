@@ -23,6 +23,8 @@ export const GatewayLimits = z.strictObject({
   connections: z.int().positive().default(20_000),
   /** The same from one address: a whole office may be behind one. */
   connectionsPerAddress: z.int().positive().default(5_000),
+  /** Devices that listen for notices at once; the other connections are left for those that ask. */
+  listeningDevices: z.int().positive().default(15_000),
   /** Requests on their way to the site at once. */
   relays: z.int().positive().default(1_000),
   /** Of these, without a certificate. */

@@ -6,7 +6,7 @@
  * 1. Identity belongs to the listener: `anonymous` routes exist on the enrolment listener only, the
  *    others on the device listener only.
  * 2. Every route of the table has somebody to answer it and a known class, or nothing starts.
- * 3. The certificate is judged anew for each request.
+ * 3. The certificate is judged anew for each request; an answer that takes long asks again (`mayStay`).
  */
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -44,6 +44,8 @@ export interface DeviceRequest {
   body: Uint8Array
   /** Aborted when the device goes away. */
   signal: AbortSignal
+  /** Whether the same request would still be let in: its certificate may have expired or been revoked since. */
+  mayStay: () => boolean
   response: ServerResponse
 }
 
@@ -118,6 +120,7 @@ export function createDispatch(options: DispatchOptions): (request: IncomingMess
       headers: request.headers,
       body: body.value.body,
       signal: gone.signal,
+      mayStay: () => authenticate(request.socket, route.identity).ok,
       response,
     })
   }

@@ -19,6 +19,7 @@ import { bindRoutes, createDispatch, type ListenerKind, type RouteHandler } from
 import { createLink } from './link/link.ts'
 import { createLinkListener } from './link/listener.ts'
 import type { Log } from './log.ts'
+import { createNotices } from './notices.ts'
 import { createRelay } from './relay.ts'
 import { openSiteConfiguration, type SiteConfiguration } from './site-configuration.ts'
 import { createHttpsListener } from './tls/https-listener.ts'
@@ -86,9 +87,11 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
   const traffic = createTraffic(link, now)
   const signer = await openUrlSigner(path)
   const relay = createRelay(link, config.limits)
+  const notices = createNotices(config.limits.listeningDevices)
 
   const handlers = bindRoutes({
     ...relayedRoutes(relay),
+    notify: notices.handler,
     health: async ({ response }) => sendJson(response, 200, { ok: true }),
     contentUrls: contentUrls({ siteConfiguration, contents, signer, now }),
     object: serveObject({
@@ -127,6 +130,9 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
       case 'contentsChanged':
         keeper.refresh()
         return undefined
+      case 'sync':
+        notices.sync(event.devices)
+        return undefined
       case 'alive':
         return undefined
     }
@@ -137,9 +143,12 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     if (!up) return
     reports.forget()
     keeper.refresh()
+    // Whatever the site wanted to say meanwhile is lost.
+    notices.sync()
   }
 
   async function stop(): Promise<void> {
+    notices.stop()
     await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
     await traffic.report()
     traffic.stop()

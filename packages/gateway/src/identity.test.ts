@@ -11,6 +11,7 @@ import {
   ask,
   createWorld,
   deviceId,
+  hear,
   otherDeviceId,
   otherSiteId,
   siteId,
@@ -84,6 +85,13 @@ describe('identity on the device listener', () => {
     test(`${who} gets from every route what the matrix says`, async () => {
       for (const id of routes) {
         const { identity } = deviceRoutes[id]
+        if (id === 'notify' && matrix[who].device === 'in') {
+          // Its answer has no end.
+          const heard = await hear(ports.device, world.agent(credentials[who]))
+          assert.equal(heard.status, 200)
+          heard.close()
+          continue
+        }
         const answer = await call(ports.device, id, credentials[who])
         const wanted = matrix[who][identity === 'deviceOrExpired' ? 'deviceOrExpired' : 'device']
         // Whoever is let in still finds no anonymous route here, and needs signed addresses and tokens.

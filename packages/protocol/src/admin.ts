@@ -347,6 +347,14 @@ export const adminRoutes = {
     body: z.strictObject({ fingerprint: Sha256 }),
     answer: DeviceInfo,
   },
+  /** Asks the device to sync policy now. The answer says how many gateways were told; it may listen to another, or be off. */
+  syncDevice: {
+    method: 'POST',
+    path: '/admin/v1/devices/:id/sync',
+    ...plain,
+    body: none,
+    answer: z.object({ gatewaysTold: z.int().nonnegative() }),
+  },
   revokeDevice: { method: 'POST', path: '/admin/v1/devices/:id/revoke', ...plain, body: none, answer: DeviceInfo },
   createDeviceToken: {
     method: 'POST',

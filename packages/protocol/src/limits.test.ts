@@ -82,6 +82,10 @@ const tables: Record<string, [string, string, string][]> = {
     ['a connection on which no byte moves', time(deviceBounds.idleTimeoutMs), 'routes'],
     ['TLS handshake', time(deviceBounds.handshakeTimeoutMs), 'routes'],
     ['an answer of the site', time(deviceBounds.relayTimeoutMs), 'routes'],
+    ['notices: between two signs of life', time(protocol.noticeBounds.aliveIntervalMs), 'notice'],
+    ['notices: silence of the gateway', time(protocol.noticeBounds.silenceTimeoutMs), 'notice'],
+    ['notices: a line', bytes(protocol.noticeBounds.lineBytes), 'notice'],
+    ['notices: longest time over which devices are spread', time(protocol.noticeBounds.longestSpreadMs), 'notice'],
     ['renewal with an expired certificate', time(protocol.EXPIRED_CERTIFICATE_GRACE_MS), 'routes'],
   ],
   'documents of the device plane': [
@@ -113,6 +117,7 @@ const tables: Record<string, [string, string, string][]> = {
     ['between two signs of life of the site', time(linkBounds.aliveIntervalMs), 'link'],
     ['silence of the site', time(linkBounds.silenceTimeoutMs), 'link'],
     ['line of a stream', bytes(linkBounds.lineBytes), 'link'],
+    ['devices that one event names', count(linkBounds.syncDevices), 'link'],
     ['report of a gateway', bytes(linkBounds.reportBytes), 'link'],
     ['revoked certificates', most(protocol.GatewayConfiguration, 'revokedCertificates'), 'link'],
   ],

@@ -45,6 +45,8 @@ export const linkBounds = {
   silenceTimeoutMs: 45_000,
   /** Largest line of a stream of lines: a configuration with 1,000,000 revoked certificates. */
   lineBytes: 80 * 1024 * 1024,
+  /** Devices that one `sync` event names; for more it names none, which means all. */
+  syncDevices: 10_000,
   /** Largest report of a gateway. */
   reportBytes: 64 * 1024,
   /** Requests on the way at once, on either connection. */
@@ -100,6 +102,8 @@ export const LinkEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('revoked'), certificates: z.array(Sha256).min(1) }),
   /** The list at `contents` changed: read it again. */
   z.object({ kind: z.literal('contentsChanged') }),
+  /** These devices, or all, shall ask for policy: tell those that listen here. */
+  z.object({ kind: z.literal('sync'), devices: z.array(DeviceId).max(linkBounds.syncDevices).optional() }),
   /** Keeps the stream from looking dead; every 15 seconds. */
   z.object({ kind: z.literal('alive') }),
 ])

@@ -90,6 +90,15 @@ export const deviceRoutes = {
     request: PolicyRequest,
     answer: PolicyAnswer,
   },
+  /** Newline-separated JSON `DeviceNotice`s, until one side ends it. One at a time for a device: the newest counts. */
+  notify: {
+    method: 'GET',
+    path: '/v1/notify',
+    identity: 'device',
+    answeredBy: 'gateway',
+    maxBodyBytes: 0,
+    maxAnswerBytes: MiB,
+  },
   /** A file of TUF metadata: `2.root.json`, `timestamp.json`, `7.snapshot.json`, … */
   catalogueMetadata: {
     method: 'GET',

@@ -34,6 +34,7 @@ import { openSiteIdentity } from './identity/site-identity.ts'
 import { createKeyring } from './keys/keyring.ts'
 import type { Log } from './log.ts'
 import { createPolicy } from './policy/policy.ts'
+import { createPush } from './policy/push.ts'
 import { createSequences } from './sequences/sequences.ts'
 import { createClientSettingsStore } from './settings/client-settings.ts'
 import { createStatus } from './status/status.ts'
@@ -80,12 +81,14 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const { siteId } = identity
   await ensureAdminToken({ db, file: folder.adminToken, clock, log })
 
+  const push = createPush({ db, tell: (devices) => connector.sync(devices), log })
   const requireDevice = createAdmission({ db, clock })
   const catalogue = await createCatalogue({ db, keyring, siteId, clock, requireDevice })
-  const settings = createClientSettingsStore({ db })
+  const settings = createClientSettingsStore({ db, onChanged: push.everythingChanged })
   const clientSettings = async () => (await settings.get()).settings
   const gateways = createGateways({ db, identity, clock, log })
-  const collections = createCollections({ db, clock, onMembersChanged: () => {} })
+  gateways.onChange(push.everythingChanged)
+  const collections = createCollections({ db, clock, onMembersChanged: (id, left) => push.collectionChanged(id, left) })
   const devices = createDevices({
     db,
     identity,
@@ -125,7 +128,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     catalogue,
     packages: facts.packages,
     distribute: (id, to) => content.distribute(id, to),
-    onChanged: () => {},
+    onChanged: push.sequenceChanged,
   })
   const policy = createPolicy({ db, clock, key: keyring.policy, facts, requireDevice, devices })
   const deployments = createDeployments({
@@ -135,7 +138,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     sequences,
     facts,
     contentsOf: policy.contentsOf,
-    onChanged: () => {},
+    onChanged: (collection) => push.collectionChanged(collection),
   })
   const status = createStatus({ db, clock, requireDevice, listeners: [deployments.onStatus] })
 
@@ -181,6 +184,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       devices,
       gateways,
       status,
+      syncDevice: (id) => connector.sync([id]),
     }),
     admits: (token) => isAdminToken(db, token),
     log,

@@ -14,6 +14,7 @@
 import { constants } from 'node:crypto'
 import { Agent, type AgentOptions } from 'node:https'
 import {
+  type DeviceNotice,
   type DeviceRoute,
   type DeviceRouteId,
   devicePath,
@@ -31,6 +32,7 @@ import {
 import type { z } from 'zod'
 import { type Exchange, exchange } from './exchange.ts'
 import { createGatewayList } from './gateway-list.ts'
+import { followNotices } from './notice-stream.ts'
 
 type Routes = typeof deviceRoutes
 export type RouteBody<K extends DeviceRouteId> = Routes[K] extends { request: infer S extends z.ZodType }
@@ -65,6 +67,11 @@ export interface ObjectTarget {
 export interface GatewayClient {
   /** Calls a route, at the next gateway too when one cannot be reached. Rejects only when `signal` aborts. */
   call<K extends DeviceRouteId>(route: K, call?: Call<K>): Promise<Result<RouteAnswer<K>>>
+  /**
+   * Opens the quiet request at the first gateway that takes it, and follows it to its end. Gives why it
+   * ended, or why no gateway took it. Rejects only when `signal` aborts.
+   */
+  listen(listening: Listening): Promise<Problem>
   /** `BAD_ANSWER` when the address is not an object at one of the gateways (G3). */
   objectTarget(signedUrl: string): Result<ObjectTarget>
   /** From now on with this certificate. Requests under way end with the old one. */
@@ -80,6 +87,12 @@ export interface GatewayClient {
   onExpired(listener: () => void): () => void
   /** Ends all connections. */
   close(): void
+}
+
+export interface Listening {
+  onOpen: () => void
+  onNotice: (notice: DeviceNotice) => void
+  signal: AbortSignal
 }
 
 export interface GatewayClientOptions {
@@ -114,6 +127,42 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     for (const listener of onlineListeners) listener()
   }
 
+  function reached(gatewayId: GatewayId): void {
+    list.prefer(gatewayId)
+    setOnline(true)
+  }
+  // G5
+  function heed(refusal: Problem): void {
+    if (refusal.code !== 'CERTIFICATE_EXPIRED' || expired) return
+    expired = true
+    for (const listener of expiredListeners) listener()
+  }
+
+  async function listen({ onOpen, onNotice, signal }: Listening): Promise<Problem> {
+    let last = problem('UNREACHABLE', 'There is no gateway to listen to.')
+    if (credentials === undefined) return problem('NOT_AUTHENTICATED', 'This device has no certificate yet.')
+    if (expired) return problem('CERTIFICATE_EXPIRED', 'The certificate must be renewed first.')
+    for (const { gatewayId, deviceUrl } of list.ordered()) {
+      let open = false
+      last = await followNotices(new URL(devicePath('notify'), deviceUrl), {
+        agent: agents.quiet,
+        connectMs: idleMs,
+        maxBytes: deviceRoutes.notify.maxAnswerBytes,
+        refusalOf: (status, headers, body) => readRefusal({ status, headers, body }),
+        onOpen() {
+          open = true
+          reached(gatewayId)
+          onOpen()
+        },
+        onNotice,
+        signal,
+      })
+      heed(last)
+      if (open || last.code !== 'UNREACHABLE') return last
+    }
+    return last
+  }
+
   async function call<K extends DeviceRouteId>(id: K, request: Call<K> = {}): Promise<Result<RouteAnswer<K>>> {
     const route: DeviceRoute = deviceRoutes[id]
     if (route.identity !== 'anonymous' && credentials === undefined)
@@ -144,12 +193,8 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         last = result.problem
         continue
       }
-      list.prefer(gateway.gatewayId)
-      setOnline(true)
-      if (!result.ok && result.problem.code === 'CERTIFICATE_EXPIRED' && id !== 'renew' && !expired) {
-        expired = true
-        for (const listener of expiredListeners) listener()
-      }
+      reached(gateway.gatewayId)
+      if (!result.ok && id !== 'renew') heed(result.problem)
       return result
     }
     setOnline(false)
@@ -158,6 +203,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
 
   return {
     call,
+    listen,
     objectTarget(signedUrl) {
       const url = URL.canParse(signedUrl) ? new URL(signedUrl) : undefined
       if (url === undefined || !list.ordered().some((gateway) => new URL(gateway.deviceUrl).origin === url.origin))
@@ -202,28 +248,32 @@ function openAgents(authority: string, credentials: Credentials | undefined, idl
     // G2
     maxCachedSessions: 0,
     secureOptions: constants.SSL_OP_NO_TICKET,
-    keepAlive: true,
-    // Of a connection without traffic, connecting ones included; for free ones this is how they end.
-    timeout: idleMs,
   }
+  // The time-out is of a connection without traffic, connecting ones included; for free ones this is how they end.
+  const kept: AgentOptions = { ...tls, keepAlive: true, timeout: idleMs }
   const own = credentials === undefined ? {} : { key: credentials.key, cert: credentials.certificate }
   return {
-    anonymous: new Agent({ ...tls, maxSockets: 2 }),
-    control: new Agent({ ...tls, ...own, maxSockets: 8 }),
+    anonymous: new Agent({ ...kept, maxSockets: 2 }),
+    control: new Agent({ ...kept, ...own, maxSockets: 8 }),
     // Bulk bytes have their own connections, so that a status message never waits behind a pack.
-    bulk: new Agent({ ...tls, ...own, maxSockets: 64 }),
+    bulk: new Agent({ ...kept, ...own, maxSockets: 64 }),
+    // Silent for long by its nature, and never used for anything else.
+    quiet: new Agent({ ...tls, ...own }),
   }
 }
 
+function readRefusal({ status, headers, body }: Exchange): Problem {
+  const reason = readProblem(parseJson(body), status)
+  const seconds = Number(headers['retry-after'])
+  const wait = Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: Math.min(seconds, 86_400) * 1000 } : {}
+  return { ...wait, ...reason }
+}
+
 /** G4 */
-function readAnswer<K extends DeviceRouteId>(id: K, { status, headers, body }: Exchange): Result<RouteAnswer<K>> {
+function readAnswer<K extends DeviceRouteId>(id: K, exchanged: Exchange): Result<RouteAnswer<K>> {
   const route: DeviceRoute = deviceRoutes[id]
-  if (status < 200 || status > 299) {
-    const reason = readProblem(parseJson(body), status)
-    const seconds = Number(headers['retry-after'])
-    const wait = Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: Math.min(seconds, 86_400) * 1000 } : {}
-    return failed({ ...wait, ...reason })
-  }
+  const { status, body } = exchanged
+  if (status < 200 || status > 299) return failed(readRefusal(exchanged))
   if (route.answer === undefined) return ok(body as RouteAnswer<K>)
   const parsed = route.answer.safeParse(parseJson(body))
   if (parsed.success) return ok(parsed.data as RouteAnswer<K>)

@@ -65,6 +65,22 @@ export function addDeviceCommands(program: Command, session: Session): void {
     })
 
   group
+    .command('sync')
+    .description('has a device ask for its policy now')
+    .argument('<device>', 'host name or id')
+    .action(async (wanted: string): Promise<void> => {
+      const site = await session.site()
+      for (const { id, facts } of await site.devices([wanted])) {
+        const answer = await site.call('syncDevice', { id, body: {} })
+        session.out.result(answer, () => [
+          answer.gatewaysTold === 0
+            ? `No gateway is linked now; ${facts.hostname} asks by itself at its next poll.`
+            : `Told ${answer.gatewaysTold} gateway(s); ${facts.hostname} asks at once if it is connected to one of them.`,
+        ])
+      }
+    })
+
+  group
     .command('token')
     .description('makes a file that lets devices enrol')
     .option('--out <file>', 'where to write it, readable by you only (default: standard output)')

@@ -126,6 +126,10 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
     /** Waits until an event was logged `times` times. */
     logs: (event: string, times = 1) =>
       until(() => logged.filter((line) => line.includes(`"event":"${event}"`)).length >= times, event),
+    ports() {
+      if (gateway === undefined) throw new Error('not started')
+      return gateway.ports
+    },
     async stop(): Promise<void> {
       await gateway?.stop()
       gateway = undefined
@@ -212,6 +216,36 @@ export function ask(path: string, { body, ...options }: Ask): Promise<Answer> {
     })
     outgoing.once('error', reject)
     outgoing.end(body)
+  })
+}
+
+export interface Heard {
+  status: number
+  /** Lines so far, as they came. */
+  lines: string[]
+  ended: boolean
+  close(): void
+}
+
+/** Opens the quiet request of a device. */
+export function hear(port: number, agent: Agent): Promise<Heard> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port, agent, path: '/v1/notify' }, (incoming) => {
+      const heard: Heard = {
+        status: incoming.statusCode ?? 0,
+        lines: [],
+        ended: false,
+        close: () => outgoing.destroy(),
+      }
+      incoming.on('data', (chunk: Buffer) => heard.lines.push(...chunk.toString().trim().split('\n')))
+      incoming.on('error', () => {})
+      incoming.once('close', () => {
+        heard.ended = true
+      })
+      resolve(heard)
+    })
+    outgoing.once('error', reject)
+    outgoing.end()
   })
 }
 

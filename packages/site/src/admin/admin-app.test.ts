@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, stat, unlink } from 'node:fs/promises'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import { type AdminRouteId, adminRoutes, fail, Problem, ProblemError, type SiteInfo } from '@sluice/protocol'
 import { systemClock } from '../clock.ts'
@@ -40,6 +41,7 @@ const handlers = Object.fromEntries(
     async (call: AdminRequest) => {
       calls.push([id, call])
       if (id === 'site') return site
+      if (id === 'deleteDeployment') return {}
       if (id === 'devices') return [{ id: 'not a device' }]
       if (id === 'createCollection') return { id: 'col_0123456789', name: 'Laptops', members: [] }
       if (id === 'device') fail('NOT_FOUND', 'There is no such device.')
@@ -75,7 +77,7 @@ interface Reply {
 function call(
   method: string,
   path: string,
-  body?: string | Buffer,
+  body?: string | Buffer | (() => AsyncGenerator<Buffer>),
   bearer: string | undefined = token,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
@@ -96,7 +98,8 @@ function call(
       },
     )
     outgoing.on('error', reject)
-    outgoing.end(body)
+    if (typeof body === 'function') Readable.from(body()).pipe(outgoing)
+    else outgoing.end(body)
   })
 }
 
@@ -130,6 +133,17 @@ test('without it every request gets the same answer, whatever it asks for (SEC-1
   assert.equal(seen.size, 1)
   assert.match([...seen][0] ?? '', /^\[401.*NOT_AUTHENTICATED/)
   assert.equal(calls.length, 0)
+})
+
+test('a request may have no body, or one that does not say its length', async () => {
+  assert.deepEqual((await call('DELETE', '/admin/v1/deployments/dep_0123456789')).text, '{}')
+  const chunked = (sizeBytes: number) =>
+    call('POST', '/admin/v1/collections', async function* () {
+      yield Buffer.from('{"name":"Laptops"}')
+      for (let sent = 0; sent < sizeBytes; sent += 1024) yield Buffer.alloc(1024, 0x20)
+    })
+  assert.equal((await chunked(1024)).status, 200)
+  assert.equal(problemIn(await chunked(64 * 1024)).code, 'BODY_TOO_LARGE')
 })
 
 test('a body is bounded, must be JSON, and every fault in it is named by its path', async () => {
@@ -200,5 +214,5 @@ test('the token lies in a file for the owner only, its hash in the database; a r
   await ensureAdminToken(tokenFile)
   const second = (await readFile(file, 'utf8')).trim()
   assert.notEqual(second, token)
-  for (const one of [token, second]) assert.ok(await isAdminToken(db, one))
+  assert.deepEqual([await isAdminToken(db, token), await isAdminToken(db, second)], [false, true])
 })

@@ -18,7 +18,6 @@ import {
   problem,
 } from '@sluice/protocol'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
 import type { Log } from '../log.ts'
@@ -65,11 +64,7 @@ export function createAdminApp({ handlers, admits, log, checkAnswers = false }: 
   for (const [id, route] of Object.entries(adminRoutes) as [AdminRouteId, AdminRoute][]) {
     const handler = handlers[id] as AdminHandler | undefined
     if (handler === undefined) throw new Error(`no handler for the admin route ${id}`) // 1.
-    const limit = bodyLimit({
-      maxSize: route.maxBodyBytes,
-      onError: (context) => refuse(context, problem('BODY_TOO_LARGE', `${id} takes ${route.maxBodyBytes} bytes.`)),
-    })
-    app.on(route.method, route.path, limit, async (context) => {
+    app.on(route.method, route.path, async (context) => {
       const answer = await handler({
         id: context.req.param('id') ?? '',
         // Parsed by the schema of this very route.
@@ -94,12 +89,27 @@ const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs the t
 /** 3. */
 async function requestBody(context: Context, route: AdminRoute): Promise<unknown> {
   if (route.body === undefined) return undefined
-  const bytes = new Uint8Array(await context.req.arrayBuffer())
+  const bytes = await boundedBody(context.req.raw, route.maxBodyBytes)
   // No body at all is an empty one: some routes ask for nothing.
   const body = bytes.length === 0 ? { value: {} } : (parseJson(bytes) ?? fail('BAD_REQUEST', 'The body is not JSON.'))
   const parsed = route.body.safeParse(body.value)
   if (!parsed.success) throw new ProblemError(badRequest(parsed.error))
   return parsed.data
+}
+
+/** A body may come without its length. */
+async function boundedBody({ headers, body }: Request, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = () => fail('BODY_TOO_LARGE', `This route takes ${maxBytes} bytes.`)
+  if (Number(headers.get('content-length') ?? 0) > maxBytes) tooLarge()
+  const reader = body?.getReader()
+  const parts: Uint8Array[] = []
+  let sizeBytes = 0
+  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+    sizeBytes += part.value.length
+    if (sizeBytes > maxBytes) tooLarge()
+    parts.push(part.value)
+  }
+  return Buffer.concat(parts, sizeBytes)
 }
 
 /** 4. */

@@ -22,6 +22,8 @@ export interface AdminAreas {
   devices: Devices
   gateways: Gateways
   status: Status
+  /** Tells a device to ask for policy now; gives how many gateways were told. */
+  syncDevice(id: DeviceId): number
 }
 
 const StatusParameters = z.strictObject({
@@ -74,6 +76,10 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     device: ({ id }) => devices.get(deviceId(id)),
     approveDevice: ({ id, body }) => devices.approve(deviceId(id), body.fingerprint),
     revokeDevice: ({ id }) => devices.revoke(deviceId(id)),
+    async syncDevice({ id }) {
+      const { id: known } = await devices.get(deviceId(id))
+      return { gatewaysTold: areas.syncDevice(known) }
+    },
     createDeviceToken: ({ body }) => devices.createToken(body),
 
     gateways: () => gateways.infos(),

@@ -19,11 +19,11 @@ export interface Collections {
   setMembers(id: string, members: readonly DeviceId[]): Promise<CollectionInfo>
 }
 
-/** @param onMembersChanged told after a change is durable */
+/** @param onMembersChanged told after a change is durable, with those who are members no more */
 export function createCollections(options: {
   db: Kysely<Database>
   clock: Clock
-  onMembersChanged(id: CollectionId): void
+  onMembersChanged(id: CollectionId, left: DeviceId[]): void
 }): Collections {
   const { db, clock, onMembersChanged } = options
 
@@ -82,6 +82,7 @@ export function createCollections(options: {
           .set((eb) => ({ name: eb.ref('name') }))
           .where('id', '=', id)
           .execute()
+        const before = await members(trx, id)
         const unique = [...new Set(wanted)]
         await trx.deleteFrom('collection_members').where('collection_id', '=', id).execute()
         for (let i = 0; i < unique.length; i += BATCH) {
@@ -95,10 +96,12 @@ export function createCollections(options: {
             .values(batch.map((device_id) => ({ collection_id: id, device_id })))
             .execute()
         }
-        return await find(trx, id)
+        const now = await find(trx, id)
+        const staying = new Set(now.members)
+        return { now, left: before.filter((device) => !staying.has(device)) }
       })
-      onMembersChanged(changed.id)
-      return changed
+      onMembersChanged(changed.now.id, changed.left)
+      return changed.now
     },
   }
 }

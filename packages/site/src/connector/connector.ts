@@ -10,12 +10,14 @@
  * 3. One connector serves a gateway at a time: a newer connection takes an older one's place there.
  */
 import {
+  type DeviceId,
   fail,
   type GatewayConfiguration,
   type GatewayId,
   gatewayUri,
   LINK_BULK,
   LINK_CONTROL,
+  linkBounds,
   type Problem,
   problem,
   type Sha256,
@@ -62,6 +64,8 @@ export interface Connector {
   certificatesRevoked(): void
   /** A gateway shall hold other contents than before; all gateways when none is named. */
   contentsChanged(gatewayId?: GatewayId): void
+  /** These devices, or all, shall ask for policy now. Returns how many gateways were told. */
+  sync(devices?: readonly DeviceId[]): number
   stop(): Promise<void>
 }
 
@@ -183,6 +187,13 @@ export function createConnector(options: ConnectorOptions): Connector {
     },
     contentsChanged(gatewayId) {
       for (const stream of streamsOf(gatewayId)) stream.contentsChanged()
+    },
+    sync(devices) {
+      if (devices?.length === 0) return 0
+      const named = devices !== undefined && devices.length > linkBounds.syncDevices ? undefined : devices
+      const streams = streamsOf(undefined)
+      for (const stream of streams) stream.sync(named)
+      return streams.length
     },
     async stop() {
       stopped.abort()

@@ -4,12 +4,14 @@
  * that was missed, or that another process of the site caused, is made good at the next beat.
  */
 import type { ServerHttp2Stream } from 'node:http2'
-import { type GatewayConfiguration, type LinkEvent, linkBounds } from '@sluice/protocol'
+import { type DeviceId, type GatewayConfiguration, type LinkEvent, linkBounds } from '@sluice/protocol'
 
 export interface EventStream {
   /** Something in the configuration may be other than it was: a revocation, a setting. */
   check(): void
   contentsChanged(): void
+  /** These devices, or all, shall ask for policy. */
+  sync(devices: readonly DeviceId[] | undefined): void
 }
 
 export function openEventStream(
@@ -59,6 +61,7 @@ export function openEventStream(
   return {
     check,
     contentsChanged: () => queue(() => say({ kind: 'contentsChanged' })),
+    sync: (devices) => queue(() => say({ kind: 'sync', ...(devices === undefined ? {} : { devices: [...devices] }) })),
   }
 }
 

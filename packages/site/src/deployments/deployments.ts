@@ -11,6 +11,7 @@
 import { checkInputs, readSequence, refusal } from '@sluice/engine'
 import {
   ClientSettings,
+  type CollectionId,
   type DeploymentCreate,
   DeploymentId,
   type DeploymentInfo,
@@ -45,7 +46,7 @@ export interface Deployments {
 }
 
 /**
- * @param onChanged told after a change is durable
+ * @param onChanged told after a change is durable, with the collection of the deployment
  */
 export function createDeployments(options: {
   db: Kysely<Database>
@@ -54,7 +55,7 @@ export function createDeployments(options: {
   sequences: Pick<Sequences, 'find'>
   facts: SiteFacts
   contentsOf: ContentsOf
-  onChanged(): void
+  onChanged(collection: CollectionId): void
 }): Deployments {
   const { db, clock, collections, sequences, facts, contentsOf, onChanged } = options
 
@@ -92,12 +93,12 @@ export function createDeployments(options: {
         .insertInto('deployments')
         .values({ ...row, settings: JSON.stringify(settings), created_at: now, changed_at: now })
         .execute()
-      onChanged()
+      onChanged(collection.id)
       return await get(id)
     },
 
     async change(id, settings) {
-      const { id: known, sequenceId } = await get(id)
+      const { id: known, sequenceId, collectionId } = await get(id)
       await refuseHopeless(db, sequenceId, settings)
       await db
         .updateTable('deployments')
@@ -108,14 +109,18 @@ export function createDeployments(options: {
         }))
         .where('id', '=', known)
         .execute()
-      onChanged()
+      onChanged(collectionId)
       return await get(known)
     },
 
     async delete(id) {
-      const { numDeletedRows } = await db.deleteFrom('deployments').where('id', '=', knownId(id)).executeTakeFirst()
-      if (numDeletedRows === 0n) fail('NOT_FOUND', `There is no deployment ${id}.`)
-      onChanged()
+      const deleted = await db
+        .deleteFrom('deployments')
+        .where('id', '=', knownId(id))
+        .returning('collection_id')
+        .executeTakeFirst()
+      if (deleted === undefined) return fail('NOT_FOUND', `There is no deployment ${id}.`)
+      onChanged(deleted.collection_id)
     },
 
     onStatus: deviceStateListener(contentsOf),

@@ -58,7 +58,7 @@ export function createSequences(options: {
   catalogue: Pick<Catalogue, 'release'>
   packages(ids: readonly PackageId[]): Promise<PackageInfo[]>
   distribute(id: PackageId, gateways: readonly GatewayId[]): Promise<PackageInfo>
-  onChanged(): void
+  onChanged(id: SequenceId): void
 }): Sequences {
   const { db, clock, catalogue, packages, distribute, onChanged } = options
 
@@ -122,7 +122,7 @@ export function createSequences(options: {
       const bytes = writeSequence(sequence)
       const { id, target } = await store(sequence, bytes, warnings.map(formatDetail))
       await catalogue.release(target, bytes) // S3
-      onChanged()
+      onChanged(id)
       return await find(id)
     },
     async list() {

@@ -13,7 +13,14 @@ export interface ClientSettingsStore {
   set(settings: ClientSettings): Promise<StoredClientSettings>
 }
 
-export function createClientSettingsStore({ db }: { db: Db }): ClientSettingsStore {
+/** @param onChanged told after a change is durable */
+export function createClientSettingsStore({
+  db,
+  onChanged = () => {},
+}: {
+  db: Db
+  onChanged?: () => void
+}): ClientSettingsStore {
   async function get(): Promise<StoredClientSettings> {
     const row = await db.selectFrom('client_settings').select(['document', 'revision']).executeTakeFirst()
     if (row === undefined) return { settings: ClientSettings.parse({}), revision: 0 }
@@ -32,6 +39,7 @@ export function createClientSettingsStore({ db }: { db: Db }): ClientSettingsSto
         )
         .returning('revision')
         .executeTakeFirstOrThrow()
+      onChanged()
       return { settings, revision }
     },
   }
