@@ -62,6 +62,25 @@ export const contentProblems = {
     title: 'A manifest or layout is malformed or not the one that was signed',
     remedy: 'Redistribute the package; if it goes on, the storage or the gateway is tampered with.',
   },
+  STORAGE_REFUSED: {
+    status: 502,
+    retry: 'later',
+    title: 'The storage refused what was asked of it',
+    remedy:
+      'Check credentials, their permissions, the name of bucket or container, the region and the clock; the detail has the storage’s own code.',
+  },
+  STORAGE_UNAVAILABLE: {
+    status: 503,
+    retry: 'later',
+    title: 'The storage cannot be reached or has a fault',
+    remedy: 'Check the address and the line to the storage; it is tried again by itself.',
+  },
+  STORAGE_CANNOT_SIGN: {
+    status: 409,
+    retry: 'never',
+    title: 'The credentials of the storage cannot sign addresses for devices',
+    remedy: 'Open the storage with an account key or a token credential; a shared access signature signs nothing.',
+  },
   NO_SPACE: {
     status: 507,
     retry: 'later',
