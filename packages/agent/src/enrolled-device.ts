@@ -3,7 +3,7 @@
  * the loops that keep policy, certificate and status up to date.
  */
 import type { Problem, Result } from '@sluice/protocol'
-import { failed, ok } from '@sluice/protocol'
+import { failed, ok, problem } from '@sluice/protocol'
 import type { AgentConfig } from './config.ts'
 import type { GatewayClient } from './gateway-client/gateway-client.ts'
 import type { DeviceKeys } from './identity/device-keys.ts'
@@ -80,7 +80,8 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
   const { catalogue, time } = trust
 
   const runs = options.createRuns({ config, state, platform, client, catalogue, keys, outbox, now: time.now, log })
-  const mayStart = (): Problem | undefined => trust.mayStart()
+  const mayStart = (): Problem | undefined =>
+    client.revoked() ? problem('CERTIFICATE_REVOKED', 'The site shut this device out.') : trust.mayStart()
   const { startable, refusalsNow } = createStartable(mayStart, time.now)
   const policy = createPolicyLoop({
     trust,
@@ -90,6 +91,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     log,
     random,
     onPolicy({ body }) {
+      for (const runId of body.cancelledRuns ?? []) runs.cancel(runId)
       // The bundle's gateways stay as the last resort: a wrong list must not cut the device off for ever.
       const listed = new Set(body.gateways.map(({ gatewayId }) => gatewayId))
       client.use([...body.gateways, ...identity.site.gateways.filter(({ gatewayId }) => !listed.has(gatewayId))])
@@ -133,6 +135,8 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
         if (client.online()) reporter.wake()
         onChange()
       })
+      // Expiry never stops a started run; revocation does (design §5).
+      client.onRevoked(() => runs.cancel())
       renewal.start()
       reporter.start()
       policy.start()

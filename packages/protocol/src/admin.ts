@@ -148,6 +148,8 @@ export const DeploymentInfo = z.object({
       deviceId: DeviceId,
       state: DeploymentDeviceState,
       refusals: z.array(Problem),
+      /** The run shall end; the device has not said yet that it has. */
+      cancelOrdered: z.literal(true).optional(),
       report: RunReport.optional(),
     }),
   ),
@@ -335,6 +337,14 @@ export const adminRoutes = {
     path: '/admin/v1/deployments/:id',
     ...plain,
     body: DeploymentSettings,
+    answer: DeploymentInfo,
+  },
+  /** Ends the run that a device is in, at its next safe point. */
+  cancelRun: {
+    method: 'POST',
+    path: '/admin/v1/deployments/:id/cancel',
+    ...plain,
+    body: z.strictObject({ deviceId: DeviceId }),
     answer: DeploymentInfo,
   },
   deleteDeployment: { method: 'DELETE', path: '/admin/v1/deployments/:id', ...plain, answer: none },

@@ -10,11 +10,14 @@ import { DeploymentSettings, NetworkLocation } from './deployment.ts'
 import { Envelope } from './dsse.ts'
 import { GatewayAddress } from './enrolment.ts'
 import { AgentInfo, DeviceFacts } from './facts.ts'
-import { ContentId, DeploymentId, DeviceId, PackageId, SequenceId, Sha256 } from './ids.ts'
+import { ContentId, DeploymentId, DeviceId, PackageId, RunId, SequenceId, Sha256 } from './ids.ts'
 import { Problem } from './problem.ts'
 
 /** What readers of this version understand. Documents that ask for more in `minReader` are refused. */
 export const POLICY_READER = 1
+
+/** Cancelled runs that one policy names. */
+export const CANCELLED_RUNS = 100
 
 /** A file that the catalogue must list under `target` with this hash and length. */
 export const CatalogueReference = z.object({
@@ -65,6 +68,11 @@ export const PolicyBody = z.object({
   /** Gateways to use, best first; replaces the list known before. */
   gateways: z.array(GatewayAddress).min(1).max(50),
   deployments: z.array(PolicyDeployment).max(1000),
+  /**
+   * Runs that an administrator ended: the device ends them at their next safe point. They name a run and not a
+   * deployment, so that an old order never ends a later run.
+   */
+  cancelledRuns: z.array(RunId).max(CANCELLED_RUNS).optional(),
 })
 export type PolicyBody = z.infer<typeof PolicyBody>
 

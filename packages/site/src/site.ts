@@ -134,11 +134,13 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const deployments = createDeployments({
     db,
     clock,
+    log,
     collections,
     sequences,
     facts,
     contentsOf: policy.contentsOf,
     onChanged: (collection) => push.collectionChanged(collection),
+    onOrdered: push.deviceChanged,
   })
   const status = createStatus({ db, clock, requireDevice, listeners: [deployments.onStatus] })
 

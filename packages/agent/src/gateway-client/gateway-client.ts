@@ -85,6 +85,10 @@ export interface GatewayClient {
   onOnline(listener: () => void): () => void
   /** Calls `listener` when the site says that the certificate has expired; returns what ends that. */
   onExpired(listener: () => void): () => void
+  /** Calls `listener` each time the site says that the certificate is revoked; returns what ends that. */
+  onRevoked(listener: () => void): () => void
+  /** Whether that was the last that was heard of it. */
+  revoked(): boolean
   /** Ends all connections. */
   close(): void
 }
@@ -115,7 +119,9 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   let credentials: Credentials | undefined
   let agents = openAgents(authority, undefined, idleMs)
   let online = false
+  const revokedListeners = new Set<() => void>()
   let expired = false
+  let revoked = false
 
   /** Requests under way keep their agent; its free connections end by their time-out. */
   const renewAgents = () => {
@@ -131,8 +137,12 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     list.prefer(gatewayId)
     setOnline(true)
   }
-  // G5
   function heed(refusal: Problem): void {
+    if (refusal.code === 'CERTIFICATE_REVOKED') {
+      revoked = true
+      for (const listener of revokedListeners) listener()
+    }
+    // G5
     if (refusal.code !== 'CERTIFICATE_EXPIRED' || expired) return
     expired = true
     for (const listener of expiredListeners) listener()
@@ -194,7 +204,8 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         continue
       }
       reached(gateway.gatewayId)
-      if (!result.ok && id !== 'renew') heed(result.problem)
+      if (result.ok && route.identity !== 'anonymous') revoked = false
+      else if (!result.ok && id !== 'renew') heed(result.problem)
       return result
     }
     setOnline(false)
@@ -235,6 +246,11 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       expiredListeners.add(listener)
       return () => expiredListeners.delete(listener)
     },
+    onRevoked(listener) {
+      revokedListeners.add(listener)
+      return () => revokedListeners.delete(listener)
+    },
+    revoked: () => revoked,
     close() {
       for (const agent of Object.values(agents)) agent.destroy()
     },

@@ -8,6 +8,7 @@
  *   W3. A run goes on from its last commit, whatever ended before; what is thrown on the way is tried
  *       again with growing pauses, since a disk may have room later.
  *   W4. The machine is asked for a restart only after the engine has committed that it waits for it.
+ *   W5. The wish to cancel is durable before it acts, and outlives this process and the machine.
  */
 import { randomBytes } from 'node:crypto'
 import { readdir, rm } from 'node:fs/promises'
@@ -53,6 +54,8 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
   let opened: Promise<Cache> | undefined
   /** The run that goes on: it is set before anything is awaited, so that there is one at most. */
   let active: { ended: Promise<void> } | undefined
+  /** The run that is carried now, and what ends it. */
+  let carried: { runId: RunId; cancel: AbortController } | undefined
   let progress: Progress | undefined
 
   const open = (): Promise<Cache> => {
@@ -118,6 +121,12 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     const [attempts, workFolder] = [join(folder, 'attempts'), join(folder, 'work')]
     for (const path of [attempts, workFolder]) await makeFolder(path)
     let current = record.state
+    const cancelling = new AbortController()
+    carried = { runId, cancel: cancelling }
+    // W5
+    if (store.cancelWanted(runId)) cancelling.abort()
+    const cancel = cancelling.signal
+    const ending = AbortSignal.any([stopped.signal, cancel])
     const trace = createTraceLog({ path: logPath, masked: () => hiddenValues(current), now })
     const shown = createProgress({
       runId,
@@ -141,7 +150,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       keepGrants: (grants) => store.keepGrants(runId, grants),
       now,
       random: Math.random,
-      stop: stopped.signal,
+      stop: ending,
     })
     const host = createHost({
       record,
@@ -174,12 +183,13 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     const allFirst = deployment.settings.contentOption === 'allBeforeStart'
     if (allFirst && isUntouched(current)) await fetchAll(current)
     for (;;) {
-      const moved = await advance({ table, state: current, host, stop: stopped.signal })
+      const moved = await advance({ table, state: current, host, stop: stopped.signal, cancel })
       if (moved.kind === 'stopped') return
       if (moved.kind === 'finished') break
       await restart(moved.timeoutSeconds)
       if (stopped.signal.aborted) return
     }
+    carried = undefined
     shown.set({ phase: 'finished' })
     await rm(folder, { recursive: true, force: true })
     await cache.trim()
@@ -188,7 +198,12 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     async function fetchAll(at: RunState): Promise<void> {
       const { downloadRetryCount: count, downloadRetryDelayMs: delayMs } = deployment.settings
       for (const pack of deployment.packages) {
-        const content = await host.acquire(pack.id, { count, delayMs }, stopped.signal)
+        const content = await host.acquire(pack.id, { count, delayMs }, ending).catch((error: unknown) => {
+          if (cancel.aborted) return undefined
+          throw error
+        })
+        // The engine ends the run.
+        if (content === undefined || cancel.aborted) return
         if (content.ok) continue
         const result = { kind: 'failure', step: 'Download all content', problem: content.problem } as const
         const entry = { kind: 'runFinished', at: now(), result } as const
@@ -199,15 +214,15 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     /** W4 */
     async function restart(timeoutSeconds: number): Promise<void> {
       shown.set({ phase: 'restarting' })
-      await pause(timeoutSeconds * 1000)
-      if (stopped.signal.aborted) return
+      await pause(timeoutSeconds * 1000, ending)
+      if (ending.aborted) return
       const asked = await platform.restart()
       if (!asked.ok) log.error('the machine does not restart', { runId, problem: asked.problem })
-      await pause(asked.ok ? RESTART_MS : RESTART_REFUSED_MS)
+      await pause(asked.ok ? RESTART_MS : RESTART_REFUSED_MS, ending)
     }
   }
 
-  const pause = (ms: number) => delay(ms, undefined, { signal: stopped.signal }).catch(() => {})
+  const pause = (ms: number, signal = stopped.signal) => delay(ms, undefined, { signal }).catch(() => {})
   const attempt = (what: string, work: () => void) => {
     try {
       work()
@@ -238,6 +253,14 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       return () => listeners.delete(listener)
     },
     lastReport: store.lastReport,
+    cancel(named) {
+      const runId = named ?? carried?.runId
+      if (runId === undefined || !store.wantCancel(runId)) return
+      if (carried?.runId === runId && !carried.cancel.signal.aborted) {
+        log.info('the run is cancelled', { runId })
+        carried.cancel.abort()
+      }
+    },
     async resume() {
       const cache = await open()
       if (active !== undefined) return

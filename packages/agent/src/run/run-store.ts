@@ -35,6 +35,9 @@ export interface RunStore {
   begin(record: RunRecord, entries: readonly JournalEntry[]): void
   commit(runId: RunId, state: RunState, entries: readonly JournalEntry[], firstStepMs: number | undefined): void
   keepGrants(runId: RunId, grants: KeptGrants): void
+  /** Notes that the run shall end; true where it goes on, and then also for a repeated wish. */
+  wantCancel(runId: RunId): boolean
+  cancelWanted(runId: RunId): boolean
   finish(runId: RunId, report: RunReport): void
   /** The run without a report. Throws when what is stored cannot be read. */
   active(): RunRecord | undefined
@@ -57,6 +60,8 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
   const update = db.prepare('UPDATE run SET state = ?, first_step_ms = ? WHERE run_id = ?')
   const setGrants = db.prepare('UPDATE run SET grants = ? WHERE run_id = ?')
   const setReport = db.prepare('UPDATE run SET report = ?, grants = NULL WHERE run_id = ?')
+  const setCancel = db.prepare('UPDATE run SET cancel_wanted = 1 WHERE run_id = ? AND cancel_wanted = 0')
+  const wantsCancel = db.prepare('SELECT cancel_wanted FROM run WHERE run_id = ? AND report IS NULL')
   const unfinished = db.prepare('SELECT * FROM run WHERE report IS NULL ORDER BY started_at DESC LIMIT 1')
   const append = db.prepare(
     'INSERT INTO run_journal (run_id, n, entry) VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM run_journal WHERE run_id = ?), ?)',
@@ -85,6 +90,12 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
       appendAll(runId, entries)
     },
     keepGrants: (runId, grants) => void setGrants.run(JSON.stringify(grants), runId),
+    wantCancel(runId) {
+      if (wantsCancel.get(runId) === undefined) return false
+      setCancel.run(runId)
+      return true
+    },
+    cancelWanted: (runId) => Number(wantsCancel.get(runId)?.cancel_wanted ?? 0) === 1,
     finish(runId, report) {
       setReport.run(JSON.stringify(report), runId)
       for (const { run_id: gone } of old.all(KEPT_RUNS)) for (const table of forget) table.run(String(gone))

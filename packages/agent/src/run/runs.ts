@@ -38,6 +38,11 @@ export interface Runs {
   lastReport(deploymentId: DeploymentId): RunReport | undefined
   /** Takes up a run that an earlier process or boot left; returns when that is done, and the run itself goes on. */
   resume(): Promise<void>
+  /**
+   * Ends a run, or the one that goes on where none is named, at its next safe point: between steps, while content is
+   * fetched, while a restart is waited for. Durable when it returns; nothing happens to a run that does not go on.
+   */
+  cancel(runId?: RunId): void
   /** Lets go of a run without cancelling it: a detached runner stays. */
   stop(): Promise<void>
 }

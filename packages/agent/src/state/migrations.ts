@@ -117,4 +117,8 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'runs that shall end',
+    sql: 'ALTER TABLE run ADD COLUMN cancel_wanted INTEGER NOT NULL DEFAULT 0;',
+  },
 ]

@@ -6,6 +6,8 @@ export interface ManualRuns extends Runs {
   started: { deployment: AcceptedDeployment; by: 'user' | 'deadline' }[]
   resumed: number
   stopped: number
+  /** What was cancelled; undefined stands for *whichever goes on*. */
+  cancelled: (RunId | undefined)[]
   /** Ends the run that is going on. */
   finish(result?: RunReport['result']): void
 }
@@ -22,6 +24,7 @@ export function createManualRuns(): ManualRuns {
     started: [],
     resumed: 0,
     stopped: 0,
+    cancelled: [],
     async start(deployment, by) {
       if (progress !== undefined && progress.phase !== 'finished')
         return failed(problem('RUN_IN_PROGRESS', progress.deploymentId))
@@ -40,6 +43,7 @@ export function createManualRuns(): ManualRuns {
     async resume() {
       runs.resumed++
     },
+    cancel: (runId) => void runs.cancelled.push(runId),
     async stop() {
       runs.stopped++
     },

@@ -79,6 +79,17 @@ export function addDeploymentCommands(program: Command, session: Session): void 
   })
 
   group
+    .command('cancel')
+    .description('ends the run that a device is in, when its present step has ended')
+    .argument('<id>')
+    .requiredOption('--device <device>', 'host name or id')
+    .action(async (id: string, { device }: { device: string }): Promise<void> => {
+      const site = await session.site()
+      for (const { id: deviceId } of await site.devices([device]))
+        showDeployment(session, await site.call('cancelRun', { id, body: { deviceId } }))
+    })
+
+  group
     .command('delete')
     .description('ends a deployment; runs that have started go on')
     .argument('<id>')
@@ -148,9 +159,9 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
     ),
     ...table(
       ['DEVICE', 'STATE', 'DETAIL'],
-      one.devices.map(({ deviceId, state, refusals, report }) => [
+      one.devices.map(({ deviceId, state, cancelOrdered, refusals, report }) => [
         deviceId,
-        state,
+        cancelOrdered === true ? 'cancelling' : state,
         refusals[0]?.code ??
           (report?.problem === undefined ? '' : `${report.failedStep ?? ''}: ${report.problem.detail}`),
       ]),

@@ -67,6 +67,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     deployment: ({ id }) => deployments.get(deploymentId(id)),
     createDeployment: ({ body }) => deployments.create(body),
     changeDeployment: ({ id, body }) => deployments.change(deploymentId(id), body),
+    cancelRun: ({ id, body }) => deployments.cancel(deploymentId(id), body.deviceId),
     async deleteDeployment({ id }) {
       await deployments.delete(deploymentId(id))
       return {}

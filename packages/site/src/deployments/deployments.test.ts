@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { ClientSettings, DeploymentSettings, PackageId, type Problem, ProblemError, problem } from '@sluice/protocol'
+import {
+  ClientSettings,
+  DeploymentSettings,
+  PackageId,
+  type Problem,
+  ProblemError,
+  problem,
+  RunId,
+} from '@sluice/protocol'
 import { onEveryDatabase } from '../db/testing.ts'
 import { createSiteWorld, gateway, internal, makeKeyring, report, runOf } from './testing/site-world.ts'
 
@@ -163,4 +171,33 @@ onEveryDatabase('inside, gateways inside serve; the cloud only where the client 
   assert.deepEqual(await refusals(), ['CONTENT_MISSING_IN_CLOUD'])
   for (const id of ['ABC00001', 'ABC00002']) install(PackageId.parse(id), internal)
   assert.deepEqual(await refusals(), [])
+})
+
+onEveryDatabase('a run that goes on can be cancelled; the order names it, and no later run', async (db) => {
+  const { deployToInternet, deployments, enrol, poll, say } = await createSiteWorld(db, keyring)
+  const { deployment, deviceId, caller } = await deployToInternet()
+  const ordered = async () => {
+    const { body } = await poll(caller)
+    return JSON.parse(Buffer.from(body?.payload ?? '', 'base64').toString()).cancelledRuns
+  }
+  const run = runOf(deployment.id)
+  assert.equal(await ordered(), undefined)
+  await assert.rejects(deployments.cancel(deployment.id, deviceId), refusedAs('CONFLICT'), 'nothing runs')
+
+  await say(deviceId, { kind: 'runStarted', ...run, startedBy: 'user' })
+  const other = await enrol('dev_somebodyelse')
+  await assert.rejects(deployments.cancel(deployment.id, other.deviceId), refusedAs('CONFLICT'), 'no member')
+  const [now] = (await deployments.cancel(deployment.id, deviceId)).devices
+  assert.deepEqual([now?.state, now?.cancelOrdered], ['running', true])
+  assert.deepEqual(await ordered(), [run.runId])
+  await deployments.cancel(deployment.id, deviceId)
+
+  await say(deviceId, { kind: 'runFinished', ...run, report: { ...report, result: 'cancelled' } })
+  const [then] = (await deployments.get(deployment.id)).devices
+  assert.deepEqual([then?.state, then?.cancelOrdered], ['cancelled', undefined])
+  assert.equal(await ordered(), undefined)
+
+  await say(deviceId, { kind: 'runStarted', ...run, runId: RunId.parse('run_9876543210'), startedBy: 'user' })
+  assert.equal((await deployments.get(deployment.id)).devices[0]?.cancelOrdered, undefined)
+  assert.equal(await ordered(), undefined)
 })

@@ -16,6 +16,7 @@ import {
   DeploymentId,
   type DeploymentInfo,
   DeploymentSettings,
+  type DeviceId,
   deploymentRefusals,
   fail,
   ProblemError,
@@ -27,10 +28,17 @@ import type { Clock } from '../clock.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { Database, Db } from '../db/database.ts'
 import { newId } from '../identity/new-id.ts'
+import type { Log } from '../log.ts'
 import { PackageIds, type Sequences } from '../sequences/sequences.ts'
 import type { StatusListener } from '../status/status.ts'
 import { type Circumstances, circumstances, type Deployed, type SiteFacts, siteRefusals } from './circumstances.ts'
-import { type ContentsOf, type DeviceState, deviceStateListener, deviceStates } from './device-state.ts'
+import {
+  type ContentsOf,
+  type DeviceState,
+  deviceStateListener,
+  deviceStates,
+  orderCancellation,
+} from './device-state.ts'
 
 export interface Deployments {
   /** @throws ProblemError `NOT_FOUND`, `NOT_RELEASED`, `VARIABLE_REFUSED`, or the refusal that no device could escape (D1) */
@@ -38,6 +46,11 @@ export interface Deployments {
   change(id: string, settings: DeploymentSettings): Promise<DeploymentInfo>
   /** Devices stop offering it with their next policy. `NOT_FOUND` */
   delete(id: string): Promise<void>
+  /**
+   * Ends the run that a device is in: the order travels in its policy. `NOT_FOUND`; `CONFLICT` when the site knows of
+   * no run there.
+   */
+  cancel(id: string, deviceId: DeviceId): Promise<DeploymentInfo>
   list(): Promise<DeploymentInfo[]>
   /** `NOT_FOUND` */
   get(id: string): Promise<DeploymentInfo>
@@ -51,13 +64,16 @@ export interface Deployments {
 export function createDeployments(options: {
   db: Kysely<Database>
   clock: Clock
+  log: Log
   collections: Pick<Collections, 'find'>
   sequences: Pick<Sequences, 'find'>
   facts: SiteFacts
   contentsOf: ContentsOf
   onChanged(collection: CollectionId): void
+  /** Told after an order for one device is durable. */
+  onOrdered(device: DeviceId): void
 }): Deployments {
-  const { db, clock, collections, sequences, facts, contentsOf, onChanged } = options
+  const { db, clock, log, collections, sequences, facts, contentsOf, onChanged, onOrdered } = options
 
   async function infos(rows: DeploymentRow[]): Promise<DeploymentInfo[]> {
     const deployed = rows.map(toDeployed)
@@ -110,6 +126,15 @@ export function createDeployments(options: {
         .where('id', '=', known)
         .execute()
       onChanged(collectionId)
+      return await get(known)
+    },
+
+    async cancel(id, deviceId) {
+      const { id: known } = await get(id)
+      const runId = await orderCancellation(db, known, deviceId)
+      if (runId === undefined) fail('CONFLICT', `The site knows of no run of ${known} that goes on at ${deviceId}.`)
+      log.info('run cancelled', { deploymentId: known, deviceId, runId })
+      onOrdered(deviceId)
       return await get(known)
     },
 

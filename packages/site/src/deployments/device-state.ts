@@ -3,11 +3,13 @@
  * `deployments.ts`).
  */
 import {
+  CANCELLED_RUNS,
   type ContentId,
   type DeploymentId,
   type DeploymentInfo,
   type DeviceId,
   Problem,
+  type RunId,
   RunReport,
   type StatusEvent,
 } from '@sluice/protocol'
@@ -53,6 +55,7 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       join.onRef('said.deployment_id', '=', 'deployments.id').onRef('said.device_id', '=', 'member.device_id'),
     )
     .select(['deployments.id', 'member.device_id', 'said.state', 'said.refusals', 'said.report'])
+    .select(['said.run_id', 'said.cancel_run_id'])
     .where('deployments.id', 'in', ids)
     .orderBy('member.device_id')
     .execute()
@@ -61,12 +64,50 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       deviceId: row.device_id,
       state: row.state ?? 'waiting',
       refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
+      ...(row.state === 'running' && row.cancel_run_id === row.run_id ? { cancelOrdered: true as const } : {}),
       ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
     })
   return states
 }
 
-type Said = Omit<Insertable<DeploymentsTables['deployment_devices']>, 'deployment_id' | 'device_id' | 'changed_at'>
+/**
+ * Orders the end of the run that a device is in, and gives its id; undefined when the site knows of none. The order
+ * names the run, so it never ends a later one.
+ */
+export async function orderCancellation(
+  db: Db,
+  deployment: DeploymentId,
+  deviceId: DeviceId,
+): Promise<RunId | undefined> {
+  const row = await db
+    .updateTable('deployment_devices')
+    .set((eb) => ({ cancel_run_id: eb.ref('run_id') }))
+    .where('deployment_id', '=', deployment)
+    .where('device_id', '=', deviceId)
+    .where('state', '=', 'running')
+    .returning('cancel_run_id')
+    .executeTakeFirst()
+  return row?.cancel_run_id ?? undefined
+}
+
+/** Runs of a device that were ordered to end and have not. */
+export async function cancelledRuns(db: Db, deviceId: DeviceId): Promise<RunId[]> {
+  const rows = await db
+    .selectFrom('deployment_devices')
+    .select('run_id')
+    .where('device_id', '=', deviceId)
+    .where('state', '=', 'running')
+    .whereRef('cancel_run_id', '=', 'run_id')
+    .orderBy('run_id')
+    .limit(CANCELLED_RUNS)
+    .execute()
+  return rows.flatMap(({ run_id }) => run_id ?? [])
+}
+
+type Said = Omit<
+  Insertable<DeploymentsTables['deployment_devices']>,
+  'deployment_id' | 'device_id' | 'changed_at' | 'cancel_run_id'
+>
 
 /** What is known of a device; undefined when the deployment is none of its business. */
 async function stateOf(db: Db, deviceId: DeviceId, id: DeploymentId): Promise<Said | 'nothing' | undefined> {

@@ -20,6 +20,7 @@ import {
   type SiteFacts,
   siteRefusals,
 } from '../deployments/circumstances.ts'
+import { cancelledRuns } from '../deployments/device-state.ts'
 import { PackageIds } from '../sequences/sequences.ts'
 
 /** Manifests are released under this name by the content library. */
@@ -34,6 +35,7 @@ export async function policyBody(
   const rows = await deploymentsOf(db, deviceId)
   const at = await circumstances(facts, rows)
   const manifests = await releasedManifests(db, [...at.packages.values()])
+  const cancelled = await cancelledRuns(db, deviceId)
   return {
     v: 1,
     minReader: 1,
@@ -43,6 +45,8 @@ export async function policyBody(
     clientSettings: at.clientSettings,
     gateways: addresses(at.gateways, location),
     deployments: rows.map((row) => policyDeployment(row, location, at, manifests)),
+    // Left out where there is none: most bodies stay as they are.
+    ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
   }
 }
 

@@ -7,8 +7,10 @@ import type { Db } from '../db/database.ts'
 import type { Log } from '../log.ts'
 
 export interface Push {
-  /** Of a deployment, a cancellation, or the members themselves. */
+  /** Of a deployment, or the members themselves. */
   collectionChanged(id: CollectionId, alsoThese?: readonly DeviceId[]): void
+  /** An order for this device alone. */
+  deviceChanged(id: DeviceId): void
   /** A new revision was released. */
   sequenceChanged(id: SequenceId): void
   /** Something that counts for every device: client settings, the list of gateways. */
@@ -34,6 +36,7 @@ export function createPush(options: { db: Db; tell: (devices?: readonly DeviceId
         ...alsoThese.map((device_id) => ({ device_id })),
       ])
     },
+    deviceChanged: (id) => tell([id]),
     sequenceChanged(id) {
       tellAll(() =>
         db

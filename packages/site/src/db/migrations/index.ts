@@ -4,5 +4,6 @@ import { migration as site } from './0001-site.ts'
 import { migration as content } from './0002-content.ts'
 import { migration as deployments } from './0003-deployments.ts'
 import { migration as gateways } from './0004-gateways.ts'
+import { migration as cancellations } from './0005-cancellations.ts'
 
-export const migrations: readonly Migration[] = [site, content, deployments, gateways]
+export const migrations: readonly Migration[] = [site, content, deployments, gateways, cancellations]

@@ -66,6 +66,8 @@ export interface DeploymentsTables {
     refusals: string
     /** Of the run that goes on or that ended last. */
     run_id: RunId | null
+    /** The run that an administrator wants to end; another run of the device goes on. */
+    cancel_run_id: RunId | null
     /** `ContentId`s as a JSON array: what the running run may fetch, whatever changes meanwhile. */
     run_contents: string | null
     run_started_at: number | null

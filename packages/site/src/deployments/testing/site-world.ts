@@ -122,11 +122,13 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
   const deployments = createDeployments({
     db,
     clock,
+    log: silentLog,
     collections,
     sequences,
     facts,
     contentsOf: policy.contentsOf,
     onChanged,
+    onOrdered: onChanged,
   })
 
   /** Says that the newest version of a package lies whole at a gateway. */
