@@ -32,6 +32,7 @@ import { fetchPage, type PageSource } from './fetch-page.ts'
 import { type LackingChunk, planFrames } from './frame-plan.ts'
 import type { Ledger } from './ledger.ts'
 import type { Patience } from './patience.ts'
+import { createStreamCount, type StreamCount } from './stream-count.ts'
 import type { Tally } from './tally.ts'
 
 /** What opens a content's pages, and where its layout is. */
@@ -50,6 +51,7 @@ export interface DownloadOrder {
   folder: string
   /** Whether the ledger may save reading what is there; otherwise everything is hashed. */
   trustLedger: boolean
+  /** Ranges that are fetched at the same time, at most. */
   streams: number
   source: PageSource
   patience: Patience
@@ -66,6 +68,8 @@ export interface DownloadOrder {
   signal: AbortSignal
 }
 
+/** Streams to begin with: enough for most lines, and soon more for those that starve each of them. */
+const FIRST_STREAMS = 8
 const CHECKPOINT_BYTES = 64 * 1024 * 1024
 const CHECKPOINT_MS = 5_000
 /** Layouts that may be wrong one after the other without a byte in between. */
@@ -89,10 +93,11 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
   try {
     const layouts = createLayouts(order, root.value)
     const progress = createProgress(order, root.value.totalBytes)
+    const streams = createStreamCount({ first: FIRST_STREAMS, most: order.streams })
     for (const number of root.value.pages.keys()) {
       const page = await layouts.manifestPage(number)
       if (!page.ok) return page
-      const done = await completePage(order, { number, page: page.value, tree, layouts, progress })
+      const done = await completePage(order, { number, page: page.value, tree, layouts, progress, streams })
       if (!done.ok) return done
     }
     await tree.finish()
@@ -109,10 +114,11 @@ interface PageWork {
   tree: ContentTree
   layouts: Layouts
   progress: Progress
+  streams: StreamCount
 }
 
 async function completePage(order: DownloadOrder, work: PageWork): Promise<Result<void>> {
-  const { number, page, tree, layouts, progress } = work
+  const { number, page, tree, layouts, progress, streams } = work
   const { contentId, ledger, tally } = order
   const bits = ledger.read(contentId, number)
   const { present, lacking } = await tree.prepare(page, (index) => order.trustLedger && bits.has(index))
@@ -150,7 +156,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
     const before = lacks.size
     const fetched = await fetchFrames({
       frames,
-      streams: order.streams,
+      streams,
       idleMs: order.source.idleMs,
       signal: order.signal,
       patience: order.patience,
@@ -190,10 +196,38 @@ interface Layouts {
   renew(): Promise<Result<void>>
 }
 
-/** Pages of manifest and layout by number; the layout root is loaded when it is first needed. */
+/** Packs whose addresses are asked for together with the first pages. */
+const FIRST_PACKS = 16
+
+/**
+ * Pages of manifest and layout by number; the layout root is loaded when it is first needed. On a long
+ * line every question costs a round trip, so those that will be asked anyway are asked together: both
+ * pages of a number and of the next one, and where the first packs are.
+ */
 function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
   const { contentId, source } = order
   let loaded: { access: ContentAccess; layout: Layout } | undefined
+  /** Pages that are on their way. */
+  const coming = new Map<Sha256, Promise<Result<Uint8Array>>>()
+
+  const pageBytes = (hash: Sha256, sizeBytes: number): Promise<Result<Uint8Array>> => {
+    const known = coming.get(hash)
+    if (known !== undefined) return known
+    const fetched = fetchPage({ contentId, hash, sizeBytes }, source).finally(() => coming.delete(hash))
+    // Whoever needs it hears what became of it.
+    fetched.catch(() => {})
+    coming.set(hash, fetched)
+    return fetched
+  }
+  const expectPages = ({ root: { pages } }: Layout, number: number) => {
+    for (const named of pages.slice(number, number + 2)) {
+      void pageBytes(named.manifest, named.manifestBytes)
+      void pageBytes(named.layout, named.layoutBytes)
+    }
+  }
+  const expectPacks = ({ packs }: Layout) => {
+    for (const hash of [...packs.keys()].slice(0, FIRST_PACKS)) void source.urls.get({ contentId, kind: 'pack', hash })
+  }
 
   const load = async (access: Result<ContentAccess>): Promise<Result<{ access: ContentAccess; layout: Layout }>> => {
     if (!access.ok) return access
@@ -204,6 +238,8 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
     if (layout.value.root.pages.length !== root.pages.length)
       return failed(problem('MANIFEST_REFUSED', `The layout of ${contentId} has another number of pages.`))
     loaded = { access: access.value, layout: layout.value }
+    // What is here already is only read again.
+    if (order.trustLedger) expectPacks(layout.value)
     return ok(loaded)
   }
   /** Objects of the layout that are gone are a layout that is no longer true. */
@@ -226,14 +262,15 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
       withLayout(async ({ access, layout }) => {
         const named = layout.root.pages[number]
         if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
-        const bytes = await fetchPage({ contentId, hash: named.manifest, sizeBytes: named.manifestBytes }, source)
+        if (order.trustLedger) expectPages(layout, number)
+        const bytes = await pageBytes(named.manifest, named.manifestBytes)
         return bytes.ok ? openManifestPage(bytes.value, access.packageKey, root, number) : bytes
       }),
     locations: (number, page) =>
       withLayout(async ({ access, layout }) => {
         const named = layout.root.pages[number]
         if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
-        const bytes = await fetchPage({ contentId, hash: named.layout, sizeBytes: named.layoutBytes }, source)
+        const bytes = await pageBytes(named.layout, named.layoutBytes)
         if (!bytes.ok) return bytes
         const chunks = openLayoutPage(bytes.value, access.packageKey, layout, page)
         return chunks.ok ? ok({ chunks: chunks.value, layout }) : chunks

@@ -1,20 +1,24 @@
 /**
- * Brings frames from packs: ranges of neighbouring frames over several streams at once. A frame is
- * opened and checked before anything of it is passed on; what was passed on is never asked for again,
+ * Brings frames from packs: ranges of neighbouring frames over as many streams as the line rewards. A frame
+ * is opened and checked before anything of it is passed on; what was passed on is never asked for again,
  * whatever happens to the range it came with.
+ *
+ * While one frame of a stream is opened and written, the next one comes in, and no further: a stream
+ * holds two frames at most.
  */
 import { openFrame } from '@sluice/content'
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
 import { fetchRange } from './fetch-range.ts'
-import { type Frame, type FrameRange, mergeRanges, rangeSize } from './frame-plan.ts'
+import { createFrameQueue, type Frame, type FrameRange, mergeRanges, rangeSize } from './frame-plan.ts'
 import type { Patience } from './patience.ts'
+import type { StreamCount } from './stream-count.ts'
 import type { Tally } from './tally.ts'
 
 export interface FrameOrder {
   frames: readonly Frame[]
-  /** Ranges that are fetched at the same time. */
-  streams: number
+  /** How many ranges are fetched at the same time; it learns from what comes. */
+  streams: StreamCount
   idleMs: number
   signal: AbortSignal
   patience: Patience
@@ -27,25 +31,41 @@ export interface FrameOrder {
   take: (frame: Frame, plain: Uint8Array) => Promise<void>
 }
 
+type Watched = FrameOrder & { onReceived: (bytes: number) => void }
+
 /** A frame that came wrong so often will not come right. */
 const MOST_CORRUPT = 3
 
 /** Problems: `CONTENT_CORRUPT`, `PACK_GONE`, or what patience ended with. */
 export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
-  const totalBytes = order.frames.reduce((sum, frame) => sum + frame.sizeBytes, 0)
-  const maxBytes = rangeSize(totalBytes, order.streams)
-  const queue = mergeRanges(order.frames, maxBytes)
+  const { streams } = order
+  const queue = createFrameQueue(order.frames)
   const enough = new AbortController()
   const signal = AbortSignal.any([order.signal, enough.signal])
   /** The first thing that ends it all; the other streams then end with an abort that says nothing. */
   let end: { problem: Problem } | { error: unknown } | undefined
+  let received = 0
+  /** Of one stream, in bytes per millisecond, over its last range. */
+  let rate: number | undefined
+  const running = new Set<Promise<void>>()
+  const onReceived = (bytes: number) => {
+    received += bytes
+  }
+  const watched: Watched = { ...order, signal, onReceived }
 
   const stream = async () => {
-    for (let next = queue.shift(); next !== undefined && end === undefined; next = queue.shift()) {
+    while (end === undefined && running.size <= streams.streams()) {
+      const maxBytes = rangeSize(queue.leftBytes(), streams.streams(), rate)
+      const next = queue.next(maxBytes)
+      if (next === undefined) return
       const left = new Set(next.frames)
+      const began = performance.now()
       try {
-        const result = await order.patience.insist(() => bring(left, maxBytes, { ...order, signal }), signal)
-        if (result.ok) continue
+        const result = await order.patience.insist(() => bring(left, maxBytes, watched), signal)
+        if (result.ok) {
+          rate = (next.range.end - next.range.start) / Math.max(1, performance.now() - began)
+          continue
+        }
         end ??= { problem: result.problem }
       } catch (error) {
         end ??= { error }
@@ -53,14 +73,31 @@ export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
       enough.abort()
     }
   }
-  await Promise.all(Array.from({ length: order.streams }, stream))
+  const fill = () => {
+    while (running.size < streams.streams() && queue.leftBytes() > 0 && end === undefined) {
+      const one: Promise<void> = stream().finally(() => running.delete(one))
+      running.add(one)
+    }
+  }
+  let timer: NodeJS.Timeout | undefined
+  const look = () => {
+    streams.observe(performance.now(), received, running.size)
+    fill()
+    timer = setTimeout(look, streams.intervalMs())
+  }
+  look()
+  try {
+    while (running.size > 0) await Promise.race(running)
+  } finally {
+    clearTimeout(timer)
+  }
   if (end === undefined) return ok(undefined)
   if ('problem' in end) return failed(end.problem)
   throw end.error
 }
 
 /** One try at all that is left of a range; frames that came right leave `left`. */
-async function bring(left: Set<Frame>, maxBytes: number, order: FrameOrder): Promise<Result<void>> {
+async function bring(left: Set<Frame>, maxBytes: number, order: Watched): Promise<Result<void>> {
   const corrupt = new Map<Frame, number>()
   while (left.size > 0) {
     for (const range of mergeRanges([...left], maxBytes)) {
@@ -79,8 +116,8 @@ async function bring(left: Set<Frame>, maxBytes: number, order: FrameOrder): Pro
 }
 
 /** A problem of the connection or the source; frames that came wrong just stay in `left`. */
-async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder): Promise<Problem | undefined> {
-  const { patience, tally } = order
+async function bringRange(range: FrameRange, left: Set<Frame>, order: Watched): Promise<Problem | undefined> {
+  const { patience, tally, streams } = order
   const target = await order.locate(range)
   if (!target.ok) return target.problem
   const frames = range.frames.values()
@@ -88,20 +125,36 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
   let sealed = Buffer.allocUnsafe(frame?.sizeBytes ?? 0)
   let filled = 0
   let uncounted = 0
+  /** Frames that came whole, one after the other. */
+  let finishing: Promise<void> = Promise.resolve()
+  let unfinished = 0
 
-  const frameEnded = async () => {
-    if (frame === undefined) return
-    const plain = openFrame(sealed, { hash: frame.hash, salt: frame.pack.salt }, frame.chunks)
-    if (plain.ok) {
-      await order.take(frame, plain.value)
-      left.delete(frame)
-      tally.add({ fetchedBytes: uncounted, neededBytes: frame.sizeBytes })
-      uncounted = 0
-      patience.progressed()
+  const finish = async (whole: Frame, bytes: Buffer, receivedBytes: number) => {
+    const plain = openFrame(bytes, { hash: whole.hash, salt: whole.pack.salt }, whole.chunks)
+    let neededBytes = 0
+    try {
+      if (!plain.ok) return
+      await order.take(whole, plain.value)
+      left.delete(whole)
+      neededBytes = whole.sizeBytes
+    } finally {
+      tally.add({ fetchedBytes: receivedBytes, neededBytes })
+      unfinished -= 1
     }
+    patience.progressed()
+  }
+  /** What the connection must wait for before the next frame comes in. */
+  const frameEnded = (whole: Frame): Promise<void> | undefined => {
+    const [bytes, receivedBytes, before] = [sealed, uncounted, finishing]
+    finishing = before.then(() => finish(whole, bytes, receivedBytes))
+    // Whoever waits for it hears of a failure.
+    finishing.catch(() => {})
+    unfinished += 1
     frame = frames.next().value
     sealed = Buffer.allocUnsafe(frame?.sizeBytes ?? 0)
     filled = 0
+    uncounted = 0
+    return unfinished > 1 ? before : undefined
   }
   try {
     const wrong = await fetchRange({
@@ -110,21 +163,28 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
       objectBytes: range.pack.sizeBytes,
       idleMs: order.idleMs,
       signal: order.signal,
-      onReceived: (bytes) => {
+      onAnswer: streams.answered,
+      onReceived(bytes) {
         uncounted += bytes
+        order.onReceived(bytes)
       },
-      async take(piece) {
+      take(piece) {
+        let waitFor: Promise<void> | undefined
         for (let at = 0; at < piece.length && frame !== undefined; ) {
           const count = piece.copy(sealed, filled, at)
           filled += count
           at += count
-          if (filled === frame.sizeBytes) await frameEnded()
+          if (filled < frame.sizeBytes) continue
+          waitFor = frameEnded(frame)
         }
+        return waitFor
       },
     })
     if (wrong?.code === 'SIGNED_URL_REFUSED' || wrong?.code === 'PACK_GONE') order.forget(range)
     return wrong
   } finally {
     if (uncounted > 0) tally.add({ fetchedBytes: uncounted })
+    // What came whole counts, whatever happened to the rest.
+    await finishing
   }
 }

@@ -16,6 +16,8 @@ export interface RangeOrder {
   objectBytes: number
   /** Gets every piece in order. Throwing ends the request and passes through. */
   take: (piece: Buffer) => Promise<void> | void
+  /** The answer began so long after the request, in milliseconds. */
+  onAnswer?: (latencyMs: number) => void
   /** Every byte of the answer's body, also those that are of no use. */
   onReceived: (bytes: number) => void
   signal: AbortSignal
@@ -49,6 +51,7 @@ async function attempt(order: RangeOrder): Promise<Problem | undefined | 'staleC
   })
   sent.setTimeout(idleMs, () => sent.destroy(new Error(`silent for ${idleMs} ms`)))
   sent.end()
+  const askedAt = performance.now()
   let response: IncomingMessage
   try {
     response = await new Promise((resolve, reject) => {
@@ -61,6 +64,7 @@ async function attempt(order: RangeOrder): Promise<Problem | undefined | 'staleC
     if (sent.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return 'staleConnection'
     return problem('UNREACHABLE', `${target.url.host}: ${[code, message].filter(Boolean).join(': ')}`)
   }
+  order.onAnswer?.(performance.now() - askedAt)
   try {
     return (await refusal(response, order, where)) ?? (await receive(response, order, where))
   } finally {
@@ -107,6 +111,7 @@ async function sourceProblem(response: IncomingMessage, order: RangeOrder, where
   return { ...more, ...said }
 }
 
+/** While `take` works, nothing more is read from the connection; what it takes at once costs no turn of the loop. */
 async function receive(response: IncomingMessage, order: RangeOrder, where: string): Promise<Problem | undefined> {
   const { range, take, onReceived, signal, idleMs } = order
   let left = range.end - range.start
@@ -114,10 +119,12 @@ async function receive(response: IncomingMessage, order: RangeOrder, where: stri
   let ourTime = 0
   let windowStart = performance.now()
   let tooSlow = false
+  let tooLong = false
   let ours: { error: unknown } | undefined
+  let taking: Promise<void> | undefined
   const watch = setInterval(() => {
     const seconds = (performance.now() - windowStart - ourTime) / 1000
-    if (left > 0 && inWindow < seconds * LEAST_RATE) {
+    if (left > 0 && taking === undefined && inWindow < seconds * LEAST_RATE) {
       tooSlow = true
       response.destroy()
     }
@@ -125,28 +132,48 @@ async function receive(response: IncomingMessage, order: RangeOrder, where: stri
     ourTime = 0
     windowStart = performance.now()
   }, idleMs)
-  try {
-    for await (const piece of response as AsyncIterable<Buffer>) {
+  const stop = (error: unknown) => {
+    ours ??= { error }
+    response.destroy()
+  }
+  const wait = async (work: Promise<void>) => {
+    const began = performance.now()
+    response.pause()
+    try {
+      await work
+      response.resume()
+    } catch (error) {
+      stop(error)
+    }
+    ourTime += performance.now() - Math.max(began, windowStart)
+    taking = undefined
+  }
+  await new Promise<void>((resolve) => {
+    response.on('data', (piece: Buffer) => {
       onReceived(piece.length)
       inWindow += piece.length
       left -= piece.length
-      if (left < 0) return problem('BAD_ANSWER', `${where}: more bytes than it announced`)
-      const began = performance.now()
-      try {
-        await take(piece)
-      } catch (error) {
-        ours = { error }
-        throw error
-      }
-      ourTime += performance.now() - began
-    }
-  } catch (error) {
-    signal.throwIfAborted()
-    // Everything else is the connection's end.
-    if (ours !== undefined) throw error
-  } finally {
-    clearInterval(watch)
-  }
+      if (left < 0) {
+        tooLong = true
+        response.destroy()
+      } else if (ours === undefined)
+        try {
+          const work = take(piece)
+          if (work !== undefined) taking = wait(work)
+        } catch (error) {
+          stop(error)
+        }
+    })
+    // Everything but our own failure is the connection's end.
+    response.on('error', () => {})
+    response.once('end', resolve)
+    response.once('close', resolve)
+  })
+  clearInterval(watch)
+  await taking
+  signal.throwIfAborted()
+  if (ours !== undefined) throw ours.error
+  if (tooLong) return problem('BAD_ANSWER', `${where}: more bytes than it announced`)
   if (left === 0) return undefined
   const why = tooSlow ? `slower than ${LEAST_RATE} bytes/s` : `broke off ${left} bytes before the end`
   return problem('CONTENT_SOURCE_FAILED', `${where}: ${why}`)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChunkLocation, PackInfo } from '@sluice/content'
 import type { Sha256 } from '@sluice/protocol'
-import { mergeRanges, planFrames, rangeSize } from './frame-plan.ts'
+import { createFrameQueue, mergeRanges, planFrames, rangeSize } from './frame-plan.ts'
 
 const hash = (text: string) => text.repeat(64).slice(0, 64) as Sha256
 const packs = new Map<Sha256, PackInfo>(
@@ -55,9 +55,26 @@ test('packs keep the order of the files, frames that of their bytes', () => {
   assert.deepEqual(shown(mergeRanges(frames, 1000)), ['a 16-216', 'b 16-216'])
 })
 
-test('ranges are long, but leave something for every stream', () => {
-  const MiB = 1024 * 1024
-  assert.equal(rangeSize(100, 4), MiB)
-  assert.equal(rangeSize(60 * MiB, 4), 5 * MiB)
-  assert.equal(rangeSize(10_000 * MiB, 4), 16 * MiB)
+test('ranges are long while much is left, and short enough at the end that all streams end together', () => {
+  const KiB = 1024
+  const MiB = 1024 * KiB
+  const fast = MiB
+  assert.equal(rangeSize(10_000 * MiB, 4, fast), 16 * MiB)
+  assert.equal(rangeSize(60 * MiB, 4, fast), 5 * MiB)
+  assert.equal(rangeSize(100, 4, fast), MiB)
+  assert.equal(rangeSize(100, 4, undefined), 512 * KiB)
+  assert.equal(rangeSize(100, 4, 200), 200_000, 'a slow stream: a second of it')
+  assert.equal(rangeSize(100, 4, 1), 128 * KiB)
+})
+
+test('a queue gives out every frame once, and knows what is left', () => {
+  const queue = createFrameQueue(planFrames(lacking(0, 1, 2, 4), sideBySide('a', 5), packs))
+  assert.equal(queue.leftBytes(), 400)
+  assert.deepEqual(shown([queue.next(250), queue.next(10)].filter((range) => range !== undefined)), [
+    'a 16-216',
+    'a 216-316',
+  ])
+  assert.equal(queue.leftBytes(), 100)
+  assert.deepEqual(shown([queue.next(1000)].filter((range) => range !== undefined)), ['a 416-516'])
+  assert.equal(queue.next(1000), undefined)
 })

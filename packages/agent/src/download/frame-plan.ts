@@ -62,25 +62,56 @@ export function planFrames(
 
 /** Merges neighbours: never a byte between two frames that are needed, at most `maxBytes` a range. */
 export function mergeRanges(frames: readonly Frame[], maxBytes: number): FrameRange[] {
+  const queue = createFrameQueue(frames)
   const ranges: FrameRange[] = []
-  for (const frame of frames) {
-    const last = ranges.at(-1)
-    const end = frame.offset + frame.sizeBytes
-    if (
-      last !== undefined &&
-      last.pack.hash === frame.pack.hash &&
-      last.range.end === frame.offset &&
-      end - last.range.start <= maxBytes
-    ) {
-      last.range.end = end
-      last.frames.push(frame)
-    } else ranges.push({ pack: frame.pack, range: { start: frame.offset, end }, frames: [frame] })
-  }
+  for (let range = queue.next(maxBytes); range !== undefined; range = queue.next(maxBytes)) ranges.push(range)
   return ranges
 }
 
-const MiB = 1024 * 1024
-/** Large enough for long reads, small enough that every stream has something to do to the end. */
-export function rangeSize(totalBytes: number, streams: number): number {
-  return Math.min(16 * MiB, Math.max(MiB, Math.ceil(totalBytes / (streams * 3))))
+const KiB = 1024
+/** A range should keep its stream busy so long, or asking costs more than it brings. */
+const BUSY_MS = 1_000
+
+/**
+ * Size of the next range: a share of what is left, so that ranges are long at first and all streams end
+ * together; not so small that a stream asks more than it fetches.
+ * @param rate of one stream, in bytes per millisecond; undefined when it is not known yet
+ */
+export function rangeSize(leftBytes: number, streams: number, rate: number | undefined): number {
+  const least = rate === undefined ? 512 * KiB : Math.min(1024 * KiB, Math.max(128 * KiB, rate * BUSY_MS))
+  return Math.min(16 * 1024 * KiB, Math.max(least, Math.ceil(leftBytes / (streams * 3))))
+}
+
+/** Frames that are still to be fetched, given out in ranges from the front. */
+export interface FrameQueue {
+  /** The next range, of at most `maxBytes` or one frame; undefined when nothing is left. */
+  next(maxBytes: number): FrameRange | undefined
+  /** Sealed bytes that were not given out. */
+  leftBytes(): number
+}
+
+/** @param frames in the order in which they are to be fetched */
+export function createFrameQueue(frames: readonly Frame[]): FrameQueue {
+  let at = 0
+  let leftBytes = frames.reduce((sum, frame) => sum + frame.sizeBytes, 0)
+  return {
+    leftBytes: () => leftBytes,
+    next(maxBytes) {
+      const first = frames[at]
+      if (first === undefined) return undefined
+      const range = { start: first.offset, end: first.offset }
+      const taken: Frame[] = []
+      for (let frame = frames[at]; frame !== undefined && joins(frame); frame = frames[++at]) {
+        taken.push(frame)
+        range.end += frame.sizeBytes
+        leftBytes -= frame.sizeBytes
+      }
+      return { pack: first.pack, range, frames: taken }
+
+      function joins({ pack, offset, sizeBytes }: Frame): boolean {
+        if (taken.length === 0) return true
+        return pack.hash === first?.pack.hash && offset === range.end && offset + sizeBytes - range.start <= maxBytes
+      }
+    },
+  }
 }

@@ -22,7 +22,7 @@ import type { GatewayClient } from '../gateway-client/gateway-client.ts'
 import type { Catalogue } from '../trust/catalogue.ts'
 
 export interface DownloadLimits {
-  /** Ranges that are fetched at the same time. */
+  /** Ranges that are fetched at the same time, at most: fewer where more bring nothing. */
   streams: number
   /** Longest silence of a source. */
   idleMs: number
@@ -33,7 +33,7 @@ export interface DownloadLimits {
 }
 
 export const defaultDownloadLimits: DownloadLimits = {
-  streams: 4,
+  streams: 24,
   idleMs: 30_000,
   maxPauseMs: 15_000,
   noProgressMs: 24 * 3600_000,
@@ -78,7 +78,7 @@ export interface RunContentsOptions {
   now: () => number
   random: () => number
   limits?: DownloadLimits
-  /** The agent ends. */
+  /** The agent ends, or the run is cancelled. */
   stop: AbortSignal
 }
 
