@@ -48,9 +48,11 @@ export async function startLine(options: {
   resources: AsyncDisposableStack
   /** Port that devices are told to use, where something lies between them and the gateway. */
   advertisedPort?: number
+  /** Address of this machine at which devices find the gateway; loopback unless said otherwise. */
+  host?: string
   log?: (line: string) => void
 }): Promise<Line> {
-  const { folder, ports, resources, advertisedPort = ports.device, log = () => {} } = options
+  const { folder, ports, resources, advertisedPort = ports.device, host = '127.0.0.1', log = () => {} } = options
   const site = await sitePart(folder, ports)
   resources.defer(() => site.stop())
   await site.start()
@@ -64,11 +66,11 @@ export async function startLine(options: {
   })
   log(`site at ${connection.url}`)
 
-  const gateway = await gatewayPart(folder, ports, advertisedPort, admin)
+  const gateway = await gatewayPart(folder, ports, { host, port: advertisedPort }, admin)
   resources.defer(() => gateway.part.stop())
   await gateway.part.start()
   await linkUp(admin, gateway.id)
-  log(`gateway at https://127.0.0.1:${ports.device}, linked`)
+  log(`gateway at https://${host}:${ports.device}, linked`)
 
   return {
     ports,
@@ -94,7 +96,7 @@ async function sitePart(folder: string, ports: LinePorts): Promise<LinePart> {
 async function gatewayPart(
   folder: string,
   ports: LinePorts,
-  advertisedPort: number,
+  advertised: { host: string; port: number },
   admin: AdminClient,
 ): Promise<{ id: GatewayId; part: LinePart }> {
   const home = join(folder, 'gateway')
@@ -110,8 +112,8 @@ async function gatewayPart(
       body: {
         name: 'demo-gateway',
         kind: 'internet',
-        deviceUrl: `https://127.0.0.1:${advertisedPort}`,
-        enrolmentUrl: `https://127.0.0.1:${ports.enrolment}`,
+        deviceUrl: `https://${advertised.host}:${advertised.port}`,
+        enrolmentUrl: `https://${advertised.host}:${ports.enrolment}`,
         linkAddress: `127.0.0.1:${ports.link}`,
         serveContent: true,
         csr,
@@ -121,12 +123,16 @@ async function gatewayPart(
   await writeFile(join(home, 'gateway.key'), key, { mode: 0o600 })
   await writeFile(join(home, 'gateway.pem'), joined.certificate)
   await writeFile(join(home, 'link-authority.pem'), joined.linkAuthority)
-  const listen = (port: number) => ({ host: '127.0.0.1', port })
+  const listen = (port: number, host = advertised.host) => ({ host, port })
   await writeJson(configuration, {
     gatewayId: joined.gatewayId,
     siteId: joined.siteId,
     dataFolder: 'data',
-    listeners: { enrolment: listen(ports.enrolment), device: listen(ports.device), link: listen(ports.link) },
+    listeners: {
+      enrolment: listen(ports.enrolment),
+      device: listen(ports.device),
+      link: listen(ports.link, '127.0.0.1'),
+    },
     certificateFile: 'gateway.pem',
     keyFile: 'gateway.key',
     linkAuthorityFile: 'link-authority.pem',

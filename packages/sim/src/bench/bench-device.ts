@@ -1,0 +1,92 @@
+/** A device of the benchmark, from the outside: see `device-child.ts`. */
+import { spawn } from 'node:child_process'
+import { createWriteStream } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { AdminClient, DeploymentId, DeviceId, PackageId, Sha256 } from '@sluice/protocol'
+import { must } from '../administrator.ts'
+import { until } from '../until.ts'
+
+export type DeviceQuestion =
+  | { accept: DeploymentId }
+  | { download: PackageId; keep: boolean }
+  | { sign: PackageId; packs: Sha256[] }
+
+export interface SignedPacks {
+  /** One for each pack that belongs to the content. */
+  urls: string[]
+  keyFile: string
+  certificateFile: string
+  authorityFile: string
+}
+
+export interface DeviceAnswer {
+  milliseconds: number
+  fetchedBytes: number
+  /** Folder of the content; gone unless it was to be kept. */
+  content: string
+  /** Of the whole process so far. */
+  cpuMilliseconds: number
+  /** Largest resident memory of the process so far. */
+  peakBytes: number
+}
+
+export interface BenchDevice {
+  id: DeviceId
+  accept(deployment: DeploymentId): Promise<void>
+  download(packageId: PackageId, keep?: boolean): Promise<DeviceAnswer>
+  sign(packageId: PackageId, packs: Sha256[]): Promise<SignedPacks>
+}
+
+const script = fileURLToPath(new URL('./device-child.ts', import.meta.url))
+
+/** Starts the device and waits until it is enrolled. @param prefix words before its command, that say where it lives */
+export async function startBenchDevice(options: {
+  folder: string
+  name: string
+  prefix: readonly string[]
+  admin: AdminClient
+  resources: AsyncDisposableStack
+}): Promise<BenchDevice> {
+  const { folder, name, prefix, admin, resources } = options
+  await mkdir(folder, { recursive: true })
+  const { bundle } = must(await admin.call('createDeviceToken', { body: {} }))
+  await writeFile(join(folder, 'enrolment.json'), JSON.stringify(bundle), { mode: 0o600 })
+  const configuration = join(folder, 'agent.json')
+  const facts = { hostname: name, serialNumber: name }
+  await writeFile(configuration, JSON.stringify({ stateFolder: 'state', enrolmentBundle: 'enrolment.json', facts }), {
+    mode: 0o600,
+  })
+  const words = [...prefix, process.execPath, script, configuration]
+  const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
+  child.stderr.pipe(createWriteStream(join(folder, 'agent.log'), { flags: 'a', mode: 0o600 }))
+  resources.defer(() => void child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async (): Promise<unknown> => {
+    const { value, done } = await lines.next()
+    if (done) throw new Error(`the device ended; its log is ${join(folder, 'agent.log')}`)
+    const said: unknown = JSON.parse(value)
+    if (typeof said === 'object' && said !== null && 'error' in said) throw new Error(String(said.error))
+    return said
+  }
+  const ask = (question: DeviceQuestion) => {
+    child.stdin.write(`${JSON.stringify(question)}\n`)
+    return next()
+  }
+  await next()
+  const { id } = await until(
+    async () =>
+      must(await admin.call('devices')).find(
+        (one) => one.state === 'approved' && one.lastSeenAt && one.facts.serialNumber === name,
+      ),
+    `the device to enrol; its log is ${join(folder, 'agent.log')}`,
+  )
+  return {
+    id,
+    accept: async (deployment) => void (await ask({ accept: deployment })),
+    download: async (packageId, keep = false) => (await ask({ download: packageId, keep })) as DeviceAnswer,
+    sign: async (packageId, packs) => (await ask({ sign: packageId, packs })) as SignedPacks,
+  }
+}

@@ -1,0 +1,178 @@
+/** The benchmark as a program: what `npm run bench` does. */
+import { execFile } from 'node:child_process'
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { bootstrapRelease, configuredMirror, copyRoot } from '../demo/debian-release.ts'
+import { startLine } from '../line.ts'
+import { linePorts } from '../ports.ts'
+import { gatewayCpuRow, importRow, loopbackRow } from './machine-rows.ts'
+import { type BenchOptions, readBenchOptions } from './options.ts'
+import { chartOf, tableOf } from './report.ts'
+import { type Row, type RowName, rowNames } from './rows.ts'
+import { isSandboxed, raiseLoopback, runSandboxed, sandboxObstacle } from './sandbox.ts'
+import { missingTools } from './tools.ts'
+import { cleanRow, largeRows, smallRows } from './wan-rows.ts'
+import { openYard, type SourceName } from './yard.ts'
+
+const run = promisify(execFile)
+const documents = fileURLToPath(new URL('../../../../docs/benchmarks', import.meta.url))
+const debianCache = fileURLToPath(new URL('../../../../data/debian-cache', import.meta.url))
+const say = (line: string) => void process.stderr.write(`${line}\n`)
+
+/** What a row needs, beside ourselves. */
+const needs: Record<RowName, { tools: string[]; source?: SourceName; line?: true }> = {
+  'wan-large-vs-curl': { tools: ['nginx', 'curl'], source: 'large', line: true },
+  'wan-large-vs-aria2': { tools: ['nginx', 'aria2c'], source: 'large', line: true },
+  'wan-clean-rate': { tools: [], source: 'large', line: true },
+  'wan-small-vs-curl': { tools: ['nginx', 'curl'], source: 'small', line: true },
+  'wan-small-vs-aria2': { tools: ['nginx', 'aria2c'], source: 'small', line: true },
+  'loopback-verified': { tools: ['nginx', 'curl', 'sha256sum', 'openssl'], source: 'huge' },
+  'gateway-cpu': { tools: ['nginx', 'curl', 'ps'], source: 'huge' },
+  import: { tools: ['casync', 'debootstrap'] },
+}
+
+/** @param words after the program's name. Returns the exit code: 1 when a row missed its target. */
+export async function benchMain(words: string[]): Promise<number> {
+  const options = readBenchOptions(words)
+  if (typeof options === 'string') {
+    process.stdout.write(options)
+    return words.includes('--help') ? 0 : 2
+  }
+  const obstacle = isSandboxed() ? undefined : sandboxObstacle()
+  if (!isSandboxed() && obstacle === undefined) return runSandboxed()
+
+  const skipped = new Map<string, string>()
+  for (const name of options.rows) {
+    const why = await obstacleTo(name, obstacle)
+    if (why === undefined) continue
+    skipped.set(name, why)
+    say(`skipped: ${name}: ${why}`)
+  }
+  const wanted = new Set([...options.rows].filter((name) => !skipped.has(name)))
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+  const resources = new AsyncDisposableStack()
+  resources.defer(() => rm(folder, { recursive: true, force: true }))
+  try {
+    const rows = await measure(wanted, { options, folder, resources, sandboxed: obstacle === undefined })
+    const about = await aboutHere()
+    if (options.write) {
+      await mkdir(documents, { recursive: true })
+      await writeFile(join(documents, 'content.md'), tableOf(rows, skipped, about))
+      await writeFile(join(documents, 'content.svg'), chartOf(rows))
+    }
+    for (const { name, value, unit, target, pass, versus } of rows)
+      say(`${pass ? 'met   ' : 'missed'}  ${name.padEnd(20)} ${value} ${unit} (target ${target}): ${versus}`)
+    if (options.json) process.stdout.write(`${JSON.stringify({ rows })}\n`)
+    return rows.every(({ pass }) => pass) ? 0 : 1
+  } finally {
+    await resources.disposeAsync()
+  }
+}
+
+async function obstacleTo(name: RowName, sandbox: string | undefined): Promise<string | undefined> {
+  const { tools, line } = needs[name]
+  const missing = await missingTools(tools)
+  if (missing.length > 0) return `${missing.join(', ')} is not installed`
+  if (line && sandbox !== undefined) return `no wide-area line: ${sandbox}`
+  if (name === 'import' && sandbox !== undefined) return sandbox
+  return undefined
+}
+
+interface Place {
+  options: BenchOptions
+  folder: string
+  resources: AsyncDisposableStack
+  sandboxed: boolean
+}
+
+async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[]> {
+  const { options, folder, resources, sandboxed } = place
+  const any = (...names: RowName[]) => names.some((name) => wanted.has(name))
+  const runs = (usual: number) => options.runs ?? usual
+  const rows: Row[] = []
+  if (any('import')) rows.push(...(await measureImport(folder, runs(5), sandboxed)))
+  const sources = new Set([...wanted].flatMap((name) => needs[name].source ?? []))
+  if (sources.size > 0) {
+    const yard = await openYard({
+      folder,
+      sources: [...sources],
+      sandboxed,
+      withNginx: (await missingTools(['nginx'])).length === 0,
+      resources,
+      log: say,
+    })
+    const common = { yard, folder: join(folder, 'scratch'), rows: wanted, log: say }
+    if (any('loopback-verified')) rows.push(...(await loopbackRow({ ...common, runs: runs(5) })))
+    if (any('gateway-cpu')) rows.push(...(await gatewayCpuRow({ ...common, runs: runs(5) })))
+    if (any('wan-large-vs-curl', 'wan-large-vs-aria2')) rows.push(...(await largeRows({ ...common, runs: runs(3) })))
+    if (any('wan-clean-rate')) rows.push(...(await cleanRow({ ...common, runs: runs(3) })))
+    if (any('wan-small-vs-curl', 'wan-small-vs-aria2')) rows.push(...(await smallRows({ ...common, runs: runs(3) })))
+  }
+  return rows.sort((a, b) => rowNames.indexOf(a.name) - rowNames.indexOf(b.name))
+}
+
+async function measureImport(folder: string, runs: number, sandboxed: boolean): Promise<Row[]> {
+  if (sandboxed) raiseLoopback()
+  const tree = join(folder, 'tree')
+  const kept = join(debianCache, 'bookworm')
+  const known = await access(kept).then(
+    () => true,
+    () => false,
+  )
+  const mirror = known ? '' : await configuredMirror()
+  if (mirror === undefined) throw new Error('no Debian mirror is configured, and no root is kept from before')
+  await copyRoot(await bootstrapRelease('bookworm', mirror, debianCache), tree)
+  // Neither can carry them.
+  await run('find', [
+    tree,
+    '(',
+    '-type',
+    'b',
+    '-o',
+    '-type',
+    'c',
+    '-o',
+    '-type',
+    'p',
+    '-o',
+    '-type',
+    's',
+    ')',
+    '-delete',
+  ])
+  const rows = await importRow({
+    tree,
+    folder: join(folder, 'casync'),
+    runs,
+    log: say,
+    async freshSite(round) {
+      const resources = new AsyncDisposableStack()
+      const { admin } = await startLine({
+        folder: join(folder, `import-${round}`),
+        ports: await linePorts(0),
+        resources,
+      })
+      return { admin, end: () => resources.disposeAsync() }
+    },
+  })
+  await rm(tree, { recursive: true, force: true })
+  return rows
+}
+
+async function aboutHere(): Promise<string[]> {
+  const first = (text: string) => text.split('\n')[0] ?? ''
+  const version = (program: string, word: string) =>
+    run(program, [word]).then(
+      ({ stdout, stderr }) => first(stdout || stderr),
+      () => `${program}: not installed`,
+    )
+  const [model] = cpus()
+  return [
+    `Measured with Node ${process.versions.node} on ${cpus().length} × ${model?.model ?? 'an unknown processor'}; beside`,
+    `${await version('/usr/sbin/nginx', '-v')}, ${await version('curl', '--version')}, ${await version('aria2c', '--version')},`,
+    `${await version('casync', '--version')}.`,
+  ]
+}
