@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Condition } from '@sluice/protocol'
 import { compareValues } from './compare.ts'
-import { type Decision, decide } from './condition.ts'
+import { type DecidingHost, type Decision, decide } from './condition.ts'
 import type { FileFacts } from './host.ts'
+import { ManualHost } from './testing/index.ts'
 import type { Variables } from './variables.ts'
 import { likeText } from './wildcard.ts'
 
@@ -19,8 +20,9 @@ const files: Record<string, FileFacts> = {
   '/data': { kind: 'folder', modifiedMs: changed, version: undefined },
 }
 const looked: string[] = []
-const host = {
-  async file(path: string) {
+const host: DecidingHost = {
+  factRows: () => new ManualHost().factRows(),
+  async file(path) {
     looked.push(path)
     return files[path]
   },

@@ -8,27 +8,34 @@
  * C4. Hidden values are masked in the trace.
  * C5. A kind that cannot be decided is never taken for true or false: a sequence with one in force is
  *     refused before it starts (obstacles.ts), and deciding it is an error.
+ * C6. A query that fails on this device fails the condition as a whole, unless it says that this
+ *     counts as no rows (task-sequence-xml §3, `ignoreQueryFailure`).
  */
 import type { Compare, Condition } from '@sluice/protocol'
 import { compareValues, holds } from './compare.ts'
 import type { FileFacts, Host } from './host.ts'
 import { expand, lookUp, MASK, type Variables } from './variables.ts'
 import { likeText } from './wildcard.ts'
+import { answerWql, type FactRow, parseWql, propertiesOf, unknownIn } from './wql/index.ts'
 
 export interface Decision {
   result: boolean
   /** At most 4,000 characters. */
   trace: string
+  /** C6: why it could not be decided; a sentence without its full stop. The result is false then. */
+  failure?: string
 }
+
+export type DecidingHost = Pick<Host, 'file' | 'factRows'>
 
 const MAX_TRACE_LENGTH = 4_000
 
-export async function decide(condition: Condition, variables: Variables, host: Pick<Host, 'file'>): Promise<Decision> {
-  const { result, trace } = await evaluate(condition, variables, host)
-  return { result, trace: trace.length > MAX_TRACE_LENGTH ? `${trace.slice(0, MAX_TRACE_LENGTH - 1)}…` : trace }
+export async function decide(condition: Condition, variables: Variables, host: DecidingHost): Promise<Decision> {
+  const { trace, ...decision } = await evaluate(condition, variables, host)
+  return { ...decision, trace: trace.length > MAX_TRACE_LENGTH ? `${trace.slice(0, MAX_TRACE_LENGTH - 1)}…` : trace }
 }
 
-async function evaluate(condition: Condition, variables: Variables, host: Pick<Host, 'file'>): Promise<Decision> {
+async function evaluate(condition: Condition, variables: Variables, host: DecidingHost): Promise<Decision> {
   if ('variable' in condition) return ofVariable(condition, variables)
   if ('file' in condition) return ofPath('file', condition.file, condition, variables, host)
   if ('folder' in condition) return ofPath('folder', condition.folder, condition, variables, host)
@@ -36,6 +43,14 @@ async function evaluate(condition: Condition, variables: Variables, host: Pick<H
   if ('all' in condition) return ofMany('all', condition.all, variables, host)
   if ('any' in condition) return ofMany('any', condition.any, variables, host)
   if ('none' in condition) return ofMany('none', condition.none, variables, host)
+  if ('wmi' in condition) return ofQuery(condition, host)
+  if ('osPlatforms' in condition)
+    return ofMany(
+      'any',
+      condition.osPlatforms.map(({ queries }): Condition => ({ all: queries })),
+      variables,
+      host,
+    )
   throw new Error(`a condition that cannot be decided was not refused before the run (${Object.keys(condition)[0]})`) // C5
 }
 
@@ -43,7 +58,7 @@ async function ofMany(
   word: 'all' | 'any' | 'none',
   conditions: readonly Condition[],
   variables: Variables,
-  host: Pick<Host, 'file'>,
+  host: DecidingHost,
 ): Promise<Decision> {
   const deciding = word !== 'all'
   const traces: string[] = []
@@ -51,6 +66,8 @@ async function ofMany(
   for (const inner of conditions) {
     const decision = await evaluate(inner, variables, host)
     traces.push(decision.trace)
+    if (decision.failure !== undefined)
+      return { result: false, trace: `${word} of (${traces.join('; ')})`, failure: decision.failure }
     decided = decision.result === deciding
     if (decided) break // C1
   }
@@ -84,6 +101,35 @@ function compares(operator: Compare | 'like' | 'notLike', found: string | undefi
   return found === undefined ? operator === 'notEquals' : holds(operator, compareValues(found, wanted))
 }
 
+type WmiOf = Extract<Condition, { wmi: string }>
+
+async function ofQuery({ wmi, namespace, ignoreQueryFailure }: WmiOf, host: DecidingHost): Promise<Decision> {
+  const reading = parseWql(wmi)
+  if (!reading.ok || unknownIn(reading.query, namespace) !== undefined)
+    throw new Error('a query that cannot be decided was not refused before the run') // C5
+  const answer = answerWql(reading.query, await host.factRows())
+  const subject = `query "${wmi.length > MAX_SHOWN_QUERY ? `${wmi.slice(0, MAX_SHOWN_QUERY)}…` : wmi}"`
+  if (answer.ok) {
+    const { rows, lookedAt } = answer
+    const names = propertiesOf(reading.query).map(({ name }) => name.toLowerCase())
+    const shown = (rows.length > 0 ? rows : lookedAt).slice(0, MAX_SHOWN_ROWS).map((row) => ofRow(row, names))
+    const found = `${rows.length} of ${lookedAt.length} rows ${shown.filter((one) => one !== '').join(', ')}`.trimEnd()
+    return { result: rows.length > 0, trace: told(`${subject} finds ${found}`, rows.length > 0) }
+  }
+  if (ignoreQueryFailure === true)
+    return { result: false, trace: told(`${subject} fails, which counts as no rows (${answer.why})`, false) }
+  return { result: false, trace: `${subject} fails: ${answer.why}`, failure: answer.why } // C6
+}
+
+const MAX_SHOWN_QUERY = 500
+const MAX_SHOWN_ROWS = 3
+
+/** The properties that the query names, with their values. */
+const ofRow = (row: FactRow, names: readonly string[]): string => {
+  const shown = Object.entries(row).filter(([name]) => names.includes(name.toLowerCase()))
+  return shown.length === 0 ? '' : `(${shown.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')})`
+}
+
 interface PathTests {
   version?: { operator: Compare; value: string } | undefined
   modified?: { operator: Compare; value: string } | undefined
@@ -94,7 +140,7 @@ async function ofPath(
   text: string,
   tests: PathTests,
   variables: Variables,
-  host: Pick<Host, 'file'>,
+  host: DecidingHost,
 ): Promise<Decision> {
   const path = expand(text, variables)
   if (!path.ok) return { result: false, trace: told(`${kind} ${text}: ${path.problem.detail}`, false) }

@@ -5,6 +5,7 @@
  */
 import type { DeviceFacts, PackageId, Problem, Result } from '@sluice/protocol'
 import type { JournalEntry, RunState } from './run-state.ts'
+import type { FactRows } from './wql/index.ts'
 
 /** Names one execution of one step: unique within a run, derived from the journal and not from chance. */
 export type AttemptId = string
@@ -70,6 +71,8 @@ export interface Host {
    */
   commit(state: RunState, entries: JournalEntry[]): Promise<void>
   facts(): Promise<DeviceFacts & { freeDiskBytes: number }>
+  /** The facts as the rows of WMI's classes; for conditions that query them. */
+  factRows(): Promise<FactRows>
   /** Facts of a path, or undefined when there is nothing. */
   file(path: string): Promise<FileFacts | undefined>
   /**

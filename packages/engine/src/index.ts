@@ -13,6 +13,7 @@ export { type Advance, type AdvanceOptions, advance, MAX_TRANSITIONS, MAX_TRIES 
 export * from './run-state.ts'
 export * from './start.ts'
 export { expand, lookUp, MASK, type Variables } from './variables.ts'
+export { deviceRows, type FactRow, type FactRows, type RowOf, type RowsByClass, wqlClasses } from './wql/index.ts'
 export { writeSequenceFile } from './write-file.ts'
 export { readReferenceNames } from './xml/containers.ts'
 export type { ContentReference, Coverage, KeptKind } from './xml/coverage.ts'

@@ -39,7 +39,7 @@ test('what is disabled, or in a disabled group, hinders nothing, and is skipped'
 })
 
 test('conditions that cannot be decided hinder, also deep inside others', () => {
-  const wmi = { wmi: 'SELECT * FROM Win32_Battery', namespace: 'root\\cimv2' }
+  const wmi = { wmi: 'SELECT * FROM Win32_Fan', namespace: 'root\\cimv2' }
   const sequence = sequenceOf([
     {
       type: 'group',
@@ -50,9 +50,26 @@ test('conditions that cannot be decided hinder, also deep inside others', () => 
     { type: 'restartComputer', name: 'R', condition: { kept: '<expression type="Vendor"/>' } },
   ])
   assert.deepEqual(told(sequence), [
-    'G: its condition queries WMI, which cannot be decided here yet',
+    'G: its condition queries WMI for the class Win32_Fan, which cannot be decided here yet',
     'R: its condition is of a kind that nobody here knows, which cannot be decided here yet',
   ])
+})
+
+test('a query hinders when nothing here can ever decide it: by its text, namespace, class or property', () => {
+  const why = (wmi: string, namespace = 'root\\cimv2'): string[] =>
+    told(sequenceOf([{ type: 'restartComputer', name: 'R', condition: { wmi, namespace } }]))
+  const hinders = (what: string) => [`R: its condition ${what}, which cannot be decided here yet`]
+  assert.deepEqual(why("select * from WIN32_computersystem where model = 'HP ProBook 445 G6'"), [])
+  assert.deepEqual(why('SELECT Model FROM Win32_ComputerSystem', '\\\\.\\ROOT/CIMV2'), [])
+  assert.deepEqual(
+    why('SELECT * FROM Win32_ComputerSystem WHERE Fnord = 1'),
+    hinders('queries WMI for the property Fnord of Win32_ComputerSystem'),
+  )
+  assert.deepEqual(why('SELECT * FROM CCM_X', 'root\\ccm'), hinders('queries the WMI namespace root\\ccm'))
+  assert.deepEqual(
+    why('SELECT * Win32_BIOS'),
+    hinders('queries WMI with a text that is not understood (character 10: expected FROM)'),
+  )
 })
 
 test('a run of such a sequence is refused before it starts', async () => {

@@ -5,6 +5,7 @@
  */
 import { type Condition, type Problem, problem, type Sequence, type SequenceNode } from '@sluice/protocol'
 import { formatPath, type Path } from './path.ts'
+import { parseWql, unknownIn } from './wql/index.ts'
 import { readStep } from './xml/steps/index.ts'
 
 export interface Obstacle {
@@ -56,6 +57,13 @@ export function whyKept(step: Extract<SequenceNode, { type: 'kept' }>): string {
 /** The kinds of a condition that are not decided here, each once. */
 export function undecidable(condition: Condition): Set<string> {
   const kinds = new Set<string>()
+  const addQuery = ({ wmi, namespace }: { wmi: string; namespace: string }): void => {
+    const reading = parseWql(wmi)
+    const unknown = reading.ok
+      ? unknownIn(reading.query, namespace)
+      : `queries WMI with a text that is not understood (character ${reading.at + 1}: ${reading.message})`
+    if (unknown !== undefined) kinds.add(unknown)
+  }
   const visit = (part: Condition): void => {
     for (const inner of [
       ...('all' in part ? part.all : []),
@@ -63,6 +71,8 @@ export function undecidable(condition: Condition): Set<string> {
       ...('none' in part ? part.none : []),
     ])
       visit(inner)
+    if ('wmi' in part) addQuery(part)
+    if ('osPlatforms' in part) for (const { queries } of part.osPlatforms) queries.forEach(addQuery)
     for (const [field, told] of Object.entries(undecided)) if (Object.hasOwn(part, field)) kinds.add(told)
   }
   visit(condition)
@@ -71,8 +81,6 @@ export function undecidable(condition: Condition): Set<string> {
 
 const undecided = {
   registry: 'reads the registry',
-  wmi: 'queries WMI',
-  osPlatforms: 'compares the operating system version',
   osVersion: 'compares the operating system version',
   software: 'looks for installed software',
   kept: 'is of a kind that nobody here knows',

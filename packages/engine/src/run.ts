@@ -20,7 +20,7 @@ import { type Problem, ProblemError, problem, type StepOutcome } from '@sluice/p
 import { decide } from './condition.ts'
 import { downloadRetry } from './download-retry.ts'
 import { unknownFlags } from './flags.ts'
-import type { InstructionTable, StepInstruction } from './flatten.ts'
+import type { GroupStart, InstructionTable, StepInstruction } from './flatten.ts'
 import type { ActionOutcome, Host } from './host.ts'
 import { choosePackage } from './package-choice.ts'
 import { returnCode } from './return-code.ts'
@@ -131,8 +131,9 @@ class Run {
     const entries: JournalEntry[] = []
     let why: 'disabled' | 'condition' | undefined = node.disabled === true ? 'disabled' : undefined
     if (why === undefined && node.condition !== undefined) {
-      const { result, trace } = await decide(node.condition, this.#state.variables, this.#host)
+      const { result, trace, failure } = await decide(node.condition, this.#state.variables, this.#host)
       entries.push({ kind: 'decision', at, instruction: pointer, name: node.name, result, trace })
+      if (failure !== undefined) return this.#failUndecided(instruction, failure, entries)
       if (!result) why = 'condition'
     }
     if (why !== undefined) {
@@ -144,6 +145,25 @@ class Run {
     if (instruction.kind === 'step') return this.#enterStep(instruction, entries)
     entries.push({ kind: 'groupEntered', at, instruction: pointer, name: node.name })
     await this.#move({ pointer: pointer + 1, openGroups: [...openGroups, { start: pointer }] }, entries)
+  }
+
+  /** A step or group whose condition fails is a failed one; nothing of it is run. */
+  #failUndecided(of: StepInstruction | GroupStart, failure: string, entries: JournalEntry[]): Promise<void> {
+    const reason = problem('PLATFORM_NOT_SUPPORTED', `Its condition could not be decided: ${failure}.`)
+    const at = this.#host.now()
+    const { pointer, openGroups } = this.#state
+    if (of.kind === 'step') {
+      const { name, type: stepType } = of.step
+      entries.push({ kind: 'stepStarted', at, instruction: pointer, name, stepType })
+      return this.#endStep(at, { problem: reason }, this.#environment(), entries)
+    }
+    const { name } = of.group
+    entries.push({ kind: 'groupEntered', at, instruction: pointer, name })
+    const unwound = unwind(this.#table, pointer, [...openGroups, { start: pointer }], at)
+    entries.push(...unwound.entries)
+    const changes = { openGroups: unwound.openGroups }
+    if (unwound.pointer !== undefined) return this.#move({ ...changes, pointer: unwound.pointer }, entries)
+    return this.#finish({ kind: 'failure', step: name, problem: reason }, entries, changes)
   }
 
   /** For displays, also after this process took over in the middle of a step. */

@@ -7,8 +7,10 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { deviceRows } from '@sluice/engine'
 import type { DeviceFacts } from '@sluice/protocol'
 import { readBootFile } from './boot-file.ts'
+import { linuxRows } from './linux-rows.ts'
 import { readOsRelease } from './os-release.ts'
 import type { Platform, PlatformOptions } from './platform.ts'
 import { portableFacts } from './portable.ts'
@@ -18,10 +20,15 @@ import { restart } from './restart.ts'
 export async function createLinuxPlatform(options: PlatformOptions): Promise<Platform | undefined> {
   const bootId = (await readBootFile(options.bootFile)) ?? (await readBootId())
   if (bootId === undefined) return undefined
+  const { stateFolder, osRoot } = options
+  const facts = async () => portableFacts(options, await linuxFacts(osRoot))
+  // Who tells the device's model tells that the firmware seen here is another's.
+  const firmware = options.facts.model === undefined && options.facts.manufacturer === undefined
   return {
     bootId,
-    facts: async () => portableFacts(options, await linuxFacts(options.osRoot)),
-    osName: async () => (await readOsRelease(options.osRoot)).name,
+    facts,
+    factRows: async () => deviceRows(await facts(), await linuxRows({ stateFolder, firmware })),
+    osName: async () => (await readOsRelease(osRoot)).name,
     restart: () => restart(options.restart, options.exit),
   }
 }

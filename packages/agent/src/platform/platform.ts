@@ -1,4 +1,5 @@
 /** What the agent must know about the machine and ask of it. One file per operating system implements it. */
+import type { FactRows } from '@sluice/engine'
 import type { DeviceFacts, Result } from '@sluice/protocol'
 
 export interface Platform {
@@ -9,6 +10,8 @@ export interface Platform {
   bootId: string
   /** What the device is now. */
   facts(): Promise<DeviceFacts & { freeDiskBytes: number }>
+  /** The facts, and what the system tells besides, as rows of WMI's classes. */
+  factRows(): Promise<FactRows>
   /** Name of the operating system in the device's root, as in `Debian GNU/Linux 12 (bookworm)`. */
   osName(): Promise<string>
   /**

@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile, statfs } from 'node:fs/promises'
 import { arch, cpus, hostname, totalmem, uptime } from 'node:os'
 import { join } from 'node:path'
+import { deviceRows } from '@sluice/engine'
 import { type DeviceFacts, Platform as PlatformName } from '@sluice/protocol'
 import { z } from 'zod'
 import { writeDurable } from '../state/durable-file.ts'
@@ -31,6 +32,7 @@ export async function createPortablePlatform(
   return {
     bootId: named ?? uptimeBoot?.bootId ?? '',
     facts: () => portableFacts(options),
+    factRows: async () => deviceRows(await portableFacts(options)),
     osName: async () => (await readOsRelease(options.osRoot)).name,
     async restart() {
       await uptimeBoot?.note()

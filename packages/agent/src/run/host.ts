@@ -95,6 +95,7 @@ export function createHost(options: HostOptions): Host {
       log.write(...entries.map(logLine))
     },
     facts: () => platform.facts(),
+    factRows: () => platform.factRows(),
     async file(path) {
       const facts = await stat(path).catch(() => undefined)
       if (facts === undefined || !(facts.isFile() || facts.isDirectory())) return undefined

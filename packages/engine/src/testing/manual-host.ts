@@ -8,6 +8,7 @@
 import { type DeviceFacts, failed, ok, type PackageId, type Problem, problem, type Result } from '@sluice/protocol'
 import type { AcquiredContent, Action, ActionOutcome, FileFacts, Host, ProgressEvent } from '../host.ts'
 import type { JournalEntry, RunState } from '../run-state.ts'
+import { deviceRows, type FactRows, type RowsByClass } from '../wql/index.ts'
 
 /** The agent died here. */
 export class Crash extends Error {}
@@ -30,6 +31,8 @@ export interface ManualHostOptions {
   contentProblem?: (packageId: PackageId) => Problem | undefined
   files?: Record<string, FileFacts>
   facts?: Partial<DeviceFacts & { freeDiskBytes: number }>
+  /** Rows besides those that follow from the facts. */
+  rows?: RowsByClass
   crashes?: CrashPlan[]
 }
 
@@ -90,6 +93,10 @@ export class ManualHost implements Host {
 
   async facts(): Promise<DeviceFacts & { freeDiskBytes: number }> {
     return { ...deviceFacts, ...this.#options.facts }
+  }
+
+  async factRows(): Promise<FactRows> {
+    return deviceRows(await this.facts(), this.#options.rows)
   }
 
   async file(path: string): Promise<FileFacts | undefined> {

@@ -1,0 +1,5 @@
+export { type PropertyType, unknownIn, type WqlClassName, wqlClasses } from './classes.ts'
+export { deviceRows, type RowOf, type RowsByClass } from './device-rows.ts'
+export { answerWql, type FactRow, type FactRows, type WqlAnswer } from './evaluate.ts'
+export { parseWql, type WqlReading } from './parse.ts'
+export { propertiesOf, type WqlQuery } from './query.ts'
