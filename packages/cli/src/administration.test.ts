@@ -172,11 +172,22 @@ test('a token: in a file for its owner only, never in the output, never over ano
   assert.equal(again.code, 1)
   assert.match(again.stderr, /EEXIST/)
   assert.equal(await text('devices'), '(none)\n')
+
+  const [, id = ''] = /token (tok_[0-9a-z]+)/.exec(said) ?? []
+  assert.match(await text('devices', 'tokens'), new RegExp(`${id} +open +3 of 3 `))
+  assert.match(await text('devices', 'block', id), new RegExp(`${id} +blocked `))
+  assert.equal((await as(['devices', 'block', 'tok_0000000000'])).code, 1)
 })
 
 test('a device without a token waits; it is approved by its fingerprint, and revoked', async () => {
-  const { bundle } = await json<{ bundle: unknown }>('devices', 'token')
-  await enrolWithoutToken(EnrolmentBundle.parse(bundle))
+  const { bundle: read } = await json<{ bundle: unknown }>('devices', 'token', '--no-token')
+  const bundle = EnrolmentBundle.parse(read)
+  assert.equal(bundle.token, undefined)
+  assert.equal((await as(['devices', 'token', '--no-token', '--uses', '2'])).code, 1)
+  const key = await enrolWithoutToken(bundle)
+  assert.match(await text('devices', 'delete', 'laptop-7'), /^Deleted dev_/)
+  assert.equal(await text('devices'), '(none)\n')
+  await enrolWithoutToken(bundle, key)
   assert.match(await text('devices'), /dev_[0-9a-z]+ +pending +laptop-7 +Debian 12 +M1 +never\n/)
   const { fingerprint } = await json<{ fingerprint: string }>('devices', 'show', 'laptop-7')
 
@@ -194,8 +205,9 @@ test('a device without a token waits; it is approved by its fingerprint, and rev
   assert.match(await text('devices', 'revoke', 'laptop-7'), /State: +revoked/)
 })
 
-async function enrolWithoutToken(bundle: EnrolmentBundle): Promise<void> {
-  const { csr } = await prepareGatewayFolder(join(folder, 'device'))
+/** @returns the request for its key, to come again with the same one */
+async function enrolWithoutToken(bundle: EnrolmentBundle, known?: string): Promise<string> {
+  const csr = known ?? (await prepareGatewayFolder(join(folder, 'device'))).csr
   const request: EnrolmentRequest = {
     csr,
     sealKey: Buffer.alloc(32, 1).toString('base64'),
@@ -222,6 +234,7 @@ async function enrolWithoutToken(bundle: EnrolmentBundle): Promise<void> {
   })
   assert.equal(answer.status, 200, await answer.text())
   https.close()
+  return csr
 }
 
 test('status: prints what there is; watching goes on until it is ended, and that is no failure', async () => {

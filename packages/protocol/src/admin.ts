@@ -188,6 +188,20 @@ export const DeviceTokenInfo = z.object({
 })
 export type DeviceTokenInfo = z.infer<typeof DeviceTokenInfo>
 
+/** A token as it is remembered: what it let in, and whether it lets in more. */
+export const DeviceTokenEntry = z.object({
+  id: TokenId,
+  state: z.enum(['open', 'usedUp', 'expired', 'blocked']),
+  uses: z.int().positive(),
+  used: z.int().nonnegative(),
+  createdAt: Time,
+  expiresAt: Time,
+  blockedAt: Time.optional(),
+  /** Devices that it let in, oldest first; at most 100 are named. */
+  devices: z.array(z.object({ deviceId: DeviceId, at: Time })).max(100),
+})
+export type DeviceTokenEntry = z.infer<typeof DeviceTokenEntry>
+
 export const GatewayCreate = z.strictObject({
   name: Name,
   kind: z.enum(['internet', 'internal']),
@@ -357,6 +371,8 @@ export const adminRoutes = {
     body: z.strictObject({ fingerprint: Sha256 }),
     answer: DeviceInfo,
   },
+  /** Forgets a device that waits for approval; one that was ever let in stays on record. */
+  deleteDevice: { method: 'DELETE', path: '/admin/v1/devices/:id', ...plain, answer: none },
   /** Asks the device to sync policy now. The answer says how many gateways were told; it may listen to another, or be off. */
   syncDevice: {
     method: 'POST',
@@ -373,6 +389,18 @@ export const adminRoutes = {
     body: DeviceTokenCreate,
     answer: DeviceTokenInfo,
   },
+  /** The newest 1,000, newest first. */
+  deviceTokens: { method: 'GET', path: '/admin/v1/device-tokens', ...plain, answer: z.array(DeviceTokenEntry) },
+  /** For good: it lets nobody in any more. Who is in already stays in. */
+  blockDeviceToken: {
+    method: 'POST',
+    path: '/admin/v1/device-tokens/:id/block',
+    ...plain,
+    body: none,
+    answer: DeviceTokenEntry,
+  },
+  /** What a computer needs to enrol and wait for approval: no token, no secret. */
+  enrolmentBundle: { method: 'GET', path: '/admin/v1/enrolment-bundle', ...plain, answer: EnrolmentBundle },
   gateways: { method: 'GET', path: '/admin/v1/gateways', ...plain, answer: z.array(GatewayInfo) },
   createGateway: { method: 'POST', path: '/admin/v1/gateways', ...plain, body: GatewayCreate, answer: GatewayJoin },
   changeGateway: {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
-import { type DeviceInfo, Sha256 } from '@sluice/protocol'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type DeviceInfo, type DeviceTokenEntry, Sha256 } from '@sluice/protocol'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
@@ -65,6 +65,35 @@ export function addDeviceCommands(program: Command, session: Session): void {
     })
 
   group
+    .command('delete')
+    .description('forgets a device that waits for approval')
+    .argument('<device>', 'host name or id')
+    .action(async (wanted: string): Promise<void> => {
+      const site = await session.site()
+      for (const { id } of await site.devices([wanted])) {
+        await site.call('deleteDevice', { id })
+        session.out.result({ deleted: id }, () => [`Deleted ${id}.`])
+      }
+    })
+
+  group
+    .command('tokens')
+    .description('lists the tokens that let devices enrol, newest first')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      showTokens(session, await site.call('deviceTokens'))
+    })
+
+  group
+    .command('block')
+    .description('blocks a token for good; devices that it let in stay')
+    .argument('<token>', 'id, as `sluice devices tokens` lists it')
+    .action(async (id: string): Promise<void> => {
+      const site = await session.site()
+      showTokens(session, [await site.call('blockDeviceToken', { id, body: {} })])
+    })
+
+  group
     .command('sync')
     .description('has a device ask for its policy now')
     .argument('<device>', 'host name or id')
@@ -86,17 +115,22 @@ export function addDeviceCommands(program: Command, session: Session): void {
     .option('--out <file>', 'where to write it, readable by you only (default: standard output)')
     .option('--uses <count>', 'how many devices may use it', wholeNumber(1, 100_000))
     .option('--life <hours>', 'how long it holds, at most 168', wholeNumber(1, 168))
-    .action(async (options: { out?: string; uses?: number; life?: number }): Promise<void> => {
+    .addOption(
+      new Option('--no-token', 'without a token: devices wait until you approve them').conflicts(['uses', 'life']),
+    )
+    .action(async (options: { out?: string; uses?: number; life?: number; token: boolean }): Promise<void> => {
       // Opened first: a token that could not be written down would be lost.
       const file = options.out === undefined ? undefined : await open(options.out, 'wx', 0o600)
       try {
         const site = await session.site()
-        const made = await site.call('createDeviceToken', {
-          body: {
-            ...(options.uses === undefined ? {} : { uses: options.uses }),
-            ...(options.life === undefined ? {} : { lifeMs: options.life * HOUR_MS }),
-          },
-        })
+        const made = options.token
+          ? await site.call('createDeviceToken', {
+              body: {
+                ...(options.uses === undefined ? {} : { uses: options.uses }),
+                ...(options.life === undefined ? {} : { lifeMs: options.life * HOUR_MS }),
+              },
+            })
+          : { id: undefined, expiresAt: undefined, bundle: await site.call('enrolmentBundle') }
         if (file === undefined) {
           session.out.result(made, () => JSON.stringify(made.bundle, null, 2).split('\n'))
           return
@@ -105,13 +139,33 @@ export function addDeviceCommands(program: Command, session: Session): void {
         await file.sync()
         // The token itself is in the file and nowhere else.
         session.out.result({ id: made.id, file: options.out, expiresAt: made.expiresAt }, () => [
-          `Wrote ${options.out}: good for ${options.uses ?? 1} device(s) until ${made.expiresAt} (token ${made.id}).`,
+          options.token
+            ? `Wrote ${options.out}: good for ${options.uses ?? 1} device(s) until ${made.expiresAt} (token ${made.id}).`
+            : `Wrote ${options.out}: whoever enrols with it waits for your approval.`,
         ])
       } finally {
         await file?.close()
       }
     })
 }
+
+const showTokens = (session: Session, tokens: DeviceTokenEntry[]): void =>
+  session.out.result(tokens, () =>
+    table(
+      ['ID', 'STATE', 'LEFT', 'MADE', 'UNTIL', 'DEVICES'],
+      tokens.map((one) => [
+        one.id,
+        one.state,
+        `${one.uses - one.used} of ${one.uses}`,
+        one.createdAt,
+        one.expiresAt,
+        one.devices
+          .slice(0, 3)
+          .map(({ deviceId }) => deviceId)
+          .join(' ') + (one.used > 3 ? ' …' : ''),
+      ]),
+    ),
+  )
 
 async function askForFingerprint(session: Session, device: DeviceInfo): Promise<Sha256> {
   const shown = `${device.facts.hostname} (${device.id}) has the fingerprint ${device.fingerprint}.`

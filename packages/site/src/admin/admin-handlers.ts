@@ -1,5 +1,5 @@
 /** Which area of the site answers which route of the admin API. */
-import { DeploymentId, DeviceId, fail, JobId, PackageId, ProblemError, type SiteInfo } from '@sluice/protocol'
+import { DeploymentId, DeviceId, fail, JobId, PackageId, ProblemError, type SiteInfo, TokenId } from '@sluice/protocol'
 import { z } from 'zod'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
@@ -81,6 +81,13 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       const { id: known } = await devices.get(deviceId(id))
       return { gatewaysTold: areas.syncDevice(known) }
     },
+    async deleteDevice({ id }) {
+      await devices.delete(deviceId(id))
+      return {}
+    },
+    deviceTokens: () => devices.tokens(),
+    blockDeviceToken: ({ id }) => devices.blockToken(idIn(TokenId, id, 'token')),
+    enrolmentBundle: () => devices.bundle(),
     createDeviceToken: ({ body }) => devices.createToken(body),
 
     gateways: () => gateways.infos(),

@@ -15,6 +15,7 @@ import {
   Sha256,
   SiteId,
   type SiteTrust,
+  TokenId,
 } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Database } from '../db/database.ts'
@@ -159,7 +160,7 @@ onEveryDatabase(
       for (let i = 0; i < 3; i++) approved(await site.enrol(await makeDeviceKey(), counted.bundle.token))
       const late = await site.devices.createToken({ uses: 5, lifeMs: 60_000 })
       const blocked = await site.devices.createToken({ uses: 5 })
-      await db.updateTable('enrolment_tokens').set({ blocked_at: 1 }).where('id', '=', blocked.id).execute()
+      assert.equal((await site.devices.blockToken(blocked.id)).state, 'blocked')
       site.clock.advance(60_000)
       for (const token of [counted.bundle.token, late.bundle.token, blocked.bundle.token, 'invented'])
         await assert.rejects(site.enrol(await makeDeviceKey(), token), withCode('ENROLMENT_TOKEN_REFUSED'))
@@ -282,5 +283,53 @@ onEveryDatabase('the site remembers when and where a device was seen, and what i
     site.clock.advance(5_000)
     await site.devices.saw(pending.deviceId, { gatewayId, facts: { ...facts, model: 'Model 9' }, agent })
     assert.deepEqual(await site.devices.get(pending.deviceId), seen)
+  })
+})
+
+onEveryDatabase(
+  'tokens are listed with what they let in; a blocked one stays blocked, and says since when',
+  async (db) => {
+    await withSite(db, async (site) => {
+      const used = await site.devices.createToken({ uses: 1 })
+      const { deviceId } = approved(await site.enrol(await makeDeviceKey(), used.bundle.token))
+      site.clock.advance(1)
+      const open = await site.devices.createToken({ uses: 2, lifeMs: 3600_000 })
+      approved(await site.enrol(await makeDeviceKey(), open.bundle.token))
+      const [second, first] = await site.devices.tokens()
+      assert.deepEqual([first?.id, first?.state, first?.used, first?.uses], [used.id, 'usedUp', 1, 1])
+      assert.deepEqual(
+        first?.devices.map((one) => one.deviceId),
+        [deviceId],
+      )
+      assert.deepEqual([second?.id, second?.state, second?.used, second?.uses], [open.id, 'open', 1, 2])
+      assert.ok(!JSON.stringify([first, second]).includes(open.bundle.token ?? 'no token'))
+
+      const blocked = await site.devices.blockToken(open.id)
+      await assert.rejects(site.enrol(await makeDeviceKey(), open.bundle.token), withCode('ENROLMENT_TOKEN_REFUSED'))
+      site.clock.advance(2 * 3600_000)
+      assert.deepEqual(await site.devices.blockToken(open.id), blocked)
+      assert.deepEqual(
+        (await site.devices.tokens()).map((one) => one.state),
+        ['blocked', 'usedUp'],
+      )
+      await assert.rejects(site.devices.blockToken(newId('tok', TokenId)), withCode('NOT_FOUND'))
+    })
+  },
+)
+
+onEveryDatabase('only a device that waits can be deleted; when it asks again it waits again', async (db) => {
+  await withSite(db, async (site) => {
+    assert.equal((await site.devices.bundle()).token, undefined)
+    const key = await makeDeviceKey()
+    const { deviceId } = await site.enrol(key)
+    await site.devices.delete(deviceId)
+    assert.deepEqual(await site.devices.list(), [])
+    const again = await site.enrol(key)
+    assert.ok(again.state === 'pending')
+    assert.notEqual(again.deviceId, deviceId)
+    await site.devices.approve(again.deviceId, again.fingerprint)
+    await assert.rejects(site.devices.delete(again.deviceId), withCode('CONFLICT'))
+    await site.devices.revoke(again.deviceId)
+    await assert.rejects(site.devices.delete(again.deviceId), withCode('CONFLICT'), 'or its key could come again')
   })
 })

@@ -4,12 +4,14 @@ import {
   DeviceFacts,
   type DeviceId,
   type DeviceInfo,
+  type DeviceTokenEntry,
   type DeviceTokenInfo,
   type EnrolmentBundle,
   fail,
   type GatewayAddress,
   type GatewayId,
   type Sha256,
+  type TokenId,
 } from '@sluice/protocol'
 import type { Kysely, Selectable } from 'kysely'
 import { type Clock, timestamp } from '../clock.ts'
@@ -17,7 +19,7 @@ import type { Database, Db } from '../db/database.ts'
 import type { DevicesTables } from '../db/schema/devices.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
-import { createEnrolmentToken } from './enrolment-token.ts'
+import { blockEnrolmentToken, createEnrolmentToken, listEnrolmentTokens } from './enrolment-token.ts'
 
 /** A device that asks more often is not written down each time. */
 const SEEN_RESOLUTION_MS = 30_000
@@ -42,6 +44,13 @@ export interface Devices {
   approve(id: DeviceId, fingerprint: Sha256): Promise<DeviceInfo>
   /** For good: the same key never gets in again. */
   revoke(id: DeviceId): Promise<DeviceInfo>
+  /** Forgets a device that waits for approval. `CONFLICT` for one that was ever let in: it stays on record. */
+  delete(id: DeviceId): Promise<void>
+  tokens(): Promise<DeviceTokenEntry[]>
+  /** For good. `NOT_FOUND` */
+  blockToken(id: TokenId): Promise<DeviceTokenEntry>
+  /** Without a token: whoever enrols with it waits for approval. `CONFLICT` while there is no gateway. */
+  bundle(): Promise<EnrolmentBundle>
   createToken(request: { uses: number; lifeMs?: number | undefined }): Promise<DeviceTokenInfo>
   /** Revoked certificates that would otherwise still be valid: what a gateway must know. */
   revokedCertificates(): Promise<Sha256[]>
@@ -55,6 +64,19 @@ export function createDevices(options: DevicesOptions): Devices {
   async function get(id: DeviceId): Promise<DeviceInfo> {
     const row = await db.selectFrom('devices').selectAll().where('id', '=', id).executeTakeFirst()
     return row === undefined ? fail('NOT_FOUND', `There is no device ${id}.`) : deviceInfo(row)
+  }
+
+  async function bundle(): Promise<EnrolmentBundle> {
+    const addresses = await gateways()
+    if (addresses.length === 0)
+      fail('CONFLICT', 'There is no gateway at which a device could enrol. Add one first: `sluice gateways add`.')
+    return {
+      format: 'sluice-enrolment/1',
+      siteId: identity.siteId,
+      gateways: addresses,
+      gatewayAuthority: identity.gatewayAuthority,
+      catalogueRootHash: await catalogueRootHash(),
+    }
   }
 
   return {
@@ -95,21 +117,32 @@ export function createDevices(options: DevicesOptions): Devices {
       return await get(id)
     },
 
+    async delete(id) {
+      const { state } = await get(id)
+      // Whoever approves it meanwhile was faster: then nothing is deleted.
+      const { numDeletedRows } = await db
+        .deleteFrom('devices')
+        .where('id', '=', id)
+        .where('state', '=', 'pending')
+        .executeTakeFirst()
+      if (numDeletedRows === 0n) fail('CONFLICT', `${id} is ${state}; only a pending device can be deleted.`)
+      log.info('pending device deleted', { deviceId: id })
+    },
+
+    tokens: () => listEnrolmentTokens({ db, clock }),
+    async blockToken(id) {
+      const entry = await blockEnrolmentToken({ db, clock }, id)
+      log.info('enrolment token blocked', { tokenId: id, used: entry.used, uses: entry.uses })
+      return entry
+    },
+
+    bundle,
     async createToken({ uses, lifeMs }) {
-      const addresses = await gateways()
-      if (addresses.length === 0)
-        fail('CONFLICT', 'There is no gateway at which a device could enrol. Add one first: `sluice gateways add`.')
+      // First, so that no token is made for nobody.
+      const open = await bundle()
       const { id, token, expiresAt } = await createEnrolmentToken({ db, clock }, { uses, lifeMs })
-      const bundle: EnrolmentBundle = {
-        format: 'sluice-enrolment/1',
-        siteId: identity.siteId,
-        gateways: addresses,
-        gatewayAuthority: identity.gatewayAuthority,
-        catalogueRootHash: await catalogueRootHash(),
-        token,
-      }
       log.info('enrolment token made', { tokenId: id, uses })
-      return { id, bundle, expiresAt: timestamp(expiresAt) }
+      return { id, bundle: { ...open, token }, expiresAt: timestamp(expiresAt) }
     },
 
     async revokedCertificates() {

@@ -1,12 +1,16 @@
 /** Tokens that let devices in: single-use or counted, with an end, kept as hashes only (SEC-04). */
-import { TokenId } from '@sluice/protocol'
-import type { Clock } from '../clock.ts'
+import { type DeviceId, type DeviceTokenEntry, fail, TokenId } from '@sluice/protocol'
+import type { Selectable } from 'kysely'
+import { type Clock, timestamp } from '../clock.ts'
 import type { Db } from '../db/database.ts'
+import type { DevicesTables } from '../db/schema/devices.ts'
 import { newId, newToken, tokenHash } from '../identity/new-id.ts'
 
 const HOUR_MS = 3600_000
 const SINGLE_LIFE_MS = 24 * HOUR_MS
 const COUNTED_LIFE_MS = 3 * 24 * HOUR_MS
+const LISTED_TOKENS = 1_000
+const LISTED_DEVICES = 100
 
 /** @param lifeMs by default 24 hours for one device, 3 days for several */
 export async function createEnrolmentToken(
@@ -48,4 +52,65 @@ export async function consumeEnrolmentToken(trx: Db, token: string, now: number)
     .returning('id')
     .executeTakeFirst()
   return used?.id
+}
+
+/** Newest first. */
+export async function listEnrolmentTokens({ db, clock }: { db: Db; clock: Clock }): Promise<DeviceTokenEntry[]> {
+  const rows = await db
+    .selectFrom('enrolment_tokens')
+    .selectAll()
+    .orderBy('created_at', 'desc')
+    .orderBy('id')
+    .limit(LISTED_TOKENS)
+    .execute()
+  return await Promise.all(rows.map((row) => entryOf(db, row, clock.now())))
+}
+
+/** For good; a use that commits first counts. `NOT_FOUND` */
+export async function blockEnrolmentToken(
+  { db, clock }: { db: Db; clock: Clock },
+  id: TokenId,
+): Promise<DeviceTokenEntry> {
+  const row = await db
+    .updateTable('enrolment_tokens')
+    .set((eb) => ({ blocked_at: eb.fn.coalesce('blocked_at', eb.val(clock.now())) }))
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst()
+  return row === undefined ? fail('NOT_FOUND', `There is no token ${id}.`) : await entryOf(db, row, clock.now())
+}
+
+async function entryOf(db: Db, row: Selectable<DevicesTables['enrolment_tokens']>, now: number) {
+  const devices: { device_id: DeviceId; used_at: number }[] =
+    row.used === 0
+      ? []
+      : await db
+          .selectFrom('token_uses')
+          .select(['device_id', 'used_at'])
+          .where('token_id', '=', row.id)
+          .orderBy('used_at')
+          .orderBy('device_id')
+          .limit(LISTED_DEVICES)
+          .execute()
+  const entry: DeviceTokenEntry = {
+    id: row.id,
+    state: stateOf(row, now),
+    uses: row.uses,
+    used: row.used,
+    createdAt: timestamp(row.created_at),
+    expiresAt: timestamp(row.expires_at),
+    ...(row.blocked_at === null ? {} : { blockedAt: timestamp(row.blocked_at) }),
+    devices: devices.map(({ device_id, used_at }) => ({ deviceId: device_id, at: timestamp(used_at) })),
+  }
+  return entry
+}
+
+/** The first reason for which it lets nobody in. */
+function stateOf(
+  { uses, used, expires_at, blocked_at }: Selectable<DevicesTables['enrolment_tokens']>,
+  now: number,
+): DeviceTokenEntry['state'] {
+  if (blocked_at !== null) return 'blocked'
+  if (used >= uses) return 'usedUp'
+  return expires_at <= now ? 'expired' : 'open'
 }
