@@ -116,6 +116,11 @@ export const GatewayContent = z.object({
   revision: z.int().positive(),
   objectCount: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
+  /**
+   * Order to read what is here of this content and to hash it: another number is another order. The
+   * site believes no report of this content that does not name it.
+   */
+  verify: z.int().nonnegative().optional(),
 })
 export type GatewayContent = z.infer<typeof GatewayContent>
 
@@ -129,6 +134,8 @@ export const ContentReport = z.object({
   presentBytes: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
   problem: Problem.optional(),
+  /** The last order to verify that was carried out. */
+  verified: z.int().nonnegative().optional(),
 })
 export type ContentReport = z.infer<typeof ContentReport>
 

@@ -127,7 +127,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     clock,
     catalogue,
     packages: facts.packages,
-    distribute: (id, to) => content.distribute(id, to),
+    distribute: (id, to) => content.distribute(id, to, 'keep'),
     onChanged: push.sequenceChanged,
   })
   const policy = createPolicy({ db, clock, key: keyring.policy, facts, requireDevice, devices })

@@ -56,12 +56,13 @@ export function createContentReports(
 }
 
 function reportOf(held: HeldContent, failures: ReadonlyMap<ObjectKey, Problem>): ContentReport {
-  const { contentId, revision } = held.content
+  const { contentId, revision, verify } = held.content
   const { totalBytes } = held
   const presentBytes = totalBytes - held.missingBytes
-  if (held.missing.size === 0) return { contentId, revision, state: 'present', presentBytes, totalBytes }
+  const verified = verify === undefined ? {} : { verified: verify }
+  if (held.missing.size === 0) return { contentId, revision, state: 'present', presentBytes, totalBytes, ...verified }
   for (const [key, reason] of failures)
     if (held.missing.has(key))
-      return { contentId, revision, state: 'failed', presentBytes, totalBytes, problem: reason }
-  return { contentId, revision, state: 'pulling', presentBytes, totalBytes }
+      return { contentId, revision, state: 'failed', presentBytes, totalBytes, problem: reason, ...verified }
+  return { contentId, revision, state: 'pulling', presentBytes, totalBytes, ...verified }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, statSync } from 'node:fs'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { constants } from 'node:http2'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -197,6 +197,39 @@ describe('keeping contents', () => {
     await until(() => world.site.contentReports.slice(heard).some(({ state }) => state === 'present'), 'the report')
     assert.equal(world.site.pulled.length, 3)
     assert.equal(sha256(await readFile(file)), objects[0]?.hash)
+  })
+
+  test('on the order to verify, what rotted and what is lost is pulled again, and nothing else', async () => {
+    const { contentId, objects } = world.addContent(some(200_000), some(5_000), some(1_000, 'page'))
+    const other = world.addContent(some(3_000))
+    const [rotten, lost] = objects as [StoredObject, StoredObject]
+    await world.startLinked()
+    await world.reported(contentId, 'present')
+    await world.reported(other.contentId, 'present')
+    const bytes = await readFile(fileOf(rotten))
+    bytes[100_000] = (bytes[100_000] ?? 0) ^ 0x40
+    await writeFile(fileOf(rotten), bytes)
+    await rm(fileOf(lost))
+
+    const order = async (verify: number) => {
+      world.site.contents = world.site.contents.map((listed) =>
+        listed.content.contentId === contentId ? { ...listed, content: { ...listed.content, verify } } : listed,
+      )
+      world.site.pulled.length = 0
+      world.site.say({ kind: 'contentsChanged' })
+      await until(
+        () => world.site.contentReports.some((report) => report.state === 'present' && report.verified === verify),
+        'the report that answers the order',
+      )
+    }
+    await order(1)
+    assert.deepEqual(
+      world.site.pulled.map((name) => name.split('@')[0]).sort(),
+      [rotten, lost].map(({ hash }) => `pack/${hash}`).sort(),
+    )
+    for (const object of objects) assert.equal(sha256(await readFile(fileOf(object))), object.hash)
+    await order(2)
+    assert.deepEqual(world.site.pulled, [])
   })
 
   test('not more at once than allowed', async () => {

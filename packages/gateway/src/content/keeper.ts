@@ -8,6 +8,8 @@
  *    removed that a list just began to name.
  * 2. An object that no content names stays for a grace period: addresses were signed for it.
  * 3. A list that could not be read changes nothing.
+ * 4. An order to verify a content counts as carried out, also after a restart, only when every object
+ *    of it that is here was read.
  */
 import { createHash } from 'node:crypto'
 import type { FileStore } from '@sluice/content'
@@ -65,9 +67,19 @@ export function createKeeper(options: KeeperOptions): Keeper {
     try {
       const listed = await fetchList(linkPaths.contents, GatewayContent, MAX_CONTENTS)
       for (const content of listed) {
-        if (contents.get(content.contentId)?.content.revision === content.revision) continue
+        const held = contents.get(content.contentId)
+        const toVerify = content.verify !== undefined && content.verify !== held?.content.verify
+        if (held?.content.revision === content.revision) {
+          if (!toVerify) continue
+          const objects = [...held.objects.values()]
+          await verify(objects)
+          await contents.put(content, objects) // 4
+          continue
+        }
         const path = `${linkPaths.contentObjects}${content.contentId}`
-        await contents.put(content, await fetchList(path, StoredObject, MAX_OBJECTS))
+        const objects = await fetchList(path, StoredObject, MAX_OBJECTS)
+        if (toVerify && held !== undefined) await verify(objects)
+        await contents.put(content, objects)
         log('info', 'content.listed', { package: content.packageId, content: content.contentId })
       }
       const ids = new Set(listed.map((content) => content.contentId))
@@ -79,6 +91,18 @@ export function createKeeper(options: KeeperOptions): Keeper {
       setTimeout(refresh, RETRY_MS).unref()
     } finally {
       wantMissing()
+    }
+  }
+
+  /** Removes what is here of these objects and is not what it was. */
+  async function verify(objects: StoredObject[]): Promise<void> {
+    for (const object of objects) {
+      stopped.signal.throwIfAborted()
+      const key = objectKey(object)
+      // A disk that cannot read an object has not got it.
+      if (!contents.isPresent(key) || (await isRight(store, object, 'missing').catch(() => false))) continue
+      log('error', 'content.corrupt', { object: key })
+      await removeObject(key)
     }
   }
 
@@ -150,7 +174,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       let corrupt = 0
       for (const kind of ['page', 'pack'] as const)
         for await (const object of store.list(kind)) {
-          if (await isRight(store, object)) continue
+          if (await isRight(store, object, 'right')) continue
           corrupt++
           log('error', 'content.corrupt', { object: objectKey(object) })
           await removeObject(objectKey(object))
@@ -166,10 +190,10 @@ export function createKeeper(options: KeeperOptions): Keeper {
   }
 }
 
-async function isRight(store: FileStore, object: StoredObject): Promise<boolean> {
+/** @param absent what an object is that is not there: `right` when it may have been removed meanwhile */
+async function isRight(store: FileStore, object: StoredObject, absent: 'right' | 'missing'): Promise<boolean> {
   const opened = await store.get(object)
-  // Removed meanwhile: nothing is wrong with what is not there.
-  if (!opened.ok) return true
+  if (!opened.ok) return absent === 'right'
   const hash = createHash('sha256')
   for await (const chunk of opened.value.body) hash.update(chunk as Uint8Array)
   return hash.digest('hex') === object.hash

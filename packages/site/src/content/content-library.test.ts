@@ -151,10 +151,12 @@ withLibrary('a distribution goes from waiting to installed by what the gateway s
   assert.deepEqual(await site.library.gatewayContents(internal), [])
 
   const totalBytes = content.totalBytes
+  const order = async () => (await site.library.gatewayContents(internet))[0]?.verify
+  let verified = await order()
   const say = (state: 'pulling' | 'present' | 'failed', presentBytes: number, reason?: ReturnType<typeof problem>) =>
     site.library.contentReport(
       internet,
-      ContentReport.parse({ contentId, revision: 1, state, presentBytes, totalBytes, problem: reason }),
+      ContentReport.parse({ contentId, revision: 1, state, presentBytes, totalBytes, problem: reason, verified }),
     )
   await say('pulling', 100)
   assert.deepEqual([(await state()).state, (await state()).presentBytes], ['transferring', 100])
@@ -165,6 +167,7 @@ withLibrary('a distribution goes from waiting to installed by what the gateway s
   assert.deepEqual([(await state()).state, (await state()).attempts], ['failed', 2])
   await site.library.distribute(id, [internet])
   assert.deepEqual([(await state()).state, (await state()).attempts], ['waiting', 0])
+  verified = await order()
   await say('present', totalBytes)
   assert.equal((await state()).state, 'installed')
   assert.equal((await state()).problem, undefined)
@@ -174,6 +177,32 @@ withLibrary('a distribution goes from waiting to installed by what the gateway s
   await site.library.contentReport(internet, { ...stale, revision: 2 })
   await site.library.contentReport(internal, { ...stale, revision: 1 })
   assert.equal((await state()).state, 'installed')
+})
+
+withLibrary('what is distributed again waits until the gateway has verified it', async (site) => {
+  const { contentId = assert.fail() } = await site.imported({ a: 1000 })
+  await site.library.distribute(id, [internet])
+  await site.install(internet, contentId)
+  const state = async () => (await site.library.get(id)).distribution[0]?.state
+  const order = async () => (await site.library.gatewayContents(internet))[0]?.verify
+  assert.deepEqual([await state(), await order()], ['installed', undefined])
+  await site.library.distribute(id, [internet], 'keep')
+  assert.equal(await state(), 'installed')
+
+  site.clock.advance(1000)
+  site.world.changes.length = 0
+  await site.library.distribute(id, [internet])
+  assert.equal(await state(), 'waiting')
+  assert.deepEqual(site.world.changes, [internet])
+  const verified = (await order()) ?? assert.fail()
+  const report = { contentId, revision: 1, state: 'present', presentBytes: 1, totalBytes: 1 } as const
+  await site.library.contentReport(internet, report)
+  await site.library.contentReport(internet, { ...report, verified: verified - 1000 })
+  assert.equal(await state(), 'waiting', 'what was said before the order does not answer it')
+  await site.library.contentReport(internet, { ...report, state: 'pulling', presentBytes: 0, verified })
+  assert.equal(await state(), 'transferring')
+  await site.library.contentReport(internet, { ...report, verified })
+  assert.equal(await state(), 'installed')
 })
 
 withLibrary('before the first import is done, and where content is off, nothing is distributed', async (site) => {

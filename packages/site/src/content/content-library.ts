@@ -31,7 +31,7 @@ import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { Log } from '../log.ts'
 import { createChunkIndex } from './chunk-index.ts'
 import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
-import { createDistributions } from './distributions.ts'
+import { createDistributions, type InstalledThere } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
 import { createPackages } from './packages.ts'
 
@@ -71,10 +71,11 @@ export interface ContentLibrary extends ContentSource {
   /** Starts the import of the next version. `BAD_REQUEST`, `CONTENT_UNREADABLE`, `NOT_FOUND`. */
   updatePackage(id: PackageId, request: z.output<typeof PackageUpdate>): Promise<Started>
   /**
-   * Adds gateways to where the package shall be. `NOT_FOUND`, `CONFLICT` before the first import is
+   * Adds gateways to where the package shall be; those that have it keep it, or verify it (the
+   * default) and pull what is wrong. `NOT_FOUND`, `CONFLICT` before the first import is
    * done, `GATEWAY_CONTENT_DISABLED`; then nothing is changed.
    */
-  distribute(id: PackageId, gateways: readonly GatewayId[]): Promise<PackageInfo>
+  distribute(id: PackageId, gateways: readonly GatewayId[], installed?: InstalledThere): Promise<PackageInfo>
   /** `NOT_FOUND` */
   job(id: JobId): Promise<JobInfo>
   contentToken: DeviceHandler<'contentToken'>
@@ -120,7 +121,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       await hold.confirm(trx)
       await packages.release(trx, packageId, version)
       const gateways = await distributions.gatewaysOf(trx, packageId)
-      await distributions.add(trx, { packageId, version, ...made }, gateways) // L2
+      await distributions.add(trx, { packageId, version, ...made }, gateways, 'keep') // L2
     })
     onContentsChanged()
   }
@@ -163,7 +164,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       return { packageId, jobId }
     },
 
-    async distribute(packageId, gatewayIds) {
+    async distribute(packageId, gatewayIds, installed = 'verify') {
       const known = new Map((await options.gateways()).map((gateway) => [gateway.id, gateway]))
       for (const id of gatewayIds) {
         const gateway = known.get(id) ?? fail('NOT_FOUND', `There is no gateway ${id}.`)
@@ -174,7 +175,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
         const { version } = await packages.row(trx, packageId)
         const newest = await packages.version(trx, packageId, version)
         if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done.`)
-        await distributions.add(trx, { packageId, version, ...newest }, gatewayIds)
+        await distributions.add(trx, { packageId, version, ...newest }, gatewayIds, installed)
       })
       for (const id of new Set(gatewayIds)) onContentsChanged(id)
       return await get(packageId)

@@ -6,6 +6,8 @@
  *                               v  │ pulling             v
  *                            retrying, failed  <──── transferring
  *
+ * Whoever distributes again sends it back to `waiting`, until the gateway has verified what it holds.
+ *
  * The gateway pulls and tries again by itself; here is what it said. `failed` waits for somebody:
  * trying again will not help.
  */

@@ -5,6 +5,9 @@
  *       older one then stays for a while, for sequences that are running with it (REL-13).
  *   D2. What a gateway says of another version, of an older layout or of what it shall not hold
  *       changes nothing.
+ *   D3. To distribute again what is there is the order to verify it. The order is the time at which
+ *       the row began to wait; until the gateway names it in a report, the row waits, so what was
+ *       said before the order does not answer it.
  */
 import {
   type ContentId,
@@ -30,11 +33,20 @@ import { afterReport } from './distribution.ts'
 /** As long as a started run may fetch what its policy named. */
 const SUPERSEDED_MS = 7 * 24 * 3600_000
 
+/** What becomes of a version that a gateway has already. */
+export type InstalledThere = 'keep' | 'verify'
+
+/** States in which a gateway is told anew. */
+const toldAgain = {
+  keep: ['failed', 'retrying', 'removing'],
+  verify: ['installed', 'failed', 'retrying', 'removing'],
+} as const
+
 type Row = Selectable<ContentTables['distributions']>
 
 export interface Distributions {
   /** Adds gateways to where a version shall be; what failed there is tried again. */
-  add(source: Db, version: DistributedVersion, gateways: readonly GatewayId[]): Promise<void>
+  add(source: Db, version: DistributedVersion, gateways: readonly GatewayId[], installed: InstalledThere): Promise<void>
   /** Gateways that shall hold the newest version of a package so far. */
   gatewaysOf(source: Db, packageId: PackageId): Promise<GatewayId[]>
   /** Of these packages, by package. */
@@ -61,7 +73,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       .where((eb) => eb.or([eb('superseded_at', 'is', null), eb('superseded_at', '>', clock.now() - SUPERSEDED_MS)]))
 
   return {
-    async add(source, { packageId, version, contentId, objectBytes }, gateways) {
+    async add(source, { packageId, version, contentId, objectBytes }, gateways, installed) {
       for (const gatewayId of new Set(gateways)) {
         const told = {
           state: 'waiting',
@@ -75,11 +87,12 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
         await source
           .insertInto('distributions')
           .values({ package_id: packageId, gateway_id: gatewayId, version, content_id: contentId, ...told })
-          .onConflict((conflict) =>
-            conflict
-              .columns(['package_id', 'gateway_id', 'version'])
-              .doUpdateSet(told)
-              .where('distributions.state', 'in', ['failed', 'retrying', 'removing']),
+          .onConflict(
+            (conflict) =>
+              conflict
+                .columns(['package_id', 'gateway_id', 'version'])
+                .doUpdateSet(told)
+                .where('distributions.state', 'in', toldAgain[installed]), // D3
           )
           .execute()
         // An older version that is not whole there yet is not worth the transfer any more.
@@ -132,6 +145,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       const rows = await live()
         .innerJoin('package_versions as version', 'version.content_id', 'distributions.content_id')
         .select(['version.content_id', 'version.package_id', 'layout_revision', 'object_count', 'object_bytes'])
+        .select(['state', 'changed_at'])
         .where('gateway_id', '=', gatewayId)
         .where('state', '!=', 'removing')
         .orderBy('version.content_id')
@@ -142,6 +156,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
         revision: row.layout_revision,
         objectCount: row.object_count,
         totalBytes: row.object_bytes,
+        ...(row.state === 'waiting' ? { verify: row.changed_at } : {}),
       }))
     },
 
@@ -166,6 +181,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
           .where('gateway_id', '=', gatewayId)
           .executeTakeFirst()
         if (row === undefined || row.state === 'removing' || row.layout_revision !== report.revision) return // D2
+        if (row.state === 'waiting' && report.verified !== row.changed_at) return // D3
         const reason = report.problem === undefined ? undefined : readProblem(report.problem, 0)
         const next = afterReport(
           {

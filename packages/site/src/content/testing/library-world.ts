@@ -117,13 +117,9 @@ export async function createLibraryWorld(db: Kysely<Database>) {
 
     /** The gateway says that it has all of the content. */
     async install(gatewayId: GatewayId, contentId: ContentId): Promise<void> {
-      await library.contentReport(gatewayId, {
-        contentId,
-        revision: 1,
-        state: 'present',
-        presentBytes: 1,
-        totalBytes: 1,
-      })
+      const verified = (await library.gatewayContents(gatewayId)).find((one) => one.contentId === contentId)?.verify
+      const report = { contentId, revision: 1, state: 'present', presentBytes: 1, totalBytes: 1 } as const
+      await library.contentReport(gatewayId, { ...report, verified })
     },
 
     /** Writes the newest version of a package back from the store. */
