@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { deviceRoutes, EnrolmentBundle, type EnrolmentRequest } from '@sluice/protocol'
 import { prepareGatewayFolder } from './gateway-folder.ts'
 import { createHttpsFetch } from './https-fetch.ts'
@@ -126,6 +127,15 @@ test('a gateway: its folder is made here, it starts from it, takes content, and 
   assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'on'), /Serves content: on/)
   const unknown = await as(['gateways', 'set', 'nobody', '--serve-content', 'on'])
   assert.match(unknown.stderr, /There is no gateway nobody/)
+
+  // The running gateway takes its new certificate by itself, and the site sees it.
+  const shown = async () => (await json<{ certificateExpiresAt?: string }[]>('gateways'))[0]?.certificateExpiresAt ?? ''
+  const before = await shown()
+  await sleep(1_100) // Certificates end at whole seconds.
+  assert.match(await text('gateways', 'renew', 'edge', out), /^Wrote .*gateway\.pem: good until /)
+  while ((await shown()) <= before) await sleep(50)
+  const lost = await as(['gateways', 'renew', 'edge', join(folder, 'nowhere')])
+  assert.match(lost.stderr, /is no folder of a gateway/)
 })
 
 test('client settings: shown with their names; what is not named stays', async () => {

@@ -3,8 +3,9 @@
  * the site gave for it, the authority of the link, and a configuration. Everything in it is only for
  * its owner.
  */
-import { mkdir, open, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import 'reflect-metadata'
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
 import type { GatewayJoin } from '@sluice/protocol'
@@ -53,6 +54,47 @@ export async function completeGatewayFolder(
   }
   await writeNew(configuration, `${JSON.stringify(content, null, 2)}\n`)
   return configuration
+}
+
+/** The request for a new certificate of the key that lies in the folder, and what writes the certificate there. */
+export async function renewalOf(
+  folder: string,
+): Promise<{ gatewayId: string; csr: string; replace: (certificate: string) => Promise<string> }> {
+  const at = async (name: string) =>
+    await readFile(resolve(folder, name), 'utf8').catch((error: Error) =>
+      failLocally(`${folder} is no folder of a gateway: ${error.message}`),
+    )
+  const { gatewayId, certificateFile, keyFile } = readConfiguration(await at('gateway.json'))
+  const privateKey = createPrivateKey(await at(keyFile))
+  const publicKey = createPublicKey(privateKey)
+  const imported = await Promise.all([
+    crypto.subtle.importKey('pkcs8', privateKey.export({ type: 'pkcs8', format: 'der' }), algorithm, false, ['sign']),
+    crypto.subtle.importKey('spki', publicKey.export({ type: 'spki', format: 'der' }), algorithm, true, ['verify']),
+  ])
+  const keys = { privateKey: imported[0], publicKey: imported[1] }
+  const request = await Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: algorithm })
+  return {
+    gatewayId,
+    csr: request.toString('pem'),
+    async replace(certificate) {
+      const file = resolve(folder, certificateFile)
+      // The gateway may read at any moment: it sees the old one or the new one.
+      const fresh = `${file}.new`
+      await rm(fresh, { force: true })
+      await writeNew(fresh, certificate)
+      await rename(fresh, file)
+      return file
+    },
+  }
+}
+
+function readConfiguration(text: string): { gatewayId: string; certificateFile: string; keyFile: string } {
+  const read: unknown = JSON.parse(text)
+  const field = (name: string): string => {
+    const value: unknown = typeof read === 'object' && read !== null ? Reflect.get(read, name) : undefined
+    return typeof value === 'string' ? value : failLocally(`gateway.json has no ${name}.`)
+  }
+  return { gatewayId: field('gatewayId'), certificateFile: field('certificateFile'), keyFile: field('keyFile') }
 }
 
 /** Takes the key away again: nothing was signed for it. */

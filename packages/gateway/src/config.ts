@@ -88,7 +88,13 @@ export async function readGatewayConfig(file: string): Promise<Result<{ config: 
       return invalid(errors.map(({ path, message }) => `${path}: ${message}`).join('; '), errors)
     }
     const at = (name: string) => resolve(dirname(file), name)
-    const config = { ...parsed.data, dataFolder: at(parsed.data.dataFolder) }
+    const { dataFolder, certificateFile, keyFile } = parsed.data
+    const config = {
+      ...parsed.data,
+      dataFolder: at(dataFolder),
+      certificateFile: at(certificateFile),
+      keyFile: at(keyFile),
+    }
     const [certificate, key, linkAuthority] = await Promise.all(
       [config.certificateFile, config.keyFile, config.linkAuthorityFile].map(async (name) => readBounded(at(name))),
     )
@@ -104,7 +110,8 @@ export async function readGatewayConfig(file: string): Promise<Result<{ config: 
   }
 }
 
-async function readBounded(file: string): Promise<string> {
+/** @throws when the file is too large or cannot be read */
+export async function readBounded(file: string): Promise<string> {
   const bytes = await readFile(file)
   if (bytes.length > MAX_FILE_BYTES) throw new Error(`${file} is larger than ${MAX_FILE_BYTES} bytes`)
   return bytes.toString('utf8')

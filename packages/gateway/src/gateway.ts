@@ -23,6 +23,7 @@ import { createNotices } from './notices.ts'
 import { createRelay } from './relay.ts'
 import { openSiteConfiguration, type SiteConfiguration } from './site-configuration.ts'
 import { createHttpsListener } from './tls/https-listener.ts'
+import { type ServerCertificate, watchCertificate } from './tls/server-certificate.ts'
 
 /** Ports that the gateway listens on. */
 export interface GatewayPorts {
@@ -40,6 +41,8 @@ export interface Gateway {
 export interface GatewayOptions {
   config: GatewayConfig
   tls: TlsMaterial
+  /** Paths of the PEM files of `tls`, to read them again when they change. */
+  certificateFiles?: ServerCertificate
   log: Log
   /** Milliseconds since 1970. */
   now?: () => number
@@ -114,6 +117,17 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     })
   const listeners = { enrolment: httpsListener('enrolment'), device: httpsListener('device') }
   const linkListener = createLinkListener({ tls, siteId: config.siteId, link, log })
+  const certificate = watchCertificate({
+    first: { certificate: tls.certificate, key: tls.key },
+    files: options.certificateFiles,
+    now,
+    log,
+    onChange(next) {
+      for (const listener of [listeners.enrolment, listeners.device, linkListener]) listener.setCertificate(next)
+      // So that the site sees the new one, and would tell if it were wrong.
+      link.redial('the certificate was replaced')
+    },
+  })
   siteConfiguration.watch({
     onRevoked: (certificates) => listeners.device.cut(certificates),
     onReplaced: ({ deviceAuthorities }) => listeners.device.setAuthorities(deviceAuthorities),
@@ -149,6 +163,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
 
   async function stop(): Promise<void> {
     notices.stop()
+    await certificate.stop()
     await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
     await traffic.report()
     traffic.stop()
@@ -172,6 +187,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     }
     ports[name as keyof GatewayPorts] = port.value
   }
+  void certificate.look()
   return ok({ ports: ports as GatewayPorts, stop })
 }
 

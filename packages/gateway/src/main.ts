@@ -14,7 +14,9 @@ export async function main(args: string[]): Promise<void> {
   const read = await readGatewayConfig(file)
   if (!read.ok) return end(describe(read.problem))
   const log = jsonLog(process.stderr)
-  const gateway = await createGateway({ ...read.value, log })
+  const { certificateFile, keyFile } = read.value.config
+  const certificateFiles = { certificate: certificateFile, key: keyFile }
+  const gateway = await createGateway({ ...read.value, certificateFiles, log })
   if (!gateway.ok) return end(describe(gateway.problem))
   const { ports, stop } = gateway.value
 

@@ -226,6 +226,11 @@ export const GatewayJoin = z.object({
 })
 export type GatewayJoin = z.infer<typeof GatewayJoin>
 
+export const GatewayRenewal = z.strictObject({
+  /** PKCS#10 in PEM, for the key that the gateway has or for a new one. */
+  csr: z.string().max(8000),
+})
+
 export const GatewayChange = z.strictObject({ serveContent: z.boolean().optional() })
 
 export const GatewayInfo = z.object({
@@ -242,6 +247,8 @@ export const GatewayInfo = z.object({
   ]),
   packBytesServed: z.int().nonnegative(),
   pageBytesServed: z.int().nonnegative(),
+  /** Of the certificate that it showed when the site dialled it last; absent before. */
+  certificateExpiresAt: Time.optional(),
 })
 export type GatewayInfo = z.infer<typeof GatewayInfo>
 
@@ -409,6 +416,14 @@ export const adminRoutes = {
     ...plain,
     body: GatewayChange,
     answer: GatewayInfo,
+  },
+  /** A new certificate for the same gateway, with its present addresses; the old one goes on to count. */
+  renewGateway: {
+    method: 'POST',
+    path: '/admin/v1/gateways/:id/renew',
+    ...plain,
+    body: GatewayRenewal,
+    answer: GatewayJoin,
   },
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },

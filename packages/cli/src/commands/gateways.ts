@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { GatewayInfo } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
@@ -6,6 +7,7 @@ import {
   completeGatewayFolder,
   type GatewayListeners,
   prepareGatewayFolder,
+  renewalOf,
 } from '../gateway-folder.ts'
 import { failLocally } from '../local-failure.ts'
 import { switchOption } from '../options.ts'
@@ -33,13 +35,14 @@ export function addGatewayCommands(program: Command, session: Session): void {
       const gateways = await site.call('gateways')
       session.out.result(gateways, () =>
         table(
-          ['ID', 'KIND', 'LINK', 'CONTENT', 'SERVED', 'ADDRESS', 'NAME'],
+          ['ID', 'KIND', 'LINK', 'CONTENT', 'SERVED', 'CERTIFICATE', 'ADDRESS', 'NAME'],
           gateways.map((one) => [
             one.id,
             one.kind,
             one.link.state,
             onOff(one.serveContent),
             formatBytes(one.packBytesServed + one.pageBytesServed),
+            certificateEnd(one),
             one.deviceUrl,
             one.name,
           ]),
@@ -93,6 +96,25 @@ export function addGatewayCommands(program: Command, session: Session): void {
     })
 
   group
+    .command('renew')
+    .description(
+      'puts a new certificate into the folder that a gateway is started from; a running one takes it by itself',
+    )
+    .argument('<gateway>', 'name or id')
+    .argument('<folder>', 'with `gateway.json` and the key')
+    .action(async (wanted: string, folder: string): Promise<void> => {
+      const site = await session.site()
+      for (const id of await site.gateways([wanted])) {
+        const { gatewayId, csr, replace } = await renewalOf(folder)
+        if (gatewayId !== id) failLocally(`${folder} belongs to another gateway: ${gatewayId}.`)
+        const { certificate } = await site.call('renewGateway', { id, body: { csr } })
+        const file = await replace(certificate)
+        const { validTo } = new X509Certificate(certificate)
+        session.out.result({ gatewayId, file, validTo }, () => [`Wrote ${file}: good until ${validTo}.`])
+      }
+    })
+
+  group
     .command('set')
     .description('changes settings of a gateway')
     .argument('<gateway>', 'name or id')
@@ -121,6 +143,17 @@ function listenersOf(options: AddOptions): GatewayListeners {
   }
 }
 
+const DAY_MS = 24 * 3600_000
+
+/** A warning in the last 30 days, as in the log of the gateway. */
+function certificateEnd({ certificateExpiresAt }: GatewayInfo): string {
+  if (certificateExpiresAt === undefined) return 'unknown'
+  const days = Math.floor((Date.parse(certificateExpiresAt) - Date.now()) / DAY_MS)
+  const date = certificateExpiresAt.slice(0, 10)
+  if (days < 0) return `${date} EXPIRED`
+  return days <= 30 ? `${date} RENEW: ${days} days left` : date
+}
+
 const showGateway = (session: Session, one: GatewayInfo): void =>
   session.out.result(one, () =>
     fields([
@@ -131,6 +164,7 @@ const showGateway = (session: Session, one: GatewayInfo): void =>
       ['For enrolment', one.enrolmentUrl],
       ['Link', `${one.link.state} since ${one.link.since}`],
       ['Serves content', onOff(one.serveContent)],
+      ['Certificate', certificateEnd(one)],
       ['Served', `${formatBytes(one.packBytesServed)} of packs, ${formatBytes(one.pageBytesServed)} of pages`],
     ]),
   )

@@ -27,6 +27,8 @@ export interface Link {
   isUp(): boolean
   /** Takes over a connection that proved to be the site's. */
   adopt(kind: LinkKind, session: LinkSession): void
+  /** Ends the control connection; the site dials anew at once. */
+  redial(why: string): void
   /** Ends both connections; everybody has been told when it returns. */
   close(): Promise<void>
 }
@@ -132,6 +134,7 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
       })
       ending.add(ended)
     },
+    redial: (why) => sessions.control?.destroy(why),
     async close() {
       for (const session of Object.values(sessions)) session.destroy('the gateway ends')
       await Promise.all(ending)

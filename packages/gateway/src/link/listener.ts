@@ -9,6 +9,7 @@ import type { ListenAddress, TlsMaterial } from '../config.ts'
 import type { Log } from '../log.ts'
 import { listen } from '../tls/https-listener.ts'
 import { secureOptions } from '../tls/secure-options.ts'
+import type { ServerCertificate } from '../tls/server-certificate.ts'
 import { type Link, linkKind } from './link.ts'
 import { createLinkSession } from './session.ts'
 
@@ -18,6 +19,8 @@ const MAX_CONNECTIONS = 32
 export interface LinkListener {
   /** `PORT_TAKEN`. */
   listen(address: ListenAddress): Promise<Result<number>>
+  /** New connections are shown this certificate. */
+  setCertificate(next: ServerCertificate): void
   close(): Promise<void>
 }
 
@@ -55,6 +58,8 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
 
   return {
     listen: (address) => listen(server, address),
+    setCertificate: ({ certificate, key }) =>
+      server.setSecureContext({ ...secureOptions(certificate, key), ca: tls.linkAuthority }),
     async close() {
       if (!server.listening) return
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))

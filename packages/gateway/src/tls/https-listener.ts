@@ -11,6 +11,7 @@ import { deviceBounds, failed, ok, problem, type Result, type Sha256 } from '@sl
 import type { ListenAddress } from '../config.ts'
 import { certificateHash } from './device-certificate.ts'
 import { secureOptions } from './secure-options.ts'
+import type { ServerCertificate } from './server-certificate.ts'
 
 /** An idle connection is looked for this often. */
 const CHECK_INTERVAL_MS = 5_000
@@ -18,6 +19,8 @@ const CHECK_INTERVAL_MS = 5_000
 export interface HttpsListener {
   /** Starts to listen; gives the port. `PORT_TAKEN`. */
   listen(address: ListenAddress): Promise<Result<number>>
+  /** New connections are shown this certificate; those that there are go on. */
+  setCertificate(next: ServerCertificate): void
   /** Names the authorities to the other side in the handshake; who is admitted is decided per request. */
   setAuthorities(pem: string): void
   /** Cuts every connection that was made with one of these certificates, in the middle of whatever it does. */
@@ -38,7 +41,8 @@ export interface HttpsListenerOptions {
 }
 
 export function createHttpsListener(options: HttpsListenerOptions): HttpsListener {
-  const secure = secureOptions(options.certificate, options.key)
+  let secure = secureOptions(options.certificate, options.key)
+  let authorities: { ca?: string } = {}
   const server = createServer({
     ...secure,
     requestCert: options.wantsCertificate,
@@ -63,7 +67,14 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
 
   return {
     listen: (address) => listen(server, address),
-    setAuthorities: (pem) => server.setSecureContext({ ...secure, ca: pem }),
+    setCertificate({ certificate, key }) {
+      secure = secureOptions(certificate, key)
+      server.setSecureContext({ ...secure, ...authorities })
+    },
+    setAuthorities(pem) {
+      authorities = { ca: pem }
+      server.setSecureContext({ ...secure, ...authorities })
+    },
     cut(certificates) {
       for (const hash of certificates) for (const socket of sockets.withCertificate(hash)) socket.destroy()
     },

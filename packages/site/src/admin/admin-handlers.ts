@@ -92,6 +92,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
 
     gateways: () => gateways.infos(),
     createGateway: ({ body }) => gateways.create(body),
+    renewGateway: ({ id, body }) => gateways.renew(id, body),
     changeGateway: ({ id, body }) => gateways.change(id, body),
 
     async status({ query, signal }) {

@@ -119,6 +119,8 @@ export function createConnector(options: ConnectorOptions): Connector {
       signal: stopped.signal,
     })
     if (!socket.ok) return { why: socket.problem, livedMs: 0 }
+    const shown = socket.value.getPeerX509Certificate()
+    if (shown !== undefined) gateways.recordCertificate(gateway.id, shown.validToDate.getTime())
     const since = performance.now()
     let listening = false
     const answer = linkRoutes({

@@ -139,3 +139,24 @@ onEveryDatabase('a link that is down says since when, however often it is tried'
     assert.deepEqual(await link(), { state: 'down', since: '2026-11-20T11:00:00.000Z' })
   }),
 )
+
+onEveryDatabase(
+  'a certificate is renewed for the same name and addresses; its end is shown once it was seen',
+  async (db) =>
+    withGateways(db, async ({ gateways, clock, request }) => {
+      const first = await gateways.create(await request('Edge'))
+      clock.advance(24 * 3600_000)
+      const csr = await (await makeDeviceKey()).request()
+      const renewed = await gateways.renew(first.gatewayId, { csr })
+      const [before, now] = [new X509Certificate(first.certificate), new X509Certificate(renewed.certificate)]
+      assert.equal(now.subjectAltName, before.subjectAltName)
+      assert.ok(now.validToDate > before.validToDate)
+      assert.equal(renewed.linkAuthority, first.linkAuthority)
+      await refused(gateways.renew(first.gatewayId, { csr: 'nonsense' }), 'BAD_REQUEST')
+      await refused(gateways.renew('gw_9999999999', { csr }), 'NOT_FOUND')
+
+      assert.equal((await gateways.infos())[0]?.certificateExpiresAt, undefined)
+      gateways.recordCertificate(first.gatewayId, now.validToDate.getTime())
+      assert.equal((await gateways.infos())[0]?.certificateExpiresAt, now.validToDate.toISOString())
+    }),
+)

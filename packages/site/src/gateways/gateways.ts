@@ -56,18 +56,28 @@ export interface Gateways {
   create(request: z.output<typeof GatewayCreate>): Promise<GatewayJoin>
   /** `NOT_FOUND` */
   change(id: string, change: z.output<typeof GatewayChange>): Promise<GatewayInfo>
+  /** Signs the gateway's key anew. `NOT_FOUND`, `BAD_REQUEST` */
+  renew(id: string, request: { csr: string }): Promise<GatewayJoin>
   /** A gateway counted its bytes; a report that is older than the last one changes nothing. */
   recordTraffic(id: GatewayId, report: TrafficReport): Promise<void>
   /** What the connector knows of a link; `since` counts when the state is another than before. */
   recordLink(id: GatewayId, link: LinkState): void
+  /** When the certificate ends that a gateway showed; milliseconds since 1970. */
+  recordCertificate(id: GatewayId, expiresAt: number): void
   /** Called after a gateway was made or changed. */
   onChange(listener: (id: GatewayId) => void): void
 }
 
 type Row = Selectable<GatewaysTables['gateways']>
 
+type Addresses = Pick<GatewayInfo, 'deviceUrl' | 'enrolmentUrl' | 'linkAddress'>
+
+const certificateEnd = (expiresAt: number | undefined) =>
+  expiresAt === undefined ? {} : { certificateExpiresAt: timestamp(expiresAt) }
+
 export function createGateways({ db, identity, clock, log }: GatewaysOptions): Gateways {
   const links = new Map<GatewayId, LinkState>()
+  const certificates = new Map<GatewayId, number>()
   const listeners = new Set<(id: GatewayId) => void>()
   const startedAt = timestamp(clock.now())
 
@@ -83,7 +93,19 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     link: links.get(row.id) ?? { state: 'down', since: startedAt },
     packBytesServed: row.earlier_pack_bytes + row.pack_bytes,
     pageBytesServed: row.earlier_page_bytes + row.page_bytes,
+    ...certificateEnd(certificates.get(row.id)),
   })
+  async function issue(csr: string, gatewayId: GatewayId, addresses: Addresses): Promise<GatewayJoin> {
+    const hosts = [
+      new URL(addresses.deviceUrl).hostname,
+      new URL(addresses.enrolmentUrl).hostname,
+      hostOf(addresses.linkAddress),
+    ]
+    const issued = await identity.issueGatewayCertificate({ csr, gatewayId, hosts })
+    if (!issued.ok) throw new ProblemError(issued.problem)
+    const { siteId, linkAuthority } = identity
+    return { gatewayId, siteId, certificate: issued.value.pem, linkAuthority }
+  }
   const changed = (id: GatewayId) => {
     for (const listener of listeners) listener(id)
   }
@@ -115,13 +137,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
 
     async create(request) {
       const id = newId('gw', GatewayId)
-      const hosts = [
-        new URL(request.deviceUrl).hostname,
-        new URL(request.enrolmentUrl).hostname,
-        hostOf(request.linkAddress),
-      ]
-      const issued = await identity.issueGatewayCertificate({ csr: request.csr, gatewayId: id, hosts })
-      if (!issued.ok) throw new ProblemError(issued.problem)
+      const joined = await issue(request.csr, id, request)
       try {
         await db
           .insertInto('gateways')
@@ -147,8 +163,15 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
       }
       log.info('gateway made', { gatewayId: id, name: request.name })
       changed(id)
-      const { siteId, linkAuthority } = identity
-      return { gatewayId: id, siteId, certificate: issued.value.pem, linkAuthority }
+      return joined
+    },
+
+    async renew(idText, { csr }) {
+      const found = (await rows()).find(({ id }) => id === idText)
+      const gateway = found === undefined ? fail('NOT_FOUND', `There is no gateway ${idText}.`) : info(found)
+      const joined = await issue(csr, gateway.id, gateway)
+      log.info('gateway certificate renewed', { gatewayId: gateway.id })
+      return joined
     },
 
     async change(idText, { serveContent }) {
@@ -189,6 +212,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
       const before = links.get(id)
       links.set(id, before?.state === link.state ? { ...link, since: before.since } : link)
     },
+    recordCertificate: (id, expiresAt) => void certificates.set(id, expiresAt),
     onChange: (listener) => void listeners.add(listener),
   }
 }
