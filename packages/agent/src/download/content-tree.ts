@@ -7,6 +7,8 @@
  *   T2. Symlinks are made last, and those found at the start are removed: nothing is ever written
  *       through one.
  *   T3. Times, modes and bytes of a page are flushed before the page counts as done.
+ *   T4. Flushes come one after the other: whoever returns from one knows that everything written before it
+ *       began is durable, also what an earlier one had taken up.
  */
 import { chmod, type FileHandle, lstat, mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -61,13 +63,23 @@ export async function openContentTree(folder: string): Promise<ContentTree> {
   const links: FileEntry[] = []
   const known = new Map<Sha256, Place>()
   let dirty = new Set<string>()
+  /** T4. */
+  let syncing: Promise<void> = Promise.resolve()
 
   const remember = (id: Sha256, place: Place) => {
     if (known.size < MOST_KNOWN) known.set(id, place)
   }
 
-  const makeFolders = async (path: string): Promise<void> => {
-    if (folders.has(path)) return
+  const making = new Map<string, Promise<void>>()
+  const makeFolders = (path: string): Promise<void> | undefined => {
+    if (folders.has(path)) return undefined
+    const known = making.get(path)
+    if (known !== undefined) return known
+    const made = makeFolder(path).finally(() => making.delete(path))
+    making.set(path, made)
+    return made
+  }
+  const makeFolder = async (path: string): Promise<void> => {
     await makeFolders(dirname(path))
     const facts = await lstat(path).catch(() => undefined)
     if (facts !== undefined && !facts.isDirectory()) await rm(path)
@@ -85,9 +97,9 @@ export async function openContentTree(folder: string): Promise<ContentTree> {
     const file = facts?.isFile() ? facts : undefined
     // A finished file is read-only.
     if (file !== undefined && (file.mode & 0o200) === 0) await chmod(path, 0o600)
+    if (file === undefined) fresh.add(part.path)
     if (file?.size !== part.sizeBytes || file.size === 0)
       await files.use(part.path, (opened) => opened.truncate(part.sizeBytes))
-    if (file === undefined) fresh.add(part.path)
     if (file === undefined || fresh.has(part.path) || file.blocks === 0) return 'empty'
     return file.size === part.sizeBytes ? 'filled' : 'other'
   }
@@ -116,22 +128,28 @@ export async function openContentTree(folder: string): Promise<ContentTree> {
     return true
   }
 
-  const sync = async (): Promise<void> => {
-    const paths = [...dirty]
-    dirty = new Set()
-    await several(paths, (path) => files.use(path, (file) => file.sync()))
+  const sync = (): Promise<void> => {
+    syncing = syncing.then(async () => {
+      const paths = [...dirty]
+      dirty = new Set()
+      await several(paths, (path) => files.use(path, (file) => file.sync()))
+    })
+    return syncing
   }
 
   return {
     async prepare(page, trusted) {
       const indexes = new Map(page.chunks.map((chunk, index) => [chunk.id, index]))
       const missing: Place[][] = page.chunks.map(() => [])
+      const states = new Map<FilePart, 'empty' | 'filled' | 'other'>()
+      const parts = page.entries.filter((entry) => entry.kind === 'file') as FilePart[]
+      await several(parts, async (part) => void states.set(part, await prepareFile(part)))
       for (const entry of page.entries) {
         if (entry.kind !== 'file') {
           links.push(entry)
           continue
         }
-        const before = await prepareFile(entry)
+        const before = states.get(entry) ?? 'other'
         let offset = entry.offset
         for (const extent of entry.extents) {
           const place = { path: entry.path, offset }

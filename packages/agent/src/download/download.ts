@@ -11,7 +11,9 @@
  *       in flight: what the ledger does not know is read and hashed at the next start. A power cut
  *       costs what was not flushed.
  *   D3. Fetched bytes are counted when they come in, needed bytes when a frame proved right.
- *   D4. The layout may change at any time: when an object is gone, it is asked for again, and only what
+ *   D4. Pages overlap, so that the line has always something to do; but a page is finished only after
+ *       those before it, because a file may go over several.
+ *   D5. The layout may change at any time: when an object is gone, it is asked for again, and only what
  *       still lacks is planned anew.
  */
 import { performance } from 'node:perf_hooks'
@@ -32,7 +34,8 @@ import { fetchPage, type PageSource } from './fetch-page.ts'
 import { type LackingChunk, planFrames } from './frame-plan.ts'
 import type { Ledger } from './ledger.ts'
 import type { Patience } from './patience.ts'
-import { createStreamCount, type StreamCount } from './stream-count.ts'
+import { createStreamCount } from './stream-count.ts'
+import { createStreamPool, type StreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
 
 /** What opens a content's pages, and where its layout is. */
@@ -68,9 +71,12 @@ export interface DownloadOrder {
   signal: AbortSignal
 }
 
+/** Pages of the manifest that are worked on at the same time. */
+const PAGES_AT_ONCE = 3
 /** Streams to begin with: enough for most lines, and soon more for those that starve each of them. */
 const FIRST_STREAMS = 8
-const CHECKPOINT_BYTES = 64 * 1024 * 1024
+/** Of one page: 64 MiB in all. */
+const CHECKPOINT_BYTES = (64 * 1024 * 1024) / PAGES_AT_ONCE
 const CHECKPOINT_MS = 5_000
 /** Layouts that may be wrong one after the other without a byte in between. */
 const MOST_LAYOUTS = 5
@@ -91,15 +97,8 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
 
   const tree = await openContentTree(order.folder)
   try {
-    const layouts = createLayouts(order, root.value)
-    const progress = createProgress(order, root.value.totalBytes)
-    const streams = createStreamCount({ first: FIRST_STREAMS, most: order.streams })
-    for (const number of root.value.pages.keys()) {
-      const page = await layouts.manifestPage(number)
-      if (!page.ok) return page
-      const done = await completePage(order, { number, page: page.value, tree, layouts, progress, streams })
-      if (!done.ok) return done
-    }
+    const done = await completePages(order, root.value, tree)
+    if (!done.ok) return done
     await tree.finish()
     tally.checkpoint()
     return ok(undefined)
@@ -108,17 +107,67 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
   }
 }
 
+/** D4. Everything that was begun has ended when it returns. */
+async function completePages(whole: DownloadOrder, root: ManifestRoot, tree: ContentTree): Promise<Result<void>> {
+  const enough = new AbortController()
+  const signal = AbortSignal.any([whole.signal, enough.signal])
+  const order = { ...whole, signal, source: { ...whole.source, signal } }
+  const layouts = createLayouts(order, root)
+  const progress = createProgress(order, root.totalBytes)
+  const streams = createStreamPool(createStreamCount({ first: FIRST_STREAMS, most: order.streams }))
+  /** The first thing that ends it all; the other pages then end with an abort that says nothing. */
+  let end: { problem: Problem } | { error: unknown } | undefined
+  const running = new Set<Promise<void>>()
+  let before: Promise<void> = Promise.resolve()
+
+  const complete = async (number: number, finished: Promise<void>, onPlanned: () => void) => {
+    try {
+      const page = await layouts.manifestPage(number)
+      const work = { number, tree, layouts, progress, streams, before: finished, onPlanned }
+      const done = page.ok ? await completePage(order, { ...work, page: page.value }) : page
+      if (done.ok) return
+      end ??= { problem: done.problem }
+    } catch (error) {
+      end ??= { error }
+    }
+    enough.abort()
+  }
+  try {
+    for (const number of root.pages.keys()) {
+      if (running.size >= PAGES_AT_ONCE) await Promise.race(running)
+      // A page that ended may have failed, and then nobody is hungry any more.
+      await Promise.race([streams.hungry(), ...running])
+      if (end !== undefined) break
+      const planned = Promise.withResolvers<void>()
+      const one: Promise<void> = complete(number, before, planned.resolve).finally(() => running.delete(one))
+      running.add(one)
+      await Promise.race([planned.promise, one])
+      before = one
+    }
+    await Promise.all(running)
+  } finally {
+    streams.close()
+  }
+  if (end === undefined) return ok(undefined)
+  if ('problem' in end) return failed(end.problem)
+  throw end.error
+}
+
 interface PageWork {
   number: number
   page: ManifestPage
   tree: ContentTree
   layouts: Layouts
   progress: Progress
-  streams: StreamCount
+  streams: StreamPool
+  /** Settles when the page before is finished. */
+  before: Promise<void>
+  /** It is known what the page lacks: the next one may begin. */
+  onPlanned: () => void
 }
 
 async function completePage(order: DownloadOrder, work: PageWork): Promise<Result<void>> {
-  const { number, page, tree, layouts, progress, streams } = work
+  const { number, page, tree, layouts, progress, streams, before: pageBefore, onPlanned } = work
   const { contentId, ledger, tally } = order
   const bits = ledger.read(contentId, number)
   const { present, lacking } = await tree.prepare(page, (index) => order.trustLedger && bits.has(index))
@@ -154,6 +203,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
     if (!locations.ok) return locations
     const frames = planFrames([...lacks.values()], locations.value.chunks, locations.value.layout.packs)
     const before = lacks.size
+    onPlanned()
     const fetched = await fetchFrames({
       frames,
       streams,
@@ -177,12 +227,15 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
       },
     }).finally(() => flushing)
     if (fetched.ok) continue
-    // D4
+    // D5
     if (fetched.problem.code !== 'PACK_GONE') return fetched
     if (lacks.size === before && --layoutsLeft === 0) return fetched
     const renewed = await layouts.renew()
     if (!renewed.ok) return renewed
   }
+  // D4
+  await pageBefore
+  order.signal.throwIfAborted()
   await tree.finishPage(page)
   for (const index of page.chunks.keys()) bits.add(index)
   ledger.write(contentId, number, bits)
@@ -221,8 +274,8 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
   }
   const expectPages = ({ root: { pages } }: Layout, number: number) => {
     for (const named of pages.slice(number, number + 2)) {
-      void pageBytes(named.manifest, named.manifestBytes)
-      void pageBytes(named.layout, named.layoutBytes)
+      // One after the other over one connection is sooner than making a second one.
+      void pageBytes(named.manifest, named.manifestBytes).then(() => pageBytes(named.layout, named.layoutBytes))
     }
   }
   const expectPacks = ({ packs }: Layout) => {
@@ -288,7 +341,7 @@ function insist(
   gone: Problem | undefined,
   order: DownloadOrder,
 ): Promise<Result<ContentAccess>> {
-  return order.patience.insist(gone === undefined ? ask : order.renewAccess)
+  return order.patience.insist(gone === undefined ? ask : order.renewAccess, order.signal)
 }
 
 interface Progress {

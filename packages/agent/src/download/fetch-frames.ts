@@ -10,15 +10,14 @@ import { openFrame } from '@sluice/content'
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
 import { fetchRange } from './fetch-range.ts'
-import { createFrameQueue, type Frame, type FrameRange, mergeRanges, rangeSize } from './frame-plan.ts'
+import { createFrameQueue, type Frame, type FrameRange, mergeRanges } from './frame-plan.ts'
 import type { Patience } from './patience.ts'
-import type { StreamCount } from './stream-count.ts'
+import type { StreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
 
 export interface FrameOrder {
   frames: readonly Frame[]
-  /** How many ranges are fetched at the same time; it learns from what comes. */
-  streams: StreamCount
+  streams: StreamPool
   idleMs: number
   signal: AbortSignal
   patience: Patience
@@ -31,73 +30,53 @@ export interface FrameOrder {
   take: (frame: Frame, plain: Uint8Array) => Promise<void>
 }
 
-type Watched = FrameOrder & { onReceived: (bytes: number) => void }
-
 /** A frame that came wrong so often will not come right. */
 const MOST_CORRUPT = 3
 
 /** Problems: `CONTENT_CORRUPT`, `PACK_GONE`, or what patience ended with. */
 export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
-  const { streams } = order
   const queue = createFrameQueue(order.frames)
   const enough = new AbortController()
   const signal = AbortSignal.any([order.signal, enough.signal])
   /** The first thing that ends it all; the other streams then end with an abort that says nothing. */
   let end: { problem: Problem } | { error: unknown } | undefined
-  let received = 0
-  /** Of one stream, in bytes per millisecond, over its last range. */
-  let rate: number | undefined
-  const running = new Set<Promise<void>>()
-  const onReceived = (bytes: number) => {
-    received += bytes
-  }
-  const watched: Watched = { ...order, signal, onReceived }
+  let underWay = 0
+  const over = Promise.withResolvers<void>()
+  const leftBytes = () => (end === undefined ? queue.leftBytes() : 0)
 
-  const stream = async () => {
-    while (end === undefined && running.size <= streams.streams()) {
-      const maxBytes = rangeSize(queue.leftBytes(), streams.streams(), rate)
-      const next = queue.next(maxBytes)
-      if (next === undefined) return
-      const left = new Set(next.frames)
-      const began = performance.now()
-      try {
-        const result = await order.patience.insist(() => bring(left, maxBytes, watched), signal)
-        if (result.ok) {
-          rate = (next.range.end - next.range.start) / Math.max(1, performance.now() - began)
-          continue
-        }
-        end ??= { problem: result.problem }
-      } catch (error) {
-        end ??= { error }
-      }
-      enough.abort()
+  const bringNext = async (maxBytes: number): Promise<number> => {
+    const next = queue.next(maxBytes)
+    if (next === undefined) return 0
+    const left = new Set(next.frames)
+    try {
+      const result = await order.patience.insist(() => bring(left, maxBytes, { ...order, signal }), signal)
+      if (result.ok) return next.range.end - next.range.start
+      end ??= { problem: result.problem }
+    } catch (error) {
+      end ??= { error }
     }
+    enough.abort()
+    return 0
   }
-  const fill = () => {
-    while (running.size < streams.streams() && queue.leftBytes() > 0 && end === undefined) {
-      const one: Promise<void> = stream().finally(() => running.delete(one))
-      running.add(one)
-    }
-  }
-  let timer: NodeJS.Timeout | undefined
-  const look = () => {
-    streams.observe(performance.now(), received, running.size)
-    fill()
-    timer = setTimeout(look, streams.intervalMs())
-  }
-  look()
-  try {
-    while (running.size > 0) await Promise.race(running)
-  } finally {
-    clearTimeout(timer)
-  }
+  const remove = order.streams.add({
+    leftBytes,
+    async bring(maxBytes) {
+      underWay += 1
+      const broughtBytes = await bringNext(maxBytes)
+      underWay -= 1
+      if (underWay === 0 && leftBytes() === 0) over.resolve()
+      return { broughtBytes }
+    },
+  })
+  if (order.frames.length > 0) await over.promise
+  remove()
   if (end === undefined) return ok(undefined)
   if ('problem' in end) return failed(end.problem)
   throw end.error
 }
 
 /** One try at all that is left of a range; frames that came right leave `left`. */
-async function bring(left: Set<Frame>, maxBytes: number, order: Watched): Promise<Result<void>> {
+async function bring(left: Set<Frame>, maxBytes: number, order: FrameOrder): Promise<Result<void>> {
   const corrupt = new Map<Frame, number>()
   while (left.size > 0) {
     for (const range of mergeRanges([...left], maxBytes)) {
@@ -116,7 +95,7 @@ async function bring(left: Set<Frame>, maxBytes: number, order: Watched): Promis
 }
 
 /** A problem of the connection or the source; frames that came wrong just stay in `left`. */
-async function bringRange(range: FrameRange, left: Set<Frame>, order: Watched): Promise<Problem | undefined> {
+async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder): Promise<Problem | undefined> {
   const { patience, tally, streams } = order
   const target = await order.locate(range)
   if (!target.ok) return target.problem
@@ -166,7 +145,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: Watched): 
       onAnswer: streams.answered,
       onReceived(bytes) {
         uncounted += bytes
-        order.onReceived(bytes)
+        streams.received(bytes)
       },
       take(piece) {
         let waitFor: Promise<void> | undefined

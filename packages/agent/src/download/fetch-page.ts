@@ -43,7 +43,7 @@ export async function fetchPage(
       if (wrong === undefined) return ok(Buffer.concat(parts))
       urls.forget(object)
       return failed(wrong)
-    })
+    }, signal)
     if (!fetched.ok) return fetched
     if (sha256(fetched.value) === page.hash) {
       patience.progressed()

@@ -16,7 +16,7 @@ export interface RangeOrder {
   objectBytes: number
   /** Gets every piece in order. Throwing ends the request and passes through. */
   take: (piece: Buffer) => Promise<void> | void
-  /** The answer began so long after the request, in milliseconds. */
+  /** Roughly one round trip, in milliseconds: how long the beginning of the answer took. */
   onAnswer?: (latencyMs: number) => void
   /** Every byte of the answer's body, also those that are of no use. */
   onReceived: (bytes: number) => void
@@ -64,7 +64,8 @@ async function attempt(order: RangeOrder): Promise<Problem | undefined | 'staleC
     if (sent.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return 'staleConnection'
     return problem('UNREACHABLE', `${target.url.host}: ${[code, message].filter(Boolean).join(': ')}`)
   }
-  order.onAnswer?.(performance.now() - askedAt)
+  // A new connection takes one round trip for TCP and one for TLS before the request goes out.
+  order.onAnswer?.((performance.now() - askedAt) / (sent.reusedSocket ? 1 : 3))
   try {
     return (await refusal(response, order, where)) ?? (await receive(response, order, where))
   } finally {

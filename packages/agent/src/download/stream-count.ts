@@ -7,7 +7,8 @@
  *
  *   settling   the number has just changed; new connections are being made, nothing is measured
  *   judging    measuring what the new number brings
- *   steady     the number is good; after a while it is tried again whether more would be better
+ *   steady     the number is good; when the rate falls, and after a while in any case, it is tried again
+ *              whether more would be better
  *
  *   N1. A larger number stays only when it brought a tenth more than the smaller one did.
  *   N2. An interval in which not every stream had work says nothing about the line.
@@ -16,7 +17,7 @@
 export type StreamState =
   | { kind: 'settling'; before: Rate }
   | { kind: 'judging'; before: Rate }
-  | { kind: 'steady'; intervals: number }
+  | { kind: 'steady'; intervals: number; best: number }
 
 /** What a number of streams brought, in bytes per millisecond. */
 interface Rate {
@@ -42,7 +43,9 @@ const LONGEST_INTERVAL_MS = 3_000
 /** A new stream needs about two round trips to connect, and two more until it is fast. */
 const ROUND_TRIPS = 4
 /** Intervals after which a line may have become another one. */
-const STEADY_INTERVALS = 20
+const STEADY_INTERVALS = 10
+/** Streams begin fast and are slowed by the first loss: then the number was chosen too soon. */
+const FALLEN = 0.8
 
 /** @param first streams to begin with; @param most streams at any time */
 export function createStreamCount({ first, most }: { first: number; most: number }): StreamCount {
@@ -53,18 +56,18 @@ export function createStreamCount({ first, most }: { first: number; most: number
 
   const raise = (rate: number) => {
     const before = { streams, rate }
-    if (streams === most) return steady()
+    if (streams === most) return steady(rate)
     streams = Math.min(most, streams * 2)
     state = { kind: 'settling', before }
   }
-  const steady = () => {
-    state = { kind: 'steady', intervals: 0 }
+  const steady = (best: number) => {
+    state = { kind: 'steady', intervals: 0, best }
   }
   const judge = (rate: number, before: Rate) => {
     // N1
     if (rate >= before.rate * WORTH_IT) return raise(rate)
     streams = before.streams
-    steady()
+    steady(before.rate)
   }
 
   return {
@@ -90,8 +93,8 @@ export function createStreamCount({ first, most }: { first: number; most: number
         case 'judging':
           return judge(rate, state.before)
         case 'steady':
-          state = { kind: 'steady', intervals: state.intervals + 1 }
-          if (state.intervals >= STEADY_INTERVALS) raise(rate)
+          state = { kind: 'steady', intervals: state.intervals + 1, best: Math.max(rate, state.best) }
+          if (state.intervals >= STEADY_INTERVALS || rate < state.best * FALLEN) raise(rate)
       }
     },
     state: () => state,

@@ -221,9 +221,11 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         return failed(
           problem('BAD_ANSWER', `A signed address leads to ${url?.host ?? 'nowhere'}, which is no gateway.`),
         )
-      if (matchDeviceRoute('GET', url.pathname)?.id !== 'object' || url.username !== '')
+      const object = matchDeviceRoute('GET', url.pathname)
+      if (object?.id !== 'object' || url.username !== '')
         return failed(problem('BAD_ANSWER', `A signed address at ${url.host} does not name an object.`))
-      return ok({ url, agent: agents.bulk })
+      // A page is small, and is asked for right after its address: over the connection that is open then.
+      return ok({ url, agent: object.parameters.kind === 'page' ? agents.control : agents.bulk })
     },
     identify(next) {
       credentials = next

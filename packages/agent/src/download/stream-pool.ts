@@ -1,0 +1,89 @@
+/**
+ * The streams of one download: each takes the next range of the first page that has one, until nothing is
+ * left. Pages that follow one another share them, so the line is never idle because a page ends.
+ */
+import { rangeSize } from './frame-plan.ts'
+import type { StreamCount } from './stream-count.ts'
+
+/** Ranges of one page. */
+export interface RangeSource {
+  /** Bytes that were not given out; 0 when it wants no more streams. */
+  leftBytes(): number
+  /** Brings the next range, of at most `maxBytes`. Settles when it is there or given up; never rejects. */
+  bring(maxBytes: number): Promise<{ broughtBytes: number }>
+}
+
+export interface StreamPool {
+  /** Gives the source streams, after those that came before; returns what takes it away. */
+  add(source: RangeSource): () => void
+  /** Bytes were received. */
+  received(bytes: number): void
+  /** A request was answered after this time. */
+  answered(latencyMs: number): void
+  /** Resolves when so little is left to give out that more is wanted. */
+  hungry(): Promise<void>
+  /** Ends the watching. */
+  close(): void
+}
+
+/** With less than this left to give out, the next page is wanted: getting it ready takes a while. */
+const LOW_WATER_BYTES = 4 * 1024 * 1024
+
+export function createStreamPool(count: StreamCount): StreamPool {
+  const sources = new Set<RangeSource>()
+  const waiting: (() => void)[] = []
+  let running = 0
+  let receivedBytes = 0
+  /** Of one stream, in bytes per millisecond, over its last range. */
+  let rate: number | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  const leftBytes = () => [...sources].reduce((sum, source) => sum + source.leftBytes(), 0)
+  const tellHungry = () => {
+    if (leftBytes() >= LOW_WATER_BYTES) return
+    for (const resolve of waiting.splice(0)) resolve()
+  }
+  const stream = async () => {
+    while (running <= count.streams()) {
+      const source = [...sources].find((one) => one.leftBytes() > 0)
+      if (source === undefined) break
+      const began = performance.now()
+      const work = source.bring(rangeSize(leftBytes(), count.streams(), rate))
+      tellHungry()
+      const { broughtBytes } = await work
+      if (broughtBytes > 0) rate = broughtBytes / Math.max(1, performance.now() - began)
+    }
+    running -= 1
+  }
+  const fill = () => {
+    while (running < count.streams() && leftBytes() > 0) {
+      running += 1
+      void stream()
+    }
+  }
+  const look = () => {
+    count.observe(performance.now(), receivedBytes, running)
+    fill()
+    timer = setTimeout(look, count.intervalMs())
+  }
+
+  return {
+    add(source) {
+      sources.add(source)
+      if (timer === undefined) look()
+      else fill()
+      return () => {
+        sources.delete(source)
+        tellHungry()
+      }
+    },
+    received(bytes) {
+      receivedBytes += bytes
+    },
+    answered: count.answered,
+    async hungry() {
+      if (leftBytes() >= LOW_WATER_BYTES) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+    close: () => clearTimeout(timer),
+  }
+}
