@@ -16,7 +16,9 @@ const whenFailed = { variable: '_SMSTSLastActionSucceeded', operator: 'equals', 
 /** `fail…` fails, `soft…` asks for a restart, the others succeed. */
 const outcome: WholeRunOptions['outcome'] = (action): ActionOutcome => {
   const name = action.kind === 'command' ? (action.argv[0] ?? '') : ''
-  return { kind: 'exited', exitCode: name.startsWith('fail') ? 1 : name.startsWith('soft') ? 3010 : 0, output: name }
+  const exitCode = name.startsWith('fail') ? 1 : name.startsWith('soft') ? 3010 : 0
+  const made = { name: 'Made', value: name, hidden: false }
+  return { kind: 'exited', exitCode, output: name, ...(name.startsWith('make') ? { changes: [made] } : {}) }
 }
 
 const sequences: Record<string, Sequence> = {
@@ -40,6 +42,11 @@ const sequences: Record<string, Sequence> = {
     group('On failure', [command('collect'), command('fail again', { continueOnError: true }), command('last')], {
       condition: whenFailed,
     }),
+  ]),
+  'variables that steps set': sequenceOf([
+    command('make'),
+    command('use', { commandLine: 'make%Made%', condition: { variable: 'Made', operator: 'equals', value: 'make' } }),
+    command('again', { condition: { variable: 'Made', operator: 'equals', value: 'makemake' } }),
   ]),
   restarts: sequenceOf([command('soft'), restart, group('After', [command('work'), restart, command('soft again')])]),
   'a run that fails': sequenceOf([group('G', [command('one'), restart, command('fail')]), command('never')]),

@@ -30,14 +30,23 @@ export type Action =
       timeoutMs: number | undefined
     }
 
+/** What a step did to a variable, by its own wish. An empty value removed it. */
+export interface VariableChange {
+  name: string
+  value: string
+  hidden: boolean
+}
+
 export type ActionOutcome =
   | {
       kind: 'exited'
       exitCode: number
       /** Last characters of standard output, at most 1,000. */
       output: string
+      /** Each variable once. */
+      changes?: VariableChange[]
     }
-  | { kind: 'timedOut' }
+  | { kind: 'timedOut'; changes?: VariableChange[] }
   | { kind: 'couldNotStart'; detail: string }
   /** It began, and is neither alive nor done; nothing of it lives any more. */
   | { kind: 'unknown' }

@@ -21,7 +21,7 @@ import { decide } from './condition.ts'
 import { downloadRetry } from './download-retry.ts'
 import { unknownFlags } from './flags.ts'
 import type { GroupStart, InstructionTable, StepInstruction } from './flatten.ts'
-import type { ActionOutcome, Host } from './host.ts'
+import type { ActionOutcome, Host, VariableChange } from './host.ts'
 import { choosePackage } from './package-choice.ts'
 import { returnCode } from './return-code.ts'
 import type { JournalEntry, Phase, RunResult, RunState } from './run-state.ts'
@@ -61,6 +61,12 @@ export async function advance(options: AdvanceOptions): Promise<Advance> {
   if (unknown.length > 0)
     throw new ProblemError(problem('DATA_TOO_NEW', `A newer engine started this run (flags ${unknown.join(', ')}).`))
   return new Run(options).advance()
+}
+
+/** What the step set, by the rules for everybody; the first refusal. */
+function applyChanges(changes: readonly VariableChange[] | undefined, environment: Environment): Problem | undefined {
+  const refused = changes?.map(({ name, value, hidden }) => environment.set(name, value, hidden))
+  return refused?.find((one) => one !== undefined)
 }
 
 type StepEnd = Conclusion & { outcome?: StepOutcome }
@@ -226,9 +232,15 @@ class Run {
     const environment = this.#environment()
     const end = (conclusion: StepEnd): Promise<void> => this.#endStep(phase.startedAt, conclusion, environment, [])
     switch (outcome.kind) {
-      case 'exited':
-        return end(bind(step).conclude(outcome, environment))
+      case 'exited': {
+        const refused = applyChanges(outcome.changes, environment)
+        const { restart, ...concluded } = bind(step).conclude(outcome, environment)
+        const reason = concluded.problem ?? refused
+        if (reason !== undefined) return end({ ...concluded, problem: reason })
+        return end(restart === undefined ? concluded : { ...concluded, restart })
+      }
       case 'timedOut':
+        applyChanges(outcome.changes, environment)
         return end({ problem: problem('STEP_TIMED_OUT', `${step.name} took longer than its time-out.`) })
       case 'couldNotStart':
         return end({ problem: problem('STEP_COULD_NOT_START', outcome.detail) })

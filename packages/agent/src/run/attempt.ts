@@ -18,7 +18,7 @@
  */
 import { chmodSync, closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import type { Action, ActionOutcome } from '@sluice/engine'
+import type { Action, ActionOutcome, Variables } from '@sluice/engine'
 import type { ProcessIdentity } from './session.ts'
 
 /** Everything a runner needs to know. It is read by another process, perhaps after a reboot. */
@@ -33,6 +33,8 @@ export interface AttemptSpec {
   workFolder: string
   /** Variables of the step's environment, beside the fixed ones. */
   environment: Record<string, string>
+  /** Variables of the sequence, for the step to read and change; absent: it cannot. */
+  variables?: Variables
   /** Texts that must not be written to the log. */
   masked: string[]
 }

@@ -22,6 +22,8 @@ export interface CommandCircumstances {
   runner: ProcessIdentity
   log: TraceLog
   environment: Record<string, string>
+  /** Folder with programs that steps may call; those of the system come first. */
+  programFolder?: string | undefined
   /** Path without ending: the files of the step's output lie there while it runs. */
   outputPath: string
 }
@@ -29,7 +31,7 @@ export interface CommandCircumstances {
 export async function runCommand(
   action: Extract<Action, { kind: 'command' }>,
   at: CommandCircumstances,
-): Promise<ActionOutcome> {
+): Promise<Extract<ActionOutcome, { kind: 'exited' | 'timedOut' | 'couldNotStart' }>> {
   const [program, ...words] = action.argv
   if (program === undefined || program === '') return { kind: 'couldNotStart', detail: 'The command line is empty.' }
   const folder = action.workingDirectory
@@ -42,6 +44,7 @@ export async function runCommand(
   const output = createStepOutput(`${at.outputPath}.out`, (lines) => say(...lines))
   const errors = createStepOutput(`${at.outputPath}.err`, (lines) => say(...lines))
 
+  const path = at.programFolder === undefined ? STEP_PATH : `${STEP_PATH}:${at.programFolder}`
   let timedOut = false
   const limit = action.timeoutMs === undefined ? undefined : setTimeout(() => void expire(), action.timeoutMs)
   const expire = async () => {
@@ -59,7 +62,7 @@ export async function runCommand(
     try {
       spawn(program, words, {
         cwd: folder,
-        env: { PATH: STEP_PATH, HOME: '/root', LANG: 'C.UTF-8', ...at.environment },
+        env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...at.environment },
         stdio: ['ignore', output.fd, errors.fd],
       })
         .on('error', refuse)

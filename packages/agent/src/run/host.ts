@@ -137,6 +137,7 @@ export function createHost(options: HostOptions): Host {
         logPath: options.logPath,
         workFolder: options.workFolder,
         environment: { SLUICE_RUN: runId, SLUICE_OS_ROOT: options.osRoot },
+        variables: current.variables,
         masked: hiddenValues(current),
       })
     },

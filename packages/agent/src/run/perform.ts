@@ -5,6 +5,7 @@ import type { AttemptSpec } from './attempt.ts'
 import { createTraceLog } from './cmtrace-log.ts'
 import { endSession, runCommand } from './command.ts'
 import type { ProcessIdentity } from './session.ts'
+import { createStepVariables, type StepVariables } from './step-variables.ts'
 
 /** Progress of the step in percent, as text in a file beside the attempt's; may be lost. */
 export const percentPath = (attemptPath: string): string => `${attemptPath}.percent`
@@ -14,15 +15,22 @@ export const percentPath = (attemptPath: string): string => `${attemptPath}.perc
  * a log line, since nothing else of the runner is seen by anyone.
  */
 export async function perform(attemptPath: string, spec: AttemptSpec, runner: ProcessIdentity): Promise<ActionOutcome> {
-  const log = createTraceLog({ path: spec.logPath, masked: () => spec.masked, now: Date.now })
+  let variables: StepVariables | undefined
+  const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? [])]
+  const log = createTraceLog({ path: spec.logPath, masked, now: Date.now })
   try {
-    if (spec.action.kind === 'command')
-      return await runCommand(spec.action, {
+    if (spec.action.kind === 'command') {
+      if (spec.variables !== undefined) variables = createStepVariables(`${attemptPath}.variables`, spec.variables)
+      const outcome = await runCommand(spec.action, {
         runner,
         log,
-        environment: spec.environment,
+        environment: { ...spec.environment, ...variables?.environment },
+        programFolder: variables?.programFolder,
         outputPath: attemptPath,
       })
+      if (variables === undefined || outcome.kind === 'couldNotStart') return outcome
+      return { ...outcome, changes: variables.changes() }
+    }
     const { upgradeOperatingSystem } = await import('../upgrade/upgrade.ts')
     return await upgradeOperatingSystem(spec.action, {
       osRoot: spec.osRoot,
@@ -36,5 +44,7 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
     log.write({ text: `The runner failed: ${detail}`, component: 'TSManager', level: 'error' })
     return { kind: 'couldNotStart', detail: `The runner failed: ${error instanceof Error ? error.message : error}` }
+  } finally {
+    variables?.remove()
   }
 }
