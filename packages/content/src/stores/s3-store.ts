@@ -157,7 +157,8 @@ class S3Store implements CloudStore {
         await answer.body?.cancel()
       },
       begin: async (signal) => {
-        const uploadId = (await this.#interrupted(key, signal)) ?? (await this.#create(key, signal))
+        const uploadId = await this.#interrupted(key, signal)
+        if (uploadId === undefined) return this.#parts(key, await this.#create(key, signal), new Map())
         return this.#parts(key, uploadId, await this.#partsSent(key, uploadId, signal))
       },
     }
@@ -165,7 +166,12 @@ class S3Store implements CloudStore {
 
   /** The newest upload of a key that was begun and neither completed nor given up. */
   async #interrupted(key: string, signal: AbortSignal): Promise<string | undefined> {
-    const answer = await this.#requests.ask({ method: 'GET', query: { uploads: '', prefix: key }, signal })
+    const query = { uploads: '', prefix: key }
+    const answer = await this.#requests.ask({ method: 'GET', query, signal }).catch((error: unknown) => {
+      // Credentials may write and not list uploads; then every upload begins anew.
+      if (error instanceof S3Refusal && error.problem.code === 'STORAGE_REFUSED') return ''
+      throw error
+    })
     const uploads = elements(answer, 'Upload').filter((upload) => text(upload, 'Key') === key)
     const newest = uploads.sort((a, b) => ((text(a, 'Initiated') ?? '') < (text(b, 'Initiated') ?? '') ? 1 : -1))[0]
     return newest === undefined ? undefined : text(newest, 'UploadId')
