@@ -14,7 +14,7 @@ export async function runOnce(demo: Demo, view: ProgressView): Promise<RunReport
       const item = state?.items.find((one) => one.deploymentId === demo.deploymentId)
       if (state?.run?.runId === runId) view.show(state)
       const ended = state?.run === undefined || state.run.phase === 'finished'
-      if (ended && item?.lastReport && (item.state === 'installed' || item.state === 'failed')) return item.lastReport
+      if (ended && item?.lastReport) return item.lastReport
       await sleep(100)
     }
   } finally {

@@ -106,7 +106,6 @@ export async function startWorld(options: {
   })
   await shown(device, deploymentId)
 
-  const item = async () => (await device.softwareCenter.state())?.items.find((one) => one.deploymentId === deploymentId)
   return {
     line,
     wire,
@@ -118,8 +117,9 @@ export async function startWorld(options: {
     progress: async () => (await device.softwareCenter.state())?.run,
     finished: () =>
       until(async () => {
-        const now = await item()
-        return now?.state === 'installed' || now?.state === 'failed' ? now.lastReport : undefined
+        const state = await device.softwareCenter.state()
+        const ended = state?.run === undefined || state.run.phase === 'finished'
+        return ended ? state?.items.find((one) => one.deploymentId === deploymentId)?.lastReport : undefined
       }, `the end of the run; the agent's log is ${device.logPath}`),
     async effects() {
       return (await readFile(join(device.osRoot, 'effects'), 'utf8')).split('\n').filter((one) => one !== '')
