@@ -1,0 +1,159 @@
+/** Everybody who may come to a door of the line, with what he has in his hands. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  type AdminClient,
+  connectorUri,
+  type DeviceId,
+  type DeviceRouteId,
+  deviceUri,
+  EnrolmentAnswer,
+  type EnrolmentRequest,
+  gatewayUri,
+  problem,
+  type SiteId,
+} from '@sluice/protocol'
+import { createAuthority, openAuthority, type Purpose } from '../../../../site/src/identity/authority.ts'
+import { PemConverter } from '../../../../site/src/identity/x509.ts'
+import { must } from '../../administrator.ts'
+import { makeCertificateRequest } from '../../certificate-request.ts'
+import type { Line } from '../../line.ts'
+import { ask } from './ask.ts'
+
+export interface Credentials {
+  /** PEM. */
+  key: string
+  cert: string
+}
+
+export const tlsCallers = [
+  'nobody',
+  'selfMade',
+  'otherAuthority',
+  'gateway',
+  'connector',
+  'pending',
+  'neverIssued',
+  'expired',
+  'longExpired',
+  'revoked',
+  'device',
+] as const
+export type TlsCaller = (typeof tlsCallers)[number]
+
+const DAY_MS = 24 * 3600_000
+
+/** Makes them with the site's own authorities, as whoever had stolen those could. @param line that is running */
+export async function makeCallers(line: Line, folder: string): Promise<Record<TlsCaller, Credentials | undefined>> {
+  const { siteId } = must(await line.admin.call('site'))
+  const keys = join(folder, 'line/site/keys/authorities')
+  const issue = async (file: string, purpose: Purpose, uri: string, issuedAt = Date.now()): Promise<Credentials> => {
+    const authority = await openAuthority(file, purpose, () => issuedAt)
+    if (authority === undefined) throw new Error(`${file} is gone`)
+    const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
+    const names = [{ type: 'url', value: uri }] as const
+    const issued = await authority.issue({
+      commonName: 'x',
+      names: [...names],
+      publicKey: pair.publicKey,
+      lifeMs: 30 * DAY_MS,
+    })
+    const key = PemConverter.encode(await crypto.subtle.exportKey('pkcs8', pair.privateKey), 'PRIVATE KEY')
+    return { key, cert: issued.pem }
+  }
+  const foreign = async (name: string, uri: string) => {
+    await mkdir(folder, { recursive: true })
+    const file = join(folder, `${name}.pem`)
+    await createAuthority(file, 'Sluice device authority', 'clientAuth', Date.now())
+    return await issue(file, 'clientAuth', uri)
+  }
+  const own = (kind: 'device' | 'link' | 'gateway') => join(keys, `${kind}-authority.pem`)
+
+  const device = await enrol(line, true)
+  const revoked = await enrol(line, true)
+  must(await line.admin.call('revokeDevice', { id: revoked.deviceId, body: {} }))
+  const pending = await enrol(line, false)
+  const uri = deviceUri(siteId, device.deviceId)
+  const at = (daysAgo: number) => Date.now() - daysAgo * DAY_MS
+  return {
+    nobody: undefined,
+    selfMade: await selfMade(siteId, device.deviceId, foreign),
+    otherAuthority: await foreign('other', uri),
+    gateway: await issue(own('gateway'), 'serverAuth', gatewayUri(siteId, line.gatewayId)),
+    connector: await issue(own('link'), 'clientAuth', connectorUri(siteId)),
+    // The site gave it none: this is what one would get who signs for himself with the site's authority.
+    pending: await issue(own('device'), 'clientAuth', deviceUri(siteId, pending.deviceId)),
+    neverIssued: await issue(own('device'), 'clientAuth', uri),
+    expired: await issue(own('device'), 'clientAuth', uri, at(31)),
+    longExpired: await issue(own('device'), 'clientAuth', uri, at(30 + 91)),
+    revoked: revoked.credentials,
+    device: device.credentials,
+  }
+}
+
+/** An authority made by the caller himself, under the site's name for it. */
+const selfMade = (siteId: SiteId, id: DeviceId, foreign: (name: string, uri: string) => Promise<Credentials>) =>
+  foreign('self', deviceUri(siteId, id))
+
+/** What a device says of itself. */
+const self: Pick<EnrolmentRequest, 'facts' | 'agent'> = {
+  facts: {
+    hostname: 'caller',
+    platform: 'linux',
+    architecture: 'x64',
+    manufacturer: 'Lodestar',
+    model: 'M1',
+    serialNumber: '7',
+    os: { id: 'debian', name: 'Debian 12', version: '12' },
+    memoryBytes: 1,
+    processorMHz: 1,
+  },
+  agent: { version: '0.1.0', capabilities: [] },
+}
+
+/** Bodies in good form, so that the answer is about who asks. */
+export async function wellFormed(): Promise<Partial<Record<DeviceRouteId, unknown>>> {
+  const event = { kind: 'agentProblem', problem: problem('INTERNAL', 'A test.') }
+  return {
+    renew: { csr: (await makeCertificateRequest()).csr },
+    policy: { nonce: 'a nonce of sixteen characters', ...self },
+    contentToken: { contents: ['c'.repeat(64)] },
+    status: { messages: [{ bootId: 'boot', seq: 1, at: new Date().toISOString(), event }] },
+  }
+}
+
+interface Enrolled {
+  deviceId: DeviceId
+  credentials: Credentials | undefined
+}
+
+async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
+  const bundle = withToken
+    ? must(await line.admin.call('createDeviceToken', { body: {} })).bundle
+    : must(await line.admin.call('enrolmentBundle'))
+  const { csr, key } = await makeCertificateRequest()
+  const request: EnrolmentRequest = {
+    csr,
+    sealKey: Buffer.alloc(32, 1).toString('base64'),
+    ...self,
+    ...(bundle.token === undefined ? {} : { token: bundle.token }),
+  }
+  const { body } = await ask(line.ports.enrolment, {
+    method: 'POST',
+    path: '/v1/enrol',
+    body: JSON.stringify(request),
+    whole: true,
+  })
+  const answer = EnrolmentAnswer.parse(JSON.parse(body))
+  const credentials = answer.state === 'approved' ? { key, cert: answer.certificate } : undefined
+  return { deviceId: answer.deviceId, credentials }
+}
+
+/** The token of the administrator, wrong ones, and none. */
+export const bearers = ['nobody', 'wrongToken', 'enrolmentToken', 'administrator'] as const
+export type Bearer = (typeof bearers)[number]
+
+export async function makeBearers(admin: AdminClient, token: string): Promise<Record<Bearer, string | undefined>> {
+  const { bundle } = must(await admin.call('createDeviceToken', { body: {} }))
+  return { nobody: undefined, wrongToken: `${token}x`, enrolmentToken: bundle.token, administrator: token }
+}
