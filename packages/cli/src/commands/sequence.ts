@@ -8,6 +8,7 @@ import { fields, table } from '../text.ts'
 import { waitForDistribution } from '../wait.ts'
 import { distributionLines } from './package.ts'
 import { addSequenceImportCommands } from './sequence-import.ts'
+import { addSequenceLintCommands } from './sequence-lint.ts'
 
 export function addSequenceCommands(program: Command, session: Session): void {
   const group = program.command('sequence').description('task sequences')
@@ -56,6 +57,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
       session.out.result(schema, () => JSON.stringify(schema, null, 2).split('\n'))
     })
 
+  addSequenceLintCommands(group, session)
   addSequenceImportCommands(group, session)
 
   group

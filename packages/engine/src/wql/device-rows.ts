@@ -26,7 +26,10 @@ const architectures: Readonly<Record<string, { cpu: number; bits: number; os: st
  * @param more rows that the device found out besides; of the classes that the facts speak of too, a
  *   row of which the fields are added
  */
-export function deviceRows(facts: DeviceFacts & { freeDiskBytes?: number }, more: RowsByClass = {}): FactRows {
+export function deviceRows(
+  facts: DeviceFacts & { freeDiskBytes?: number },
+  more: RowsByClass | FactRows = {},
+): FactRows {
   const { hostname, manufacturer, model, serialNumber, os, memoryBytes, processorMHz } = facts
   const architecture = Object.hasOwn(architectures, facts.architecture) ? architectures[facts.architecture] : undefined
   // Windows numbers its builds, and has editions for servers; Linux has neither.

@@ -15,7 +15,7 @@ const MIN_SEARCHED = 3
 /** More than that in one step are no secrets of a person. */
 const MAX_SEARCHED = 50
 
-const namesSecret = (name: string): boolean =>
+export const namesSecret = (name: string): boolean =>
   !harmless.test(name.toLowerCase()) && (secretName.test(name.toLowerCase()) || /PIN$/.test(name))
 
 /** Nothing, a switch, or a variable that holds the value elsewhere. */
