@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { DeploymentId, DeploymentSettings, PackageId, RunProgress, RunReport } from '@sluice/protocol'
 import { deployTo, distribute, importPackage, must, type PackageSource } from '../administrator.ts'
 import { seededBytes } from '../demo/seeded-bytes.ts'
@@ -105,6 +106,8 @@ export async function startWorld(options: {
     ...options.settings,
   })
   await shown(device, deploymentId)
+  // Of an earlier run, which is not the one that is waited for.
+  let reportBefore: RunReport | undefined
 
   return {
     line,
@@ -112,6 +115,8 @@ export async function startWorld(options: {
     device,
     deploymentId,
     async install() {
+      const state = await device.softwareCenter.state()
+      reportBefore = state?.items.find((one) => one.deploymentId === deploymentId)?.lastReport
       must(await device.softwareCenter.install(deploymentId))
     },
     progress: async () => (await device.softwareCenter.state())?.run,
@@ -119,7 +124,8 @@ export async function startWorld(options: {
       until(async () => {
         const state = await device.softwareCenter.state()
         const ended = state?.run === undefined || state.run.phase === 'finished'
-        return ended ? state?.items.find((one) => one.deploymentId === deploymentId)?.lastReport : undefined
+        const report = state?.items.find((one) => one.deploymentId === deploymentId)?.lastReport
+        return ended && !isDeepStrictEqual(report, reportBefore) ? report : undefined
       }, `the end of the run; the agent's log is ${device.logPath}`),
     async effects() {
       return (await readFile(join(device.osRoot, 'effects'), 'utf8')).split('\n').filter((one) => one !== '')
