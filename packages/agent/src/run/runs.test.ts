@@ -121,22 +121,27 @@ test('content that does not come ends the run with the step and the reason', asy
   assert.match(report.problem?.detail ?? '', /ABC00001.*status 302/)
 })
 
-test('up to ten kills of the agent: no step twice, none lost, the right bytes once', {
+test('up to ten kills of the agent: no step twice, none lost, the right bytes once, every variable kept', {
   timeout: 180_000,
 }, async (t) => {
+  const count = 'sleep 0.2; sluice-ts set Count $(($(sluice-ts get Count || echo 0) + 1))'
   const line = await startRunLine(t, packages, (effect) => [
     ...['one', 'two', 'three'].map((name) => ({
       type: 'runCommandLine' as const,
       name,
-      commandLine: effect(name, 'sleep 0.2'),
+      commandLine: effect(name, count),
     })),
     { type: 'runCommandLine', name: 'use', package: A, commandLine: effect('use') },
     { type: 'restartComputer', name: 'Restart', timeoutSeconds: 0 },
     ...['four', 'five', 'six'].map((name) => ({
       type: 'runCommandLine' as const,
       name,
-      commandLine: effect(name, 'sleep 0.2'),
+      commandLine: effect(name, count),
     })),
+    {
+      ...{ type: 'runCommandLine', name: 'counted', commandLine: effect('counted') },
+      condition: { variable: 'Count', operator: 'equals', value: '6' },
+    },
   ])
   line.contents.bytesPerSecond = 4 * MiB
   const random = seededRandom(11)
@@ -150,10 +155,10 @@ test('up to ten kills of the agent: no step twice, none lost, the right bytes on
     agent.kill('SIGKILL')
   })
   assert.equal(report.result, 'success', JSON.stringify(report.problem))
-  assert.deepEqual(line.happened(), ['one', 'two', 'three', 'use', 'four', 'five', 'six'])
+  assert.deepEqual(line.happened(), ['one', 'two', 'three', 'use', 'four', 'five', 'six', 'counted'])
   assert.ok(kills >= 5, `${kills} kills`)
   assert.ok(report.neededBytes <= (line.contents.packages[0]?.policy.storedBytes ?? 0), 'nothing came twice')
   const started = ofKind(line, 'stepStarted').map(({ name }) => name)
-  assert.deepEqual(started, ['one', 'two', 'three', 'use', 'Restart', 'four', 'five', 'six'])
+  assert.deepEqual(started, ['one', 'two', 'three', 'use', 'Restart', 'four', 'five', 'six', 'counted'])
   assert.equal(ofKind(line, 'runFinished').length, 1)
 })
