@@ -13,7 +13,7 @@
  *    packs that the index knows, for the next attempt, and nothing else of value.
  */
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import {
   type ContentId,
   type ContentTarget,
@@ -29,7 +29,7 @@ import {
   type StoredObject,
 } from '@sluice/protocol'
 import type { ChunkIndex, ChunkLocation } from './chunk-location.ts'
-import { createChunker } from './chunker.ts'
+import { createChunker, MIN_CHUNK_BYTES } from './chunker.ts'
 import type { ChunkRef, FileEntry } from './file-entry.ts'
 import { sha256 } from './hash.ts'
 import { encodeLayoutPage } from './layout.ts'
@@ -39,7 +39,7 @@ import { createManifestPager } from './manifest-pager.ts'
 import { createPackWriter, type PackWriter } from './pack.ts'
 import { PageKind, type SealedPage, sealPage } from './page-seal.ts'
 import type { Store } from './store.ts'
-import { surveyTree, type TreeEntry, unreadableProblem, walkTree } from './tree.ts'
+import { type Sighting, surveyTree, type TreeEntry, unreadableProblem, walkTree } from './tree.ts'
 
 export interface ImportOptions {
   /** Folder to import, as the site sees it. */
@@ -83,6 +83,8 @@ export interface ImportedVersion {
 /** Chunks that are read before the index is asked about them, together. */
 const BATCH_BYTES = 2 * 1024 * 1024
 const BATCH_CHUNKS = 500
+/** Entries that are looked at before those before them are stored; their small files are read then. */
+const READ_AHEAD = 32
 
 /** Neither through a symlink nor waiting for the other end of a pipe, whatever took the file's place. */
 const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
@@ -160,27 +162,30 @@ async function writeTree(options: ImportOptions, packs: PackWriter, expectedByte
     root.chunkCount += chunkCount
   }
 
+  async function takeChunk(bytes: Buffer, doneBytes: number): Promise<void> {
+    if (isZero(bytes)) {
+      await writePage(pager.extend({ kind: 'hole', sizeBytes: bytes.length }))
+    } else {
+      const chunk: ChunkRef = { id: sha256(bytes), sizeBytes: bytes.length }
+      batch.push({ chunk, bytes })
+      batchBytes += bytes.length
+      if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) await storeBatch()
+      await writePage(pager.extend({ kind: 'chunk', ...chunk }))
+    }
+    options.onProgress?.({ doneBytes: doneBytes + bytes.length, totalBytes: expectedBytes })
+  }
+
   async function readFile(entry: TreeEntry & { kind: 'file' }): Promise<void> {
     const file = await open(entry.absolutePath, READ_ONLY)
     try {
       if (!(await file.stat()).isFile()) changed(entry.path)
       let size = 0
       for await (const bytes of chunker.chunks(file, signal)) {
+        // The next chunk overwrites this one.
+        await takeChunk(Buffer.from(bytes), root.totalBytes + size)
         size += bytes.length
-        if (isZero(bytes)) {
-          await writePage(pager.extend({ kind: 'hole', sizeBytes: bytes.length }))
-        } else {
-          const chunk: ChunkRef = { id: sha256(bytes), sizeBytes: bytes.length }
-          batch.push({ chunk, bytes: Buffer.from(bytes) })
-          batchBytes += bytes.length
-          if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) await storeBatch()
-          await writePage(pager.extend({ kind: 'chunk', ...chunk }))
-        }
-        options.onProgress?.({ doneBytes: root.totalBytes + size, totalBytes: expectedBytes })
       }
-      const now = await file.stat({ bigint: true })
-      const modifiedMs = Number(now.mtimeNs / 1_000_000n)
-      if (size !== entry.sizeBytes || Number(now.size) !== size || modifiedMs !== entry.modifiedMs) changed(entry.path)
+      await checkUnchanged(file, entry, size)
       root.totalBytes += size
     } finally {
       await file.close()
@@ -188,11 +193,15 @@ async function writeTree(options: ImportOptions, packs: PackWriter, expectedByte
   }
 
   try {
-    for await (const sighting of walkTree(folder, target, signal)) {
+    for await (const { sighting, small } of readAhead(walkTree(folder, target, signal))) {
       if (sighting.kind === 'refused') return changed(sighting.path)
       const { entry } = sighting
       await writePage(pager.begin(manifestEntry(entry)))
-      if (entry.kind === 'file' && entry.sizeBytes > 0) await readFile(entry)
+      if (small !== undefined) {
+        const bytes = await small
+        await takeChunk(bytes, root.totalBytes)
+        root.totalBytes += bytes.length
+      } else if (entry.kind === 'file' && entry.sizeBytes > 0) await readFile(entry)
     }
   } catch (error) {
     const { code = '', path = '' } = error as NodeJS.ErrnoException
@@ -206,6 +215,58 @@ async function writeTree(options: ImportOptions, packs: PackWriter, expectedByte
   await packs.finish()
   await writePage(pager.finish())
   return { root, pages }
+}
+
+interface AheadSighting {
+  sighting: Sighting
+  /** All bytes of a file that is one chunk whatever is in it. */
+  small: Promise<Buffer> | undefined
+}
+
+/** The same in the same order; small files are read while those before them are stored. */
+async function* readAhead(sightings: AsyncIterable<Sighting>): AsyncGenerator<AheadSighting> {
+  const window: AheadSighting[] = []
+  try {
+    for await (const sighting of sightings) {
+      const small = smallFile(sighting)
+      // Whoever comes to it hears of a failure.
+      small?.catch(() => {})
+      window.push({ sighting, small })
+      const first = window.length > READ_AHEAD ? window.shift() : undefined
+      if (first !== undefined) yield first
+    }
+    for (let next = window.shift(); next !== undefined; next = window.shift()) yield next
+  } finally {
+    await Promise.allSettled(window.map(({ small }) => small))
+  }
+}
+
+function smallFile(sighting: Sighting): Promise<Buffer> | undefined {
+  if (sighting.kind === 'refused' || sighting.entry.kind !== 'file') return undefined
+  const { entry } = sighting
+  return entry.sizeBytes > 0 && entry.sizeBytes <= MIN_CHUNK_BYTES ? readSmall(entry) : undefined
+}
+
+async function readSmall(entry: TreeEntry & { kind: 'file' }): Promise<Buffer> {
+  const file = await open(entry.absolutePath, READ_ONLY)
+  try {
+    if (!(await file.stat()).isFile()) changed(entry.path)
+    const bytes = Buffer.alloc(entry.sizeBytes)
+    let size = 0
+    for (let read = -1; read !== 0 && size < bytes.length; size += read)
+      read = (await file.read(bytes, size, bytes.length - size, size)).bytesRead
+    await checkUnchanged(file, entry, size)
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+/** 1 */
+async function checkUnchanged(file: FileHandle, entry: TreeEntry & { kind: 'file' }, size: number): Promise<void> {
+  const now = await file.stat({ bigint: true })
+  const modifiedMs = Number(now.mtimeNs / 1_000_000n)
+  if (size !== entry.sizeBytes || Number(now.size) !== size || modifiedMs !== entry.modifiedMs) changed(entry.path)
 }
 
 /** Third pass: where each chunk of each page lies. */
