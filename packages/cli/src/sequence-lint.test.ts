@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { sluice } from './testing/command.ts'
+import { startServer } from './testing/server.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-lint-'))
 after(() => rm(folder, { recursive: true }))
@@ -56,4 +57,15 @@ test('sequence preview needs no site and tells what would run', async () => {
   const wrong = await sluice(['sequence', 'preview', file, '--facts', facts])
   assert.equal(wrong.code, 1)
   assert.match(wrong.stderr, /facts\.json: memoryBytes: /)
+})
+
+test('with --references the site says which packages are missing', async () => {
+  const config = join(folder, 'site.json')
+  const admin = { host: '127.0.0.1', port: 0 }
+  await writeFile(config, JSON.stringify({ dataFolder: join(folder, 'site'), name: 'Test', admin }))
+  await using site = await startServer('site', config)
+  const connection = String(site.ready.connectionFile)
+  const { code, stdout, stderr } = await sluice(['sequence', 'lint', file, '--references', '--connection', connection])
+  assert.equal(code, 0, stderr)
+  assert.ok(stdout.includes(`Warning: ${file}:4:47: steps[0].package: there is no package ABC00001\n`), stdout)
 })
