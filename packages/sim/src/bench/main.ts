@@ -1,7 +1,7 @@
 /** The benchmark as a program: what `npm run bench` does. */
 import { execFile } from 'node:child_process'
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { access, mkdir, rm, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -12,7 +12,7 @@ import { gatewayCpuRow, importRow, loopbackRow } from './machine-rows.ts'
 import { type BenchOptions, readBenchOptions } from './options.ts'
 import { chartOf, tableOf } from './report.ts'
 import { type Row, type RowName, rowNames } from './rows.ts'
-import { isSandboxed, raiseLoopback, runSandboxed, sandboxObstacle } from './sandbox.ts'
+import { makeBenchFolder, raiseLoopback, runSandboxed, sandboxFolder, sandboxObstacle } from './sandbox.ts'
 import { missingTools } from './tools.ts'
 import { cleanRow, largeRows, smallRows } from './wan-rows.ts'
 import { openYard, type SourceName } from './yard.ts'
@@ -41,8 +41,9 @@ export async function benchMain(words: string[]): Promise<number> {
     process.stdout.write(options)
     return words.includes('--help') ? 0 : 2
   }
-  const obstacle = isSandboxed() ? undefined : sandboxObstacle()
-  if (!isSandboxed() && obstacle === undefined) return runSandboxed()
+  const given = sandboxFolder()
+  const obstacle = given === undefined ? sandboxObstacle() : undefined
+  if (given === undefined && obstacle === undefined) return runSandboxed()
 
   const skipped = new Map<string, string>()
   for (const name of options.rows) {
@@ -52,7 +53,7 @@ export async function benchMain(words: string[]): Promise<number> {
     say(`skipped: ${name}: ${why}`)
   }
   const wanted = new Set([...options.rows].filter((name) => !skipped.has(name)))
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+  const folder = given ?? (await makeBenchFolder())
   const resources = new AsyncDisposableStack()
   resources.defer(() => rm(folder, { recursive: true, force: true }))
   try {

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readBenchOptions } from './options.ts'
+import { chartOf, tableOf } from './report.ts'
+import { median, row, rowNames } from './rows.ts'
+
+test('a row is met at its target and not beyond it', () => {
+  assert.equal(row('wan-large-vs-aria2', 1.05, '').pass, true)
+  assert.equal(row('wan-large-vs-aria2', 1.0501, '').pass, false)
+  assert.equal(row('wan-clean-rate', 0.9, '').pass, true)
+  assert.equal(row('wan-clean-rate', 0.8999, '').pass, false)
+})
+
+test('the median is the middle run; of two the lower', () => {
+  assert.equal(median([3, 1, 2]), 2)
+  assert.equal(median([4, 1, 2, 3]), 2)
+})
+
+test('the words pick rows and runs; what is not understood is said', () => {
+  const all = readBenchOptions(['content'])
+  assert.ok(typeof all === 'object')
+  assert.deepEqual([...all.rows], [...rowNames])
+  const some = readBenchOptions(['content', '--only', 'import,wan-clean-rate', '--runs', '2', '--json'])
+  assert.deepEqual(some, { rows: new Set(['wan-clean-rate', 'import']), runs: 2, json: true, write: false })
+  for (const words of [[], ['other'], ['content', '--only', 'nothing'], ['content', '--runs', '0'], ['content', '--x']])
+    assert.equal(typeof readBenchOptions(words), 'string', words.join(' '))
+})
+
+test('table and chart say which target was missed, and what was not measured', () => {
+  const rows = [row('import', 0.5, '5.00 s to 10.00 s of casync'), row('gateway-cpu', 1.5, '')]
+  const table = tableOf(rows, new Map([['loopback-verified', 'curl is not installed']]), ['Measured here.'])
+  assert.match(table, /`import` .* 0\.5 \| ≤ 0\.7 \| yes \| 5\.00 s to 10\.00 s of casync/)
+  assert.match(table, /`gateway-cpu` .* \*\*no\*\*/)
+  assert.match(table, /`loopback-verified` was not measured: curl is not installed\./)
+  assert.match(chartOf(rows), /^<svg .*import<\/text>.*71 %.*125 %.*<\/svg>\n$/)
+})
