@@ -167,7 +167,7 @@ async function aboutHere(): Promise<string[]> {
   const first = (text: string) => text.split('\n')[0] ?? ''
   const version = (program: string, word: string) =>
     run(program, [word]).then(
-      ({ stdout, stderr }) => first(stdout || stderr),
+      ({ stdout, stderr }) => first(stdout || stderr).split(' (')[0] ?? '',
       () => `${program}: not installed`,
     )
   const [model] = cpus()
