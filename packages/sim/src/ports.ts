@@ -19,18 +19,31 @@ const names = ['admin', 'device', 'enrolment', 'link', 'softwareCenter'] as cons
  */
 export async function linePorts(base: number | LinePorts): Promise<LinePorts> {
   const held: Server[] = []
-  const wanted = (i: number, name: keyof LinePorts) =>
-    typeof base === 'object' ? base[name] : base === 0 ? 0 : base + i
   try {
     const ports: Partial<LinePorts> = {}
     for (const [i, name] of names.entries()) {
-      const server = await hold(wanted(i, name), name)
+      const server =
+        base === 0 ? await holdAny(name) : await hold(typeof base === 'object' ? base[name] : base + i, name)
       held.push(server)
       ports[name] = (server.address() as AddressInfo).port
     }
     return ports as LinePorts
   } finally {
     await Promise.all(held.map((server) => once(server.close(), 'close')))
+  }
+}
+
+/**
+ * A port that nobody gets by chance: below the range from which systems give ports to connections
+ * that go out, since it is let go before the part that is to listen there takes it.
+ */
+async function holdAny(name: string): Promise<Server> {
+  for (;;) {
+    try {
+      return await hold(12_000 + Math.floor(Math.random() * 20_000), name)
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error
+    }
   }
 }
 

@@ -75,8 +75,9 @@ export interface DownloadOrder {
 const PAGES_AT_ONCE = 3
 /** Streams to begin with: enough for most lines, and soon more for those that starve each of them. */
 const FIRST_STREAMS = 8
-/** Of one page: 64 MiB in all. */
-const CHECKPOINT_BYTES = (64 * 1024 * 1024) / PAGES_AT_ONCE
+/** What a power cut may cost, in all. */
+const CHECKPOINT_BYTES = 64 * 1024 * 1024
+const PAGE_CHECKPOINT_BYTES = CHECKPOINT_BYTES / PAGES_AT_ONCE
 const CHECKPOINT_MS = 5_000
 /** Layouts that may be wrong one after the other without a byte in between. */
 const MOST_LAYOUTS = 5
@@ -221,9 +222,9 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
           bytesAtRisk += chunk.sizeBytes
         }
         progress.fetched(frame.sizeBytes)
-        if (bytesAtRisk >= CHECKPOINT_BYTES || performance.now() - flushedAt >= CHECKPOINT_MS) startFlush()
+        if (bytesAtRisk >= PAGE_CHECKPOINT_BYTES || performance.now() - flushedAt >= CHECKPOINT_MS) startFlush()
         // Nobody runs ahead of the disk by more than one checkpoint.
-        if (bytesAtRisk >= CHECKPOINT_BYTES) await flushing
+        if (bytesAtRisk >= PAGE_CHECKPOINT_BYTES) await flushing
       },
     }).finally(() => flushing)
     if (fetched.ok) continue
