@@ -50,5 +50,5 @@ export function chartOf(rows: readonly Row[]): string {
   const line = `<path d="M${LEFT + AT_TARGET} 22V${height - 8}" stroke="#222" stroke-dasharray="4 3"/>`
   const label = `<text x="${LEFT + AT_TARGET}" y="16" text-anchor="middle">target</text>`
   const style = 'font-family="sans-serif" font-size="12" fill="#222"'
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" ${style}><rect width="100%" height="100%" fill="#fff"/>${bars.join('')}${line}${label}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" ${style}><title>Each row beside its target</title><rect width="100%" height="100%" fill="#fff"/>${bars.join('')}${line}${label}</svg>\n`
 }
