@@ -27,6 +27,7 @@ import {
   type TestPackage,
 } from '../download/testing/test-contents.ts'
 import { never, once, openTestRun, silent, type TestRunOrder } from '../download/testing/test-run.ts'
+import { missing } from '../testing/missing.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { createTestAuthority } from '../testing/test-authority.ts'
@@ -284,7 +285,7 @@ test(`${KILLS} kills in the middle: right bytes, and nothing that was written co
 })
 
 test('a disk that is too small is said before the first byte; one that fills up, when it does', async (t) => {
-  if (process.getuid?.() !== 0) return t.skip('only root may mount a small file system')
+  if (process.getuid?.() !== 0) return missing(t, 'only root may mount a small file system')
   const { contents, pack, order, open } = await line(t, { 'big.bin': seededBytes('big', 24 * MiB) })
   mkdirSync(join(order.folder, 'cache'), { recursive: true })
   const cache = join(order.folder, 'cache')

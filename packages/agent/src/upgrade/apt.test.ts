@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createRunners } from '../run/runners.ts'
 import { identify, sessionMembers } from '../run/session.ts'
+import { missing } from '../testing/missing.ts'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { upgradeExit } from './outcome.ts'
 import { buildRepository, buildTinyRelease, installTiny, tinyState } from './testing/tiny-distro.ts'
@@ -167,7 +168,7 @@ test('an ordinary user upgrades a root of its own, in a user namespace', { skip 
   const asUser = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : ['env']
   const [program, ...words] = asUser as [string, ...string[]]
   if (spawnSync(program, [...words, 'unshare', '--user', '--map-root-user', 'true']).status !== 0)
-    return t.skip('this system gives an ordinary user no user namespace')
+    return missing(t, 'this system gives an ordinary user no user namespace')
   const folder = temporaryFolder(t)
   if (isRoot) chownSync(folder, 65534, 65534)
   const script = fileURLToPath(new URL('./testing/upgrade-tiny.ts', import.meta.url))
@@ -188,7 +189,7 @@ test('a root with its own apt is entered, and nothing of the visit stays', { ski
   const [check, act] = [`${overlay} 2>/dev/null`, `${overlay}; exec "$2" "$3" "$1"`]
   const run = (text: string) =>
     spawn('unshare', [...words, text, 'sh', folder, process.execPath, script], { stdio: ['ignore', 'pipe', 'inherit'] })
-  if ((await once(run(check), 'exit'))[0] !== 0) return t.skip('this system lays no overlay over its root')
+  if ((await once(run(check), 'exit'))[0] !== 0) return missing(t, 'this system lays no overlay over its root')
   const child = run(act)
   const [text] = await Promise.all([readAll(child.stdout), once(child, 'exit')])
   const { outcome, release, policy, network, sources } = JSON.parse(text)

@@ -14,6 +14,7 @@ import { hasProgram } from '../demo/debian-release.ts'
 import { models } from '../demo/demo-content.ts'
 import { canIsolate } from '../device/device.ts'
 import { processesWith } from '../device/processes.ts'
+import { missing } from '../missing.ts'
 
 const start = fileURLToPath(new URL('../../bin/start.ts', import.meta.url))
 const Closing = RunReport.extend({ gatewayPackBytes: z.int() })
@@ -60,7 +61,7 @@ test('the demo: only what is needed is fetched, the first step starts at once, a
   })
   await t.test('the first step waits for no content', () => assert.ok(report.firstStepMs <= 2000))
   await t.test('dpkg agrees', async (t) => {
-    if (!(await hasProgram('dpkg'))) return t.skip('no dpkg here')
+    if (!(await hasProgram('dpkg'))) return missing(t, 'no dpkg here')
     const root = join(folder, 'd/device/root')
     const { stdout } = await promisify(execFile)('dpkg', [`--root=${root}`, '--audit'])
     assert.equal(stdout, '')
@@ -83,7 +84,7 @@ test('the demo: only what is needed is fetched, the first step starts at once, a
     assert.equal(await readlink(join(root, 'boot/vmlinuz')), 'vmlinuz-2')
   })
   await t.test('no process is left', async (t) => {
-    if (!canIsolate()) return t.skip('no namespaces and no /proc to look into')
+    if (!canIsolate()) return missing(t, 'no namespaces and no /proc to look into')
     assert.deepEqual(await processesWith(folder), [])
   })
 })
