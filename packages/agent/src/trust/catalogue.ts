@@ -9,9 +9,11 @@
  *   C3. A target counts only with the name, the hash and the length that policy says and the
  *       catalogue lists.
  *   C4. Bytes are given out only after their length and hash were right, from the disk too.
+ *   C5. A newer root that was verified counts even where the rest was not: whoever holds the keys that
+ *       it took away may be the reason.
  */
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   CATALOGUE_MODE_FIELD,
@@ -25,23 +27,15 @@ import {
   type Result,
   Sha256,
 } from '@sluice/protocol'
-import { Updater } from 'tuf-js'
 import { z } from 'zod'
 import { makeFolder, writeDurable } from '../state/durable-file.ts'
 import { createMetadataFetcher, type FetchBytes, METADATA_BASE } from './catalogue-fetcher.ts'
 import { ListedTarget, openCatalogueFolder } from './catalogue-folder.ts'
 import type { EffectiveTime } from './effective-time.ts'
 import type { Freshness } from './freshness.ts'
+import { createMetadataClient } from './metadata-client.ts'
 
-/** Bounds of the TUF client (security-reliability §3.3); a target's is that of the route. */
-const LIMITS = {
-  maxRootRotations: 256,
-  maxDelegations: 32,
-  rootMaxLength: 512_000,
-  timestampMaxLength: 16_384,
-  snapshotMaxLength: 2_000_000,
-  targetsMaxLength: 5_000_000,
-}
+/** The bound of the route `catalogueTarget`. */
 const MAX_TARGET_BYTES = 8 * 1024 * 1024
 
 export interface Catalogue {
@@ -109,24 +103,21 @@ export async function openCatalogue(options: {
     const fetcher = createMetadataFetcher(fetch, signal)
     const scratch = await metadata.scratch()
     try {
-      const updater = new Updater({
-        metadataDir: scratch,
-        metadataBaseUrl: METADATA_BASE,
+      // A look-up believes the timestamp that is here until it expires; a refresh asks for a newer one.
+      const client = createMetadataClient({
+        folder: scratch,
+        baseUrl: METADATA_BASE,
         fetcher,
-        // A look-up believes the timestamp that is here until it expires; a refresh asks for a newer one.
-        forceCache: !remote,
-        config: LIMITS,
+        remote,
+        now: time.now, // the clock can be turned back
       })
-      await updater.refresh()
+      const expiresAt = await client.refresh()
       const listed: Record<string, ListedTarget> = {}
       for (const name of names) {
-        const found = await updater.getTargetInfo(name)
+        const found = await client.find(name)
         const target = ListedTarget.safeParse({ sha256: found?.hashes?.sha256, lengthBytes: found?.length })
         if (target.success) listed[name] = target.data
       }
-      const expiresAt = await expiryOf(join(scratch, 'timestamp.json'))
-      // The client looks at the clock, which can be turned back.
-      if (expiresAt <= time.now()) return refused('The timestamp of the catalogue has expired.')
       const nextTrust = trustOf(await readFile(join(scratch, 'root.json')))
       const before = metadata.current()
       const freshAt = remote || before === undefined ? time.now() : before.freshAt
@@ -134,12 +125,26 @@ export async function openCatalogue(options: {
       trusted = nextTrust
       return ok({ freshAt, expiresAt })
     } catch (error) {
+      await keepRoot(scratch)
       signal?.throwIfAborted()
       const obstacle = fetcher.obstacle()
       return obstacle === undefined ? refused(error instanceof Error ? error.message : String(error)) : failed(obstacle)
     } finally {
       await metadata.sweep()
     }
+  }
+
+  /** C5 */
+  async function keepRoot(scratch: string): Promise<void> {
+    const before = metadata.current()
+    const root = await readFile(join(scratch, 'root.json'))
+    if (before === undefined || root.equals(await metadata.read('root.json'))) return
+    const nextTrust = Root.safeParse(JSON.parse(root.toString()))
+    if (!nextTrust.success) return
+    const copy = await metadata.scratch()
+    await writeFile(join(copy, 'root.json'), root)
+    await metadata.publish(copy, before)
+    trusted = nextTrust.data.signed
   }
 
   const known = (): string[] => Object.keys(metadata.current()?.targets ?? {})
@@ -204,11 +209,6 @@ const Root = z.object({
   }),
 })
 const trustOf = (root: Buffer) => Root.parse(JSON.parse(root.toString())).signed
-
-const Expiring = z.object({ signed: z.object({ expires: z.string() }) })
-async function expiryOf(path: string): Promise<number> {
-  return Date.parse(Expiring.parse(JSON.parse(await readFile(path, 'utf8'))).signed.expires)
-}
 
 function absent(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
