@@ -1,6 +1,8 @@
 /** Reads a command line, carries it out, and says what became of it. */
 import { ProblemError } from '@sluice/protocol'
 import { Command, CommanderError } from 'commander'
+import { addAdministratorCommands } from './commands/administrators.ts'
+import { addAuditCommands } from './commands/audit.ts'
 import { addCollectionCommands } from './commands/collection.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
 import { addDeviceCommands } from './commands/devices.ts'
@@ -76,6 +78,8 @@ export async function run(args: string[], environment: Environment): Promise<num
   addSettingsCommands(program, session)
   addStatusCommand(program, session)
   addSiteCommand(program, session)
+  addAdministratorCommands(program, session)
+  addAuditCommands(program, session)
 
   try {
     await program.parseAsync(args, { from: 'user' })

@@ -3,6 +3,7 @@
  * and tests. Input is strict; every refusal is a problem.
  */
 import { z } from 'zod'
+import { administrationRoutes } from './admin/administration-routes.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
 import { DeploymentSettings } from './deployment.ts'
@@ -427,6 +428,7 @@ export const adminRoutes = {
   },
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },
+  ...administrationRoutes,
 } as const satisfies Record<string, AdminRoute>
 
 export type AdminRouteId = keyof typeof adminRoutes

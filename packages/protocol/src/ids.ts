@@ -34,6 +34,14 @@ export type JobId = z.infer<typeof JobId>
 export const TokenId = opaque('tok').brand<'TokenId'>()
 export type TokenId = z.infer<typeof TokenId>
 
+/** A person who administers. */
+export const AdministratorId = opaque('adm').brand<'AdministratorId'>()
+export type AdministratorId = z.infer<typeof AdministratorId>
+
+/** A token of the admin API; `TokenId` names those with which devices enrol. */
+export const ApiTokenId = opaque('api').brand<'ApiTokenId'>()
+export type ApiTokenId = z.infer<typeof ApiTokenId>
+
 /** Three letters or digits of the site, then five hexadecimal digits: `ABC00001`. */
 export const PackageId = z
   .string()

@@ -134,6 +134,10 @@ const tables: Record<string, [string, string, string][]> = {
     ['uses of an enrolment token', count(greatest(protocol.DeviceTokenCreate, 'uses')), 'admin'],
     ['shortest life of an enrolment token', time(least(protocol.DeviceTokenCreate, 'lifeMs')), 'admin'],
     ['longest life of an enrolment token', time(greatest(protocol.DeviceTokenCreate, 'lifeMs')), 'admin'],
+    ['roles of a token or an administrator', most(protocol.Grant, 'roles'), 'admin/api-token'],
+    ['collections of a scope', most(protocol.Grant, 'collections'), 'admin/api-token'],
+    ['longest life of a token of the admin API', time(greatest(protocol.ApiTokenCreate, 'lifeMs')), 'admin/api-token'],
+    ['lines of a page of the audit', most(protocol.AuditPage, 'lines'), 'admin/audit'],
   ],
   content: [
     ['manifest or layout page, plain', bytes(protocol.MAX_PAGE_BYTES), 'content'],

@@ -13,7 +13,8 @@ import packageFile from '../package.json' with { type: 'json' }
 import { createAdminApp } from './admin/admin-app.ts'
 import { createAdminHandlers } from './admin/admin-handlers.ts'
 import { openAdminListener } from './admin/admin-listener.ts'
-import { ensureAdminToken, isAdminToken } from './admin/admin-token.ts'
+import { ensureAdminToken } from './admin/admin-token.ts'
+import { createAdministration } from './administrators/administration.ts'
 import { createCatalogue } from './catalogue/catalogue.ts'
 import { keepFresh } from './catalogue/renewal.ts'
 import type { Clock } from './clock.ts'
@@ -80,6 +81,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const keyring = await createKeyring({ folder: join(folder.keys, 'signing'), log })
   const { siteId } = identity
   await ensureAdminToken({ db, file: folder.adminToken, clock, log })
+  const administration = createAdministration({ db, clock, log, siteId, auditKey: keyring.audit })
 
   const push = createPush({ db, tell: (devices) => connector.sync(devices), log })
   const requireDevice = createAdmission({ db, clock })
@@ -186,9 +188,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       devices,
       gateways,
       status,
+      administration,
       syncDevice: (id) => connector.sync([id]),
     }),
-    admits: (token) => isAdminToken(db, token),
+    authenticate: (request) => administration.authenticate(request),
+    gate: administration.gate,
     log,
     checkAnswers,
   })
@@ -208,9 +212,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
         host,
         port,
         credentials: await identity.adminCredentials([host, 'localhost']),
-        fetch: (request) => admin.fetch(request),
+        fetch: (request, from) => admin.fetch(request, from),
       })
       running.defer(() => listener.close())
+      const heads = administration.audit.logHeads()
+      running.defer(() => heads[Symbol.dispose]())
       await connector.start()
       running.defer(() => connector.stop())
       running.defer(keepFresh(catalogue, log))

@@ -36,6 +36,7 @@ for (const language of languages.filter((one) => one !== 'en')) {
 const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'BAD_REQUEST',
   'BODY_TOO_LARGE',
+  'FORBIDDEN',
   'ENROLMENT_TOKEN_REFUSED',
   'RANGE_REFUSED',
   'STORAGE_REFUSED',

@@ -8,6 +8,12 @@ export const identityProblems = {
     title: 'The caller did not prove who it is',
     remedy: 'A device needs its certificate, an administrator a token (`sluice --token-file`).',
   },
+  FORBIDDEN: {
+    status: 403,
+    retry: 'never',
+    title: 'The administrator may not do this',
+    remedy: 'Ask somebody who may to do it, or to give you a role that allows it: `docs/administrators.md`.',
+  },
   CERTIFICATE_EXPIRED: {
     status: 401,
     retry: 'never',

@@ -5,7 +5,7 @@
  * `in`: a good answer. Everything else is a problem code. A code that is not about identity, such as
  * `BAD_REQUEST` or `NOT_FOUND`, means that the caller was let in and the question had no answer.
  */
-import type { AdminRouteId, centerPaths, DeviceRouteId } from '@sluice/protocol'
+import type { AdminRouteId, centerPaths, DeviceRouteId, RoleName } from '@sluice/protocol'
 import type { Bearer, TlsCaller } from './testing/callers.ts'
 
 type Row = Record<TlsCaller, string>
@@ -74,51 +74,103 @@ export const enrolmentMatrix: Record<DeviceRouteId, Row> = {
 
 export const linkMatrix: Row = { ...everybody('cut'), connector: 'in' }
 
-/** The certificate of a device comes along each time, and opens nothing. */
-const administrators = (word: string): Record<Bearer, string> => ({
-  nobody: 'NOT_AUTHENTICATED',
-  wrongToken: 'NOT_AUTHENTICATED',
-  enrolmentToken: 'NOT_AUTHENTICATED',
-  administrator: word,
-})
+/** Roles that may read everything but what concerns administration itself: all of them. */
+const all: readonly RoleName[] = [
+  'fullAdministrator',
+  'operationsAdministrator',
+  'infrastructureAdministrator',
+  'osDeploymentManager',
+  'applicationAdministrator',
+  'applicationDeploymentManager',
+  'securityAdministrator',
+  'remoteToolsOperator',
+  'readOnlyAnalyst',
+]
+const infrastructure: readonly RoleName[] = [
+  'fullAdministrator',
+  'operationsAdministrator',
+  'infrastructureAdministrator',
+]
+const osd: readonly RoleName[] = ['fullAdministrator', 'operationsAdministrator', 'osDeploymentManager']
+const applications: readonly RoleName[] = [...osd, 'applicationAdministrator']
+const deployers: readonly RoleName[] = [...applications, 'applicationDeploymentManager']
+const distributors: readonly RoleName[] = [...deployers, 'infrastructureAdministrator']
+const operators: readonly RoleName[] = [...osd, 'remoteToolsOperator']
+const admitters: readonly RoleName[] = ['fullAdministrator', 'operationsAdministrator', 'securityAdministrator']
+const auditors: readonly RoleName[] = [...admitters, 'readOnlyAnalyst']
+const security: readonly RoleName[] = ['fullAdministrator', 'securityAdministrator']
+
+/**
+ * The certificate of a device comes along each time, and opens nothing.
+ * @param word to those who may @param scoped to a full administrator whose scope is one empty collection
+ */
+function administrators(word: string, who: readonly RoleName[] = all, scoped = word): Record<Bearer, string> {
+  const role = (name: RoleName) => (who.includes(name) ? word : 'FORBIDDEN')
+  return {
+    nobody: 'NOT_AUTHENTICATED',
+    wrongToken: 'NOT_AUTHENTICATED',
+    enrolmentToken: 'NOT_AUTHENTICATED',
+    revokedToken: 'NOT_AUTHENTICATED',
+    dataFolder: word,
+    scoped,
+    fullAdministrator: role('fullAdministrator'),
+    operationsAdministrator: role('operationsAdministrator'),
+    infrastructureAdministrator: role('infrastructureAdministrator'),
+    osDeploymentManager: role('osDeploymentManager'),
+    applicationAdministrator: role('applicationAdministrator'),
+    applicationDeploymentManager: role('applicationDeploymentManager'),
+    securityAdministrator: role('securityAdministrator'),
+    remoteToolsOperator: role('remoteToolsOperator'),
+    readOnlyAnalyst: role('readOnlyAnalyst'),
+  }
+}
+/** What concerns the whole site is beyond every scope. */
+const siteWide = (word: string, who: readonly RoleName[]) => administrators(word, who, 'FORBIDDEN')
 
 export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   site: administrators('in'),
   clientSettings: administrators('in'),
-  setClientSettings: administrators('BAD_REQUEST'),
+  setClientSettings: siteWide('BAD_REQUEST', infrastructure),
   packages: administrators('in'),
   package: administrators('NOT_FOUND'),
-  importPackage: administrators('BAD_REQUEST'),
-  updatePackage: administrators('BAD_REQUEST'),
-  distributePackage: administrators('BAD_REQUEST'),
-  distributeSequence: administrators('BAD_REQUEST'),
+  importPackage: siteWide('BAD_REQUEST', applications),
+  updatePackage: siteWide('BAD_REQUEST', applications),
+  distributePackage: siteWide('BAD_REQUEST', distributors),
+  distributeSequence: siteWide('BAD_REQUEST', distributors),
   job: administrators('NOT_FOUND'),
   sequences: administrators('in'),
-  applySequence: administrators('BAD_REQUEST'),
+  applySequence: siteWide('BAD_REQUEST', osd),
   collections: administrators('in'),
-  createCollection: administrators('BAD_REQUEST'),
-  setCollectionMembers: administrators('BAD_REQUEST'),
+  createCollection: siteWide('BAD_REQUEST', applications),
+  setCollectionMembers: administrators('BAD_REQUEST', applications),
   deployments: administrators('in'),
   deployment: administrators('NOT_FOUND'),
-  createDeployment: administrators('BAD_REQUEST'),
-  changeDeployment: administrators('BAD_REQUEST'),
-  cancelRun: administrators('BAD_REQUEST'),
-  deleteDeployment: administrators('NOT_FOUND'),
+  createDeployment: administrators('BAD_REQUEST', deployers),
+  changeDeployment: administrators('BAD_REQUEST', deployers),
+  cancelRun: administrators('BAD_REQUEST', operators),
+  deleteDeployment: administrators('NOT_FOUND', deployers),
   devices: administrators('in'),
   device: administrators('NOT_FOUND'),
-  approveDevice: administrators('BAD_REQUEST'),
-  deleteDevice: administrators('NOT_FOUND'),
-  syncDevice: administrators('NOT_FOUND'),
-  revokeDevice: administrators('NOT_FOUND'),
-  createDeviceToken: administrators('BAD_REQUEST'),
-  deviceTokens: administrators('in'),
-  blockDeviceToken: administrators('NOT_FOUND'),
-  enrolmentBundle: administrators('in'),
+  approveDevice: administrators('BAD_REQUEST', admitters),
+  deleteDevice: administrators('NOT_FOUND', admitters),
+  syncDevice: administrators('NOT_FOUND', operators),
+  revokeDevice: administrators('NOT_FOUND', admitters),
+  createDeviceToken: siteWide('BAD_REQUEST', admitters),
+  deviceTokens: siteWide('in', admitters),
+  blockDeviceToken: siteWide('NOT_FOUND', admitters),
+  enrolmentBundle: siteWide('in', admitters),
   gateways: administrators('in'),
-  createGateway: administrators('BAD_REQUEST'),
-  changeGateway: administrators('BAD_REQUEST'),
-  renewGateway: administrators('BAD_REQUEST'),
+  createGateway: siteWide('BAD_REQUEST', infrastructure),
+  changeGateway: siteWide('BAD_REQUEST', infrastructure),
+  renewGateway: siteWide('BAD_REQUEST', infrastructure),
   status: administrators('in'),
+
+  me: administrators('in'),
+  apiTokens: siteWide('in', auditors),
+  createApiToken: siteWide('BAD_REQUEST', security),
+  revokeApiToken: siteWide('NOT_FOUND', security),
+  audit: siteWide('in', auditors),
+  auditHead: siteWide('in', auditors),
 }
 
 export type Visitor = 'nobody' | 'wrongToken' | 'otherOrigin' | 'otherSite' | 'otherHost' | 'user'

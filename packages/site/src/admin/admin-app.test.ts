@@ -6,13 +6,15 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import { type AdminRouteId, adminRoutes, fail, Problem, ProblemError, type SiteInfo } from '@sluice/protocol'
+import { createAdministration } from '../administrators/administration.ts'
 import { systemClock } from '../clock.ts'
 import { openDatabase } from '../db/database.ts'
 import { openSiteIdentity } from '../identity/site-identity.ts'
+import { createKeyring } from '../keys/keyring.ts'
 import { createLog, silentLog } from '../log.ts'
 import { type AdminHandlers, type AdminRequest, createAdminApp } from './admin-app.ts'
 import { openAdminListener } from './admin-listener.ts'
-import { ensureAdminToken, isAdminToken } from './admin-token.ts'
+import { ensureAdminToken } from './admin-token.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'admin-'))
 const opened = await openDatabase({ kind: 'sqlite', path: join(folder, 'site.db') })
@@ -22,7 +24,13 @@ const file = join(folder, 'admin-token')
 const tokenFile = { db, file, clock: systemClock, log: silentLog }
 await ensureAdminToken(tokenFile)
 const token = (await readFile(file, 'utf8')).trim()
+const keyring = await createKeyring({ folder: join(folder, 'signing'), log: silentLog })
 const identity = await openSiteIdentity({ db, folder: join(folder, 'keys'), clock: systemClock, log: silentLog })
+
+const administration = createAdministration({
+  ...{ db, clock: systemClock, log: silentLog, siteId: identity.siteId, auditKey: keyring.audit },
+})
+const { authenticate, gate } = administration
 
 const site: SiteInfo = {
   siteId: identity.siteId,
@@ -52,7 +60,8 @@ const handlers = Object.fromEntries(
 ) as unknown as AdminHandlers
 const app = createAdminApp({
   handlers,
-  admits: (given) => isAdminToken(db, given),
+  authenticate,
+  gate,
   log: createLog((line) => lines.push(line)),
   checkAnswers: true,
 })
@@ -60,7 +69,7 @@ const listener = await openAdminListener({
   host: '127.0.0.1',
   port: 0,
   credentials: await identity.adminCredentials(['127.0.0.1']),
-  fetch: (incoming) => app.fetch(incoming),
+  fetch: (incoming, from) => app.fetch(incoming, from),
 })
 after(async () => {
   await listener.close()
@@ -189,7 +198,7 @@ test('surprises, wrong answers of our own included, tell an id; the log has the 
 
 test('a route without a handler keeps the site from starting', () => {
   const { revokeDevice: _, ...incomplete } = handlers
-  const options = { handlers: incomplete as AdminHandlers, admits: async () => false, log: silentLog }
+  const options = { handlers: incomplete as AdminHandlers, authenticate, gate, log: silentLog }
   assert.throws(() => createAdminApp(options), /revokeDevice/)
 })
 
@@ -199,7 +208,7 @@ test('a port that is taken is said as such', async () => {
     host: '127.0.0.1',
     port,
     credentials: await identity.adminCredentials(['127.0.0.1']),
-    fetch: (incoming) => app.fetch(incoming),
+    fetch: (incoming, from) => app.fetch(incoming, from),
   })
   await assert.rejects(second, (error) => error instanceof ProblemError && error.problem.code === 'PORT_TAKEN')
 })
@@ -207,12 +216,13 @@ test('a port that is taken is said as such', async () => {
 test('the token lies in a file for the owner only, its hash in the database; a removed file brings another one', async () => {
   assert.equal((await stat(file)).mode & 0o777, 0o600)
   assert.equal(Buffer.from(token, 'base64url').length, 32)
-  assert.ok(!JSON.stringify(await db.selectFrom('admin_tokens').selectAll().execute()).includes(token))
+  assert.ok(!JSON.stringify(await db.selectFrom('api_tokens').selectAll().execute()).includes(token))
   await ensureAdminToken(tokenFile)
   assert.equal((await readFile(file, 'utf8')).trim(), token)
   await unlink(file)
   await ensureAdminToken(tokenFile)
   const second = (await readFile(file, 'utf8')).trim()
   assert.notEqual(second, token)
-  assert.deepEqual([await isAdminToken(db, token), await isAdminToken(db, second)], [false, true])
+  const { actorOf } = administration.apiTokens
+  assert.deepEqual([await actorOf(token), (await actorOf(second))?.name], [undefined, 'data folder'])
 })

@@ -6,6 +6,7 @@
  * 2. Before a caller has proved who it is, every request gets the same answer and no byte of a body
  *    is read (SEC-18).
  * 3. A body is bounded before it is read and parsed by its schema before a handler sees it.
+ *    Nor is one read of a caller who may not use the route (`gate.ts`).
  * 4. What goes wrong is a problem document; the cause of a surprise stays in the log.
  */
 import {
@@ -20,6 +21,8 @@ import {
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
+import type { Actor } from '../administrators/actor.ts'
+import type { Gate } from '../administrators/gate.ts'
 import type { Log } from '../log.ts'
 import { badRequest, PROBLEM_TYPE, parseJson, problemOf, problemStatus } from '../problem-document.ts'
 
@@ -33,6 +36,9 @@ export interface AdminRequest<Body = unknown> {
   /** Parsed by the route's schema. */
   body: Body
   query: Readonly<Record<string, string>>
+  actor: Actor
+  /** Network address of the caller. */
+  address: string
   /** Aborts when the caller has gone. */
   signal: AbortSignal
 }
@@ -43,21 +49,33 @@ export type AdminHandlers = { [K in AdminRouteId]: AdminHandler<K> }
 
 export interface AdminAppOptions {
   handlers: AdminHandlers
-  /** Whether a token lets its bearer in. */
-  admits(token: string): Promise<boolean>
+  /** Who a request comes from, as its headers prove; undefined: nobody. */
+  authenticate(request: Request): Promise<Actor | undefined>
+  gate: Gate
   log: Log
   /** Also hold answers against their schemas, as tests do. */
   checkAnswers?: boolean
 }
 
-export function createAdminApp({ handlers, admits, log, checkAnswers = false }: AdminAppOptions): Hono {
-  const app = new Hono()
+/** What the listener knows of a request beside its text. */
+export interface FromWhere {
+  address: string
+}
+interface Env {
+  Bindings: FromWhere
+  Variables: { actor: Actor }
+}
+
+export function createAdminApp(options: AdminAppOptions): Hono<Env> {
+  const { handlers, authenticate, gate, log, checkAnswers = false } = options
+  const app = new Hono<Env>()
 
   app.use(async (context, next) => {
     context.header('cache-control', 'no-store')
     context.header('x-content-type-options', 'nosniff')
-    const token = /^Bearer ([A-Za-z0-9_-]{1,200})$/.exec(context.req.header('authorization') ?? '')?.[1]
-    if (token === undefined || !(await admits(token))) return refuse(context, notAuthenticated) // 2.
+    const actor = await authenticate(context.req.raw)
+    if (actor === undefined) return refuse(context, notAuthenticated) // 2.
+    context.set('actor', actor)
     await next()
   })
 
@@ -65,13 +83,26 @@ export function createAdminApp({ handlers, admits, log, checkAnswers = false }: 
     const handler = handlers[id] as AdminHandler | undefined
     if (handler === undefined) throw new Error(`no handler for the admin route ${id}`) // 1.
     app.on(route.method, route.path, async (context) => {
-      const answer = await handler({
+      const call = {
+        route: id,
+        actor: context.get('actor'),
+        address: context.env?.address ?? '',
         id: context.req.param('id') ?? '',
+      }
+      await gate.admit(call) // 2.
+      const request = {
+        ...call,
         // Parsed by the schema of this very route.
         body: (await requestBody(context, route)) as Body<AdminRouteId>,
         query: context.req.query(),
         signal: context.req.raw.signal,
-      })
+      }
+      const before = beforeChange[id]
+      const answer = await gate.pass(
+        request,
+        () => handler(request),
+        before && (() => before(handlers, { ...request, body: undefined })),
+      )
       if (checkAnswers) route.answer.parse(answer)
       return context.json(answer)
     })
@@ -84,10 +115,26 @@ export function createAdminApp({ handlers, admits, log, checkAnswers = false }: 
   return app
 }
 
-const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs the token of an administrator.')
+const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs a session or a token.')
+
+type Reading = AdminRequest<undefined>
+const named = async <T extends { id: string }>(all: Promise<T[]>, id: string) =>
+  (await all).find((one) => one.id === id)
+
+/** How the audit learns what was there before a change. */
+const beforeChange: Partial<Record<AdminRouteId, (handlers: AdminHandlers, request: Reading) => Promise<unknown>>> = {
+  setClientSettings: (handlers, request) => handlers.clientSettings(request),
+  setCollectionMembers: (handlers, request) => named(handlers.collections(request), request.id),
+  changeDeployment: (handlers, request) => handlers.deployment(request),
+  deleteDeployment: (handlers, request) => handlers.deployment(request),
+  approveDevice: (handlers, request) => handlers.device(request),
+  revokeDevice: (handlers, request) => handlers.device(request),
+  deleteDevice: (handlers, request) => handlers.device(request),
+  changeGateway: (handlers, request) => named(handlers.gateways(request), request.id),
+}
 
 /** 3. */
-async function requestBody(context: Context, route: AdminRoute): Promise<unknown> {
+async function requestBody(context: Context<Env>, route: AdminRoute): Promise<unknown> {
   if (route.body === undefined) return undefined
   const bytes = await boundedBody(context.req.raw, route.maxBodyBytes)
   // No body at all is an empty one: some routes ask for nothing.
@@ -113,7 +160,7 @@ async function boundedBody({ headers, body }: Request, maxBytes: number): Promis
 }
 
 /** 4. */
-function refuse(context: Context, reason: Problem): Response {
+function refuse(context: Context<Env>, reason: Problem): Response {
   const headers: Record<string, string> = { 'content-type': PROBLEM_TYPE }
   if (reason.retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(reason.retryAfterMs / 1000))
   if (reason.code === 'NOT_AUTHENTICATED') headers['www-authenticate'] = 'Bearer'

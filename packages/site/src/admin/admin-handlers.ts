@@ -1,6 +1,18 @@
 /** Which area of the site answers which route of the admin API. */
-import { DeploymentId, DeviceId, fail, JobId, PackageId, ProblemError, type SiteInfo, TokenId } from '@sluice/protocol'
+import {
+  ApiTokenId,
+  DeploymentId,
+  DeviceId,
+  fail,
+  JobId,
+  PackageId,
+  ProblemError,
+  type SiteInfo,
+  TokenId,
+} from '@sluice/protocol'
 import { z } from 'zod'
+import { meOf } from '../administrators/actor.ts'
+import type { Administration } from '../administrators/administration.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
 import type { Deployments } from '../deployments/deployments.ts'
@@ -22,6 +34,7 @@ export interface AdminAreas {
   devices: Devices
   gateways: Gateways
   status: Status
+  administration: Administration
   /** Tells a device to ask for policy now; gives how many gateways were told. */
   syncDevice(id: DeviceId): number
 }
@@ -32,6 +45,8 @@ const StatusParameters = z.strictObject({
   device: DeviceId.optional(),
 })
 
+const AuditParameters = z.strictObject({ after: z.coerce.number().int().min(0).default(0) })
+
 /** The id in a path; what has not its form is not there. */
 function idIn<S extends z.ZodType>(schema: S, id: string, kind: string): z.output<S> {
   const parsed = schema.safeParse(id)
@@ -39,7 +54,8 @@ function idIn<S extends z.ZodType>(schema: S, id: string, kind: string): z.outpu
 }
 
 export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
-  const { info, settings, content, sequences, collections, deployments, devices, gateways, status } = areas
+  const { info, settings, content, sequences, collections, deployments, devices, gateways, status, administration } =
+    areas
   const packageId = (id: string) => idIn(PackageId, id, 'package')
   const deploymentId = (id: string) => idIn(DeploymentId, id, 'deployment')
   const deviceId = (id: string) => idIn(DeviceId, id, 'device')
@@ -95,11 +111,22 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     renewGateway: ({ id, body }) => gateways.renew(id, body),
     changeGateway: ({ id, body }) => gateways.change(id, body),
 
-    async status({ query, signal }) {
+    me: async ({ actor }) => meOf(actor),
+    apiTokens: () => administration.apiTokens.list(),
+    createApiToken: ({ actor, body }) => administration.apiTokens.create(actor, body),
+    revokeApiToken: ({ actor, id }) => administration.apiTokens.revoke(actor, idIn(ApiTokenId, id, 'token')),
+    async audit({ query }) {
+      const after = AuditParameters.safeParse(query)
+      if (!after.success) throw new ProblemError(badRequest(after.error))
+      return { lines: await administration.audit.lines(after.data.after) }
+    },
+    auditHead: async () => ({ head: await administration.audit.head() }),
+
+    async status({ actor, query, signal }) {
       const asked = StatusParameters.safeParse(query)
       if (!asked.success) throw new ProblemError(badRequest(asked.error))
       const { after, waitMs, device } = asked.data
-      return await status.entries({ after, waitMs, deviceId: device, signal })
+      return await status.entries({ after, waitMs, deviceId: device, collections: actor.collections, signal })
     },
   }
 }

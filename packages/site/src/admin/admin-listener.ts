@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { fail } from '@sluice/protocol'
 import type { Credentials } from '../identity/site-identity.ts'
+import type { FromWhere } from './admin-app.ts'
 
 /** AEAD only under TLS 1.2 (SEC-59). */
 const CIPHERS = [
@@ -29,7 +30,7 @@ export async function openAdminListener(options: {
   /** 0: any free one. */
   port: number
   credentials: Credentials
-  fetch(request: Request): Response | Promise<Response>
+  fetch(request: Request, from: FromWhere): Response | Promise<Response>
 }): Promise<AdminListener> {
   const { host, port, credentials, fetch } = options
   const server: Server = createServer(
@@ -44,7 +45,9 @@ export async function openAdminListener(options: {
       keepAliveTimeout: 30_000,
       requireHostHeader: true,
     },
-    getRequestListener((request) => fetch(request), { overrideGlobalObjects: false }),
+    getRequestListener((request, { incoming }) => fetch(request, { address: incoming.socket.remoteAddress ?? '' }), {
+      overrideGlobalObjects: false,
+    }),
   )
   server.maxConnections = MAX_CONNECTIONS
   server.listen(port, host)

@@ -1,6 +1,7 @@
 /** Collections: named sets of devices. Here with direct members only. */
 import { CollectionId, type CollectionInfo, type DeviceId, fail } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
+import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Clock } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
 import { isUniqueViolation } from '../db/violation.ts'
@@ -64,6 +65,7 @@ export function createCollections(options: {
 
     async create(name) {
       const id = newId('col', CollectionId)
+      changeConcerns(id)
       try {
         await db.insertInto('collections').values({ id, name, created_at: clock.now() }).execute()
       } catch (error) {

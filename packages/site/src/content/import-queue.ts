@@ -9,6 +9,7 @@
  */
 import { fail, JobId, type JobInfo, type PackageId, type Problem, ProblemError, problem } from '@sluice/protocol'
 import type { Kysely, Selectable } from 'kysely'
+import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Clock } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { ContentTables } from '../db/schema/content.ts'
@@ -202,6 +203,7 @@ export function createImportQueue(options: {
 
   return {
     async add(trx, packageId, folder) {
+      changeConcerns(packageId)
       const id = newId('job', JobId)
       const now = clock.now()
       await trx

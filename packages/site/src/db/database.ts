@@ -6,9 +6,11 @@
  */
 import { ok, type Result } from '@sluice/protocol'
 import { Kysely, type Transaction } from 'kysely'
+import { auditedDialect } from '../administrators/audit/audited-dialect.ts'
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations/index.ts'
 import { postgresDialect } from './postgres.ts'
+import type { AdministratorsTables } from './schema/administrators.ts'
 import type { CollectionsTables } from './schema/collections.ts'
 import type { ContentTables } from './schema/content.ts'
 import type { DeploymentsTables } from './schema/deployments.ts'
@@ -20,6 +22,7 @@ import { SqliteWorkerDialect } from './sqlite/dialect.ts'
 
 export interface Database
   extends SiteTables,
+    AdministratorsTables,
     DevicesTables,
     CollectionsTables,
     StatusTables,
@@ -43,7 +46,7 @@ export async function openDatabase(
 ): Promise<Result<Kysely<Database>>> {
   const dialect =
     location.kind === 'sqlite' ? new SqliteWorkerDialect(location.path) : postgresDialect(location.url, onIdleError)
-  const db = new Kysely<Database>({ dialect })
+  const db = new Kysely<Database>({ dialect: auditedDialect(dialect) })
   try {
     const migrated = await migrate(db, migrations)
     if (migrated.ok) return ok(db)

@@ -24,6 +24,7 @@ import {
 } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
+import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Clock } from '../clock.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { Database, Db } from '../db/database.ts'
@@ -103,6 +104,7 @@ export function createDeployments(options: {
       if (sequence.state === 'draft') fail('NOT_RELEASED', `${sequence.name} is a draft: apply it again.`)
       await refuseHopeless(db, sequence.id, settings)
       const id = newId('dep', DeploymentId)
+      changeConcerns(id)
       const now = clock.now()
       const row = { id, revision: 1, sequence_id: sequence.id, collection_id: collection.id }
       await db

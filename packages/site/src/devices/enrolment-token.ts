@@ -1,6 +1,7 @@
 /** Tokens that let devices in: single-use or counted, with an end, kept as hashes only (SEC-04). */
 import { type DeviceId, type DeviceTokenEntry, fail, TokenId } from '@sluice/protocol'
 import type { Selectable } from 'kysely'
+import { changeConcerns } from '../administrators/audit/change.ts'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Db } from '../db/database.ts'
 import type { DevicesTables } from '../db/schema/devices.ts'
@@ -18,6 +19,7 @@ export async function createEnrolmentToken(
   { uses, lifeMs }: { uses: number; lifeMs?: number | undefined },
 ): Promise<{ id: TokenId; token: string; expiresAt: number }> {
   const id = newId('tok', TokenId)
+  changeConcerns(id)
   const token = newToken()
   const now = clock.now()
   const expiresAt = now + (lifeMs ?? (uses === 1 ? SINGLE_LIFE_MS : COUNTED_LIFE_MS))

@@ -17,6 +17,7 @@ import {
 } from '@sluice/protocol'
 import type { Kysely, Selectable } from 'kysely'
 import type { z } from 'zod'
+import { changeConcerns } from '../administrators/audit/change.ts'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { GatewaysTables } from '../db/schema/gateways.ts'
@@ -137,6 +138,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
 
     async create(request) {
       const id = newId('gw', GatewayId)
+      changeConcerns(id)
       const joined = await issue(request.csr, id, request)
       try {
         await db

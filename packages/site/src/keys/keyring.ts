@@ -20,7 +20,7 @@ import { z } from 'zod'
 import type { Log } from '../log.ts'
 
 /** `release` signs what may run (TUF role targets and its bins). */
-export const keyRoles = ['root', 'release', 'snapshot', 'timestamp', 'policy', 'contentToken'] as const
+export const keyRoles = ['root', 'release', 'snapshot', 'timestamp', 'policy', 'contentToken', 'audit'] as const
 export type KeyRole = (typeof keyRoles)[number]
 
 /** An Ed25519 key, used through its signatures only. */

@@ -27,6 +27,7 @@ import {
 } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
+import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import { sha256 } from '../catalogue/metadata.ts'
 import type { Clock } from '../clock.ts'
@@ -71,6 +72,7 @@ export function createSequences(options: {
       if (known?.sha256 === hash) return { id: known.id, target: known.target }
 
       const id = known?.id ?? newId('seq', SequenceId)
+      changeConcerns(id)
       const revision = (known?.revision ?? 0) + 1
       const target = `sequence/${id}/${revision}`
       await trx

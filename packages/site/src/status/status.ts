@@ -8,7 +8,7 @@
  *    there exactly when the message is.
  * 4. Cursors become visible in rising order (`nextNumbers`), so "everything after n" misses nothing.
  */
-import { type DeviceId, type StatusAnswer, type StatusEntry, StatusMessage } from '@sluice/protocol'
+import { type CollectionId, type DeviceId, type StatusAnswer, type StatusEntry, StatusMessage } from '@sluice/protocol'
 import type { Kysely, Transaction } from 'kysely'
 import { type Clock, timestamp } from '../clock.ts'
 import { nextNumbers } from '../db/counter.ts'
@@ -33,6 +33,8 @@ export interface StatusQuery {
   /** Only entries with a larger cursor; 0 for all. */
   after: number
   deviceId?: DeviceId | undefined
+  /** Only of their present members. */
+  collections?: readonly CollectionId[] | undefined
   /** How long to wait for the first entry when there is none; at most 30,000. */
   waitMs: number
   signal: AbortSignal
@@ -81,12 +83,20 @@ export function createStatus(options: {
     bell.ring()
   }
 
-  async function read({ after, deviceId }: StatusQuery): Promise<StatusEntry[]> {
+  async function read({ after, deviceId, collections }: StatusQuery): Promise<StatusEntry[]> {
     const rows = await db
       .selectFrom('status_messages')
       .select(['cursor', 'device_id', 'received_at', 'message'])
       .where('cursor', '>', after)
       .$if(deviceId !== undefined, (query) => query.where('device_id', '=', deviceId as DeviceId))
+      .$if(collections !== undefined, (query) =>
+        query.where('device_id', 'in', (eb) =>
+          eb
+            .selectFrom('collection_members')
+            .select('collection_members.device_id')
+            .where('collection_id', 'in', collections ?? []),
+        ),
+      )
       .orderBy('cursor')
       .limit(PAGE)
       .execute()

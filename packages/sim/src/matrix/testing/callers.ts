@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type AdminClient,
+  type CollectionId,
   connectorUri,
   type DeviceId,
   type DeviceRouteId,
@@ -11,6 +12,7 @@ import {
   type EnrolmentRequest,
   gatewayUri,
   problem,
+  RoleName,
   type SiteId,
 } from '@sluice/protocol'
 import { createAuthority, openAuthority, type Purpose } from '../../../../site/src/identity/authority.ts'
@@ -149,11 +151,37 @@ async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
   return { deviceId: answer.deviceId, credentials }
 }
 
-/** The token of the administrator, wrong ones, and none. */
-export const bearers = ['nobody', 'wrongToken', 'enrolmentToken', 'administrator'] as const
+/** Tokens of every role, one with a scope, the one in the data folder, wrong ones, and none. */
+export const bearers = [
+  'nobody',
+  'wrongToken',
+  'enrolmentToken',
+  'revokedToken',
+  'dataFolder',
+  'scoped',
+  ...RoleName.options,
+] as const
 export type Bearer = (typeof bearers)[number]
 
+/** @param token of the data folder */
 export async function makeBearers(admin: AdminClient, token: string): Promise<Record<Bearer, string | undefined>> {
   const { bundle } = must(await admin.call('createDeviceToken', { body: {} }))
-  return { nobody: undefined, wrongToken: `${token}x`, enrolmentToken: bundle.token, administrator: token }
+  const make = async (role: RoleName, collections?: CollectionId[]) => {
+    const body = { name: role, roles: [role], ...(collections === undefined ? {} : { collections }) }
+    return must(await admin.call('createApiToken', { body }))
+  }
+  const empty = must(await admin.call('createCollection', { body: { name: 'Nobody' } }))
+  const revoked = await make('fullAdministrator')
+  must(await admin.call('revokeApiToken', { id: revoked.info.id, body: {} }))
+  const ofRoles: Partial<Record<RoleName, string>> = {}
+  for (const role of RoleName.options) ofRoles[role] = (await make(role)).token
+  return {
+    nobody: undefined,
+    wrongToken: `${token}x`,
+    enrolmentToken: bundle.token,
+    revokedToken: revoked.token,
+    dataFolder: token,
+    scoped: (await make('fullAdministrator', [empty.id])).token,
+    ...(ofRoles as Record<RoleName, string>),
+  }
 }

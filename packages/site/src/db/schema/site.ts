@@ -1,15 +1,9 @@
-/** The site itself: who it is, its administrators' tokens, its settings, its counters. */
+/** The site itself: who it is, its settings, its counters. */
 import type { SiteId } from '@sluice/protocol'
 
 export interface SiteTables {
   /** One row. */
   site: { id: SiteId; created_at: number }
-  admin_tokens: {
-    /** SHA-256 of the token; the token itself is nowhere in the database. */
-    token_hash: string
-    name: string
-    created_at: number
-  }
   /** One row, `key` = 1. */
   client_settings: {
     key: 1

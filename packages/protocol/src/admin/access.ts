@@ -1,0 +1,82 @@
+/**
+ * Who may call a route of the admin API: the permission that it asks for, and what a scope leaves of
+ * it. A new route needs its row here; without one nothing compiles, and no site starts.
+ */
+import type { AdminRouteId } from '../admin.ts'
+import type { Permission } from './role.ts'
+
+/**
+ * What the route is about, for an administrator whose scope is some collections:
+ *
+ * - `open`: nothing that a scope could hide; read it.
+ * - `site`: the whole site; who has a scope may not.
+ * - `device`, `deployment`, `collection`: the thing in the path must be in scope, else it is not there.
+ * - `devices`, `deployments`, `collections`: the answer is a list of such things, and shrinks to the scope.
+ * - `newDeployment`, `members`: as above, and what the body names must be in scope too.
+ * - `status`: messages of devices in scope.
+ */
+export type Reach =
+  | 'open'
+  | 'site'
+  | 'device'
+  | 'deployment'
+  | 'collection'
+  | 'devices'
+  | 'deployments'
+  | 'collections'
+  | 'newDeployment'
+  | 'members'
+  | 'status'
+
+export interface Access {
+  permission: Permission
+  reach: Reach
+}
+
+const access = (permission: Permission, reach: Reach): Access => ({ permission, reach })
+
+export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
+  site: access('site.read', 'open'),
+  clientSettings: access('settings.read', 'open'),
+  setClientSettings: access('settings.modify', 'site'),
+  packages: access('package.read', 'open'),
+  package: access('package.read', 'open'),
+  importPackage: access('package.modify', 'site'),
+  updatePackage: access('package.modify', 'site'),
+  distributePackage: access('package.distribute', 'site'),
+  distributeSequence: access('package.distribute', 'site'),
+  job: access('package.read', 'open'),
+  sequences: access('sequence.read', 'open'),
+  applySequence: access('sequence.modify', 'site'),
+  collections: access('collection.read', 'collections'),
+  createCollection: access('collection.modify', 'site'),
+  setCollectionMembers: access('collection.modify', 'members'),
+  deployments: access('deployment.read', 'deployments'),
+  deployment: access('deployment.read', 'deployment'),
+  createDeployment: access('deployment.modify', 'newDeployment'),
+  changeDeployment: access('deployment.modify', 'deployment'),
+  cancelRun: access('device.control', 'deployment'),
+  deleteDeployment: access('deployment.modify', 'deployment'),
+  devices: access('device.read', 'devices'),
+  device: access('device.read', 'device'),
+  approveDevice: access('device.admit', 'device'),
+  deleteDevice: access('device.admit', 'device'),
+  syncDevice: access('device.control', 'device'),
+  revokeDevice: access('device.admit', 'device'),
+  createDeviceToken: access('device.admit', 'site'),
+  deviceTokens: access('device.admit', 'site'),
+  blockDeviceToken: access('device.admit', 'site'),
+  enrolmentBundle: access('device.admit', 'site'),
+  gateways: access('gateway.read', 'open'),
+  createGateway: access('gateway.modify', 'site'),
+  changeGateway: access('gateway.modify', 'site'),
+  renewGateway: access('gateway.modify', 'site'),
+  status: access('status.read', 'status'),
+
+  me: access('own', 'open'),
+  apiTokens: access('administrator.read', 'site'),
+  createApiToken: access('administrator.modify', 'site'),
+  revokeApiToken: access('administrator.modify', 'site'),
+  audit: access('audit.read', 'site'),
+  auditHead: access('audit.read', 'site'),
+}

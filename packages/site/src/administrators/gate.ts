@@ -1,0 +1,96 @@
+/**
+ * The one way into a route of the admin API: permission, scope, audit.
+ *
+ * 1. Every route has its row in the protocol's table of access, or the site does not start.
+ * 2. Permission, and whether a scope can do it at all, before a byte of the body is read; the scope of what
+ *    is named before the route acts.
+ * 3. What changes anything is in the audit: with the change, in its transaction; without one, before
+ *    the answer. So is every try that was forbidden.
+ */
+import { type AdminRouteId, adminAccess, adminRoutes, fail, ProblemError, problem } from '@sluice/protocol'
+import { type Clock, timestamp } from '../clock.ts'
+import { type Actor, may } from './actor.ts'
+import type { Audit } from './audit/audit.ts'
+import { asChange, type Change } from './audit/change.ts'
+import { redacted } from './audit/redact.ts'
+import type { Scope } from './scope.ts'
+
+export interface Call {
+  route: AdminRouteId
+  actor: Actor
+  address: string
+  id: string
+}
+
+export interface Gate {
+  /** 2. @throws ProblemError `FORBIDDEN` */
+  admit(call: Call): Promise<void>
+  /** @param before reads the thing as it is, for the audit; @throws ProblemError as the scope and the route do */
+  pass<T>(
+    call: Call & { body: unknown },
+    act: () => Promise<T>,
+    before: (() => Promise<unknown>) | undefined,
+  ): Promise<T>
+}
+
+export function createGate({ audit, scope, clock }: { audit: Audit; scope: Scope; clock: Clock }): Gate {
+  const unguarded = Object.keys(adminRoutes).filter((id) => adminAccess[id as AdminRouteId] === undefined)
+  if (unguarded.length > 0) throw new Error(`no access is declared for the admin routes ${unguarded.join(', ')}`) // 1.
+
+  const told = ({ route, actor, address, id }: Call) => ({
+    actor: { kind: actor.kind, id: actor.id, name: actor.name },
+    from: address,
+    action: route,
+    ...(id === '' ? {} : { subject: id.slice(0, 255) }),
+  })
+
+  return {
+    async admit(call) {
+      const { permission, reach } = adminAccess[call.route]
+      const permitted = may(call.actor, permission)
+      if (permitted && (reach !== 'site' || call.actor.collections === undefined)) return
+      const detail = permitted
+        ? 'This concerns the whole site, and your scope is some collections.'
+        : `This needs the permission ${permission}, which none of your roles has.`
+      const reason = problem('FORBIDDEN', detail)
+      await audit.record({ ...told(call), outcome: reason.code }) // 3.
+      throw new ProblemError(reason)
+    },
+
+    async pass(call, act, before) {
+      const { actor, id, body } = call
+      const { reach } = adminAccess[call.route]
+      try {
+        await scope.admit(actor, reach, { id, body })
+      } catch (error) {
+        if (error instanceof ProblemError) await audit.record({ ...told(call), outcome: error.problem.code })
+        throw error
+      }
+      if (adminRoutes[call.route].method === 'GET') return await scope.narrow(actor, reach, await act())
+
+      // What cannot be read now is not there: the route says so itself.
+      const was = before === undefined ? undefined : await before().catch(() => undefined)
+      const change: Change = {
+        state: 'open',
+        act: {
+          ...told(call),
+          at: timestamp(clock.now()),
+          outcome: 'done',
+          ...(was === undefined ? {} : { before: redacted(was) }),
+          ...(body === undefined ? {} : { after: redacted(body) }),
+        },
+      }
+      try {
+        const answer = await asChange(change, act)
+        if (change.state === 'open') await audit.record(change.act)
+        return answer
+      } finally {
+        change.state = 'closed'
+      }
+    },
+  }
+}
+
+/** @throws ProblemError `FORBIDDEN` */
+export const requireAdministrator = (actor: Actor): Extract<Actor, { kind: 'administrator' }> =>
+  actor.kind === 'administrator' ? actor : fail('FORBIDDEN', 'Sign in for this: a token has no account of its own.')
