@@ -3,7 +3,7 @@
  * the loops that keep policy, certificate and status up to date.
  */
 import type { Problem, Result } from '@sluice/protocol'
-import { failed, ok, problem } from '@sluice/protocol'
+import { ClientSettings, failed, ok, problem } from '@sluice/protocol'
 import type { AgentConfig } from './config.ts'
 import type { GatewayClient } from './gateway-client/gateway-client.ts'
 import type { DeviceKeys } from './identity/device-keys.ts'
@@ -79,7 +79,11 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
   const trust = opened.value
   const { catalogue, time } = trust
 
-  const runs = options.createRuns({ config, state, platform, client, catalogue, keys, outbox, now: time.now, log })
+  const clientSettings = () => trust.policy.current()?.body.clientSettings ?? ClientSettings.parse({})
+  const runs = options.createRuns({
+    ...{ config, state, platform, client, catalogue, keys, clientSettings, outbox, log },
+    now: time.now,
+  })
   const mayStart = (): Problem | undefined =>
     client.revoked() ? problem('CERTIFICATE_REVOKED', 'The site shut this device out.') : trust.mayStart()
   const { startable, refusalsNow } = createStartable(mayStart, time.now)

@@ -1,5 +1,28 @@
 /** Client settings: what the administrator decides for all devices of a site. They travel in policy. */
 import { z } from 'zod'
+import { ContentTransferSettings, MeteredInternetSettings } from './content-transfer.ts'
+
+const MiB = 1024 * 1024
+const HOUR_MS = 3600_000
+
+/** Group *Client Cache Settings* (configmgr-behaviour §5.9). */
+export const ClientCacheSettings = z.strictObject({
+  /** Maximum cache size, in bytes; what is there for nobody's sake at present. */
+  maxBytes: z
+    .int()
+    .min(MiB)
+    .max(1024 * 1024 * 1024 * MiB)
+    .default(5120 * MiB),
+  /** Maximum cache size, as a percentage of the disk: the smaller of both counts. */
+  maxPercent: z.int().min(1).max(100).default(100),
+  /** Minimum duration before cached content can be removed, in milliseconds. */
+  minimumAgeMs: z
+    .int()
+    .min(0)
+    .max(7 * 24 * HOUR_MS)
+    .default(24 * HOUR_MS),
+})
+export type ClientCacheSettings = z.infer<typeof ClientCacheSettings>
 
 export const ClientSettings = z.strictObject({
   /** Group *Cloud Services* (configmgr-behaviour §1.8). Both must be on for content over the internet. */
@@ -17,15 +40,18 @@ export const ClientSettings = z.strictObject({
       pollingIntervalMs: z
         .int()
         .min(1_000)
-        .max(24 * 3600_000)
-        .default(3600_000),
+        .max(24 * HOUR_MS)
+        .default(HOUR_MS),
     })
     .prefault({}),
+  clientCache: ClientCacheSettings.prefault({}),
+  contentTransfer: ContentTransferSettings.prefault({}),
+  meteredInternet: MeteredInternetSettings.prefault({}),
   /** After the last fresh policy, new runs may still start for this long. */
   offlineStartMs: z
     .int()
     .min(0)
-    .max(30 * 24 * 3600_000)
-    .default(7 * 24 * 3600_000),
+    .max(30 * 24 * HOUR_MS)
+    .default(7 * 24 * HOUR_MS),
 })
 export type ClientSettings = z.infer<typeof ClientSettings>

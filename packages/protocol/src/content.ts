@@ -11,6 +11,22 @@ import { Problem } from './problem.ts'
 export const PackageKind = z.enum(['package', 'application', 'osUpgrade', 'driver'])
 export type PackageKind = z.infer<typeof PackageKind>
 
+/**
+ * Tags of a package, for fetching in advance only (configmgr-behaviour §2.8): never conditions of a step. A
+ * device that has not all that is said does not fetch it before a step needs it.
+ */
+export const PreCacheTags = z.strictObject({
+  architecture: z.enum(['x64', 'arm64', 'ia32']).optional(),
+  /** As in `de-DE`; `de` stands for all of its countries. */
+  language: z
+    .string()
+    .regex(/^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$/, 'a language such as de-DE')
+    .optional(),
+  /** Part of the name of the model. */
+  model: z.string().min(1).max(100).optional(),
+})
+export type PreCacheTags = z.infer<typeof PreCacheTags>
+
 /** Largest page of a manifest or layout, plain, in bytes. */
 export const MAX_PAGE_BYTES = 1024 * 1024
 /** Largest manifest or layout root, in bytes. */

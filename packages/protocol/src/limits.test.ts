@@ -176,6 +176,13 @@ const tables: Record<string, [string, string, string][]> = {
     ['wait between two tries', time(greatest(DeploymentSettings, 'downloadRetryDelayMs')), 'deployment'],
     ['shortest policy polling interval', time(least(ClientSettings, POLLING)), 'client-settings'],
     ['longest policy polling interval', time(greatest(ClientSettings, POLLING)), 'client-settings'],
+    ['smallest cache', bytes(least(ClientSettings, 'clientCache.maxBytes')), 'client-settings'],
+    ['largest cache', bytes(greatest(ClientSettings, 'clientCache.maxBytes')), 'client-settings'],
+    [
+      'cached content stays at least, at most',
+      time(greatest(ClientSettings, 'clientCache.minimumAgeMs')),
+      'client-settings',
+    ],
     ['starts without fresh policy', time(greatest(ClientSettings, 'offlineStartMs')), 'client-settings'],
   ],
 }

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { ClientSettings } from './client-settings.ts'
-import { PackageKind } from './content.ts'
+import { PackageKind, PreCacheTags } from './content.ts'
 import { DeploymentSettings, NetworkLocation } from './deployment.ts'
 import { Envelope } from './dsse.ts'
 import { GatewayAddress } from './enrolment.ts'
@@ -37,6 +37,10 @@ export const PolicyPackage = z.object({
   manifest: CatalogueReference,
   /** Stored bytes of all frames of this version. */
   storedBytes: z.int().nonnegative(),
+  /** Persist content in the client cache: nothing but its user removes it there. */
+  persist: z.boolean().optional(),
+  /** Devices for which it is fetched in advance; absent: all. */
+  preCache: PreCacheTags.optional(),
 })
 export type PolicyPackage = z.infer<typeof PolicyPackage>
 

@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PackageId, type Problem, ProblemError } from '@sluice/protocol'
 import { openCache } from '../cache/cache.ts'
+import { createFlights } from '../cache/flights.ts'
 import { loadIdentity } from '../identity/identity.ts'
 import { createRunContents } from '../run/acquire.ts'
 import type { AcceptedDeployment, RunParts } from '../run/runs.ts'
@@ -38,11 +39,17 @@ export async function measureDownload(
     if (identity === undefined) throw new Error('the device is not enrolled')
     // Connections of earlier downloads are left behind.
     parts.client.identify({ key: parts.keys.identityPem, certificate: identity.certificate })
-    const cache = await openCache({ folder: at('cache'), state: state.value, now: parts.now })
+    const cache = await openCache({
+      folder: at('cache'),
+      state: state.value,
+      now: parts.now,
+      limits: () => parts.clientSettings().clientCache,
+    })
     const contents = createRunContents({
       packages: deployment.packages,
       folder: at('run'),
       cache,
+      flights: createFlights(),
       ledger: createLedger(state.value),
       pages: createPageFolder(at('pages')),
       client: parts.client,

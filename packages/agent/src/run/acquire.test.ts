@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { seededBytes } from '@sluice/content/testing'
 import { problem } from '@sluice/protocol'
+import { entryIdOf } from '../cache/entry.ts'
 import {
   createTestContents,
   type ObjectRequest,
@@ -199,10 +200,10 @@ test('one changed byte in storage: the step fails after some tries, and nothing 
   assert.ok(!got.ok)
   assert.equal(got.problem.code, 'CONTENT_CORRUPT')
   assert.match(got.problem.detail, /Package ABC00001 .* of pack [0-9a-f]{64} came wrong 3 times/)
-  assert.ok(!existsSync(run.cache.folderOf(pack.policy.contentId)))
+  assert.ok(!existsSync(run.cache.folderOf(entryIdOf(pack.policy.contentId))))
   const { neededBytes, fetchedBytes } = run.contents.bytes(pack.policy.id)
   assert.ok(fetchedBytes - neededBytes < 5 * MiB, 'a frame each time, and what was in flight at the end')
-  const incoming = readFileSync(join(run.cache.incomingOf(pack.policy.contentId), 'big.bin'))
+  const incoming = readFileSync(join(run.cache.incomingOf(entryIdOf(pack.policy.contentId)), 'big.bin'))
   assert.ok(matches(incoming, big['big.bin']), 'what is there is right or not there')
 
   flipByte(join(order.folder, '..', 'site', 'objects'), packObject.hash, 4 * MiB)
@@ -275,7 +276,9 @@ test(`${KILLS} kills in the middle: right bytes, and nothing that was written co
   assert.equal(said, 'done\n')
   const run = await openTestRun(order)
   t.after(() => run.stop())
-  assert.ok(readFileSync(join(run.cache.folderOf(pack.policy.contentId), 'big.bin')).equals(files['big.bin']))
+  assert.ok(
+    readFileSync(join(run.cache.folderOf(entryIdOf(pack.policy.contentId)), 'big.bin')).equals(files['big.bin']),
+  )
   const { neededBytes, fetchedBytes } = run.contents.bytes(pack.policy.id)
   const inFlight = KILLS * 4 * MiB
   // A frame that came twice would be counted twice; one whose count the kill cut off is not counted.

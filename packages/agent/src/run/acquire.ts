@@ -9,8 +9,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fullDisk } from '@sluice/content'
 import type { AcquiredContent } from '@sluice/engine'
-import { failed, ok, type PackageId, type PolicyPackage, type Problem, problem, type Result } from '@sluice/protocol'
-import type { Cache, CacheKey } from '../cache/cache.ts'
+import { failed, ok, type PackageId, type PolicyPackage, problem, type Result } from '@sluice/protocol'
+import type { Cache } from '../cache/cache.ts'
+import type { CacheKey } from '../cache/cache-rows.ts'
+import { entryIdOf } from '../cache/entry.ts'
+import type { FlightEvents, Flights } from '../cache/flights.ts'
 import { downloadContent } from '../download/download.ts'
 import { createGrants, type KeptGrants } from '../download/grants.ts'
 import type { Ledger } from '../download/ledger.ts'
@@ -39,14 +42,8 @@ export const defaultDownloadLimits: DownloadLimits = {
   noProgressMs: 24 * 3600_000,
 }
 
-export interface AcquireEvents {
-  /** Stored bytes that are here, of all that the content has. */
-  onProgress(pack: PolicyPackage, doneBytes: number, totalBytes: number): void
-  /** Pack bytes that came over the network just now. */
-  onReceived(bytes: number): void
-  /** Why nothing comes at the moment; undefined when it goes on. */
-  onWaiting(reason: Problem | undefined): void
-}
+/** What a step hears of its content. */
+export type AcquireEvents = FlightEvents
 
 export interface RunContents {
   /** Asks for the right to fetch, in the background. */
@@ -67,6 +64,8 @@ export interface RunContentsOptions {
   /** Of the run. */
   folder: string
   cache: Cache
+  /** Of all who fetch into this cache. */
+  flights: Flights
   ledger: Ledger
   pages: PageFolder
   client: Pick<GatewayClient, 'call' | 'objectTarget'>
@@ -83,7 +82,7 @@ export interface RunContentsOptions {
 }
 
 export function createRunContents(options: RunContentsOptions): RunContents {
-  const { packages, folder, cache, ledger, pages, client, catalogue, random, stop } = options
+  const { packages, folder, cache, flights, ledger, pages, client, catalogue, random, stop } = options
   const limits = options.limits ?? defaultDownloadLimits
   const contentIds = [...new Set(packages.map((pack) => pack.contentId))]
   const grants = createGrants({
@@ -101,7 +100,7 @@ export function createRunContents(options: RunContentsOptions): RunContents {
 
   /** What opens the content: kept with it in the cache, or granted by the site. */
   const access = async (pack: PolicyPackage, renewed: boolean): Promise<Result<CacheKey>> => {
-    const kept = cache.find(pack.contentId)?.key
+    const kept = cache.find(entryIdOf(pack.contentId))?.key
     if (kept !== undefined && !renewed) return ok(kept)
     if (renewed) {
       const again = await grants.renew(pack.contentId)
@@ -115,8 +114,9 @@ export function createRunContents(options: RunContentsOptions): RunContents {
 
   const once = async (pack: PolicyPackage, signal: AbortSignal, events: AcquireEvents): Promise<Result<void>> => {
     const { contentId, manifest, storedBytes } = pack
-    const here = cache.find(contentId)?.complete === true
-    if (!here) cache.begin({ contentId, packageId: pack.id })
+    const entryId = entryIdOf(contentId)
+    const here = cache.find(entryId)?.complete === true
+    cache.begin({ entryId, packageId: pack.id, version: pack.version, persist: pack.persist === true })
     const counted = openTally(tallyPath(pack.id))
     const tally: Tally = {
       ...counted,
@@ -144,7 +144,7 @@ export function createRunContents(options: RunContentsOptions): RunContents {
         contentId,
         manifest,
         storedBytes,
-        folder: here ? cache.folderOf(contentId) : cache.incomingOf(contentId),
+        folder: here ? cache.folderOf(entryId) : cache.incomingOf(entryId),
         trustLedger: !here,
         streams: limits.streams,
         source: { pages, urls, patience, tally, signal, idleMs: limits.idleMs },
@@ -156,19 +156,19 @@ export function createRunContents(options: RunContentsOptions): RunContents {
         renewAccess: async () => remember(await access(pack, true)),
         reserve: async (totalBytes) => {
           plainBytes = totalBytes
-          return here ? ok(undefined) : cache.reserve(contentId, totalBytes)
+          return here ? ok(undefined) : cache.reserve(entryId, totalBytes)
         },
-        onProgress: (doneBytes, totalBytes) => events.onProgress(pack, doneBytes, totalBytes),
+        onProgress: events.onProgress,
         signal,
       })
       if (!done.ok) return done
-      if (here) cache.touch(contentId)
+      if (here) cache.touch(entryId)
       else if (used === undefined) throw new Error(`content ${contentId} came together without its key`)
-      else await cache.publish(contentId, used, plainBytes)
+      else await cache.publish(entryId, used, plainBytes)
       return ok(undefined)
     } catch (error) {
       signal.throwIfAborted()
-      const full = fullDisk(error, cache.incomingOf(contentId))
+      const full = fullDisk(error, cache.incomingOf(entryId))
       if (full === undefined) throw error
       return failed(full)
     } finally {
@@ -187,10 +187,10 @@ export function createRunContents(options: RunContentsOptions): RunContents {
       if (pack === undefined)
         return failed(problem('NOT_RELEASED', `Package ${packageId} is not part of this deployment.`))
       for (let tries = 0; ; tries++) {
-        const result = await once(pack, signal, events)
+        const result = await flights.fly(entryIdOf(pack.contentId), events, signal, (all) => once(pack, signal, all))
         if (result.ok) {
           const { neededBytes, fetchedBytes } = readTally(tallyPath(packageId))
-          return ok({ folder: cache.folderOf(pack.contentId), neededBytes, fetchedBytes })
+          return ok({ folder: cache.folderOf(entryIdOf(pack.contentId)), neededBytes, fetchedBytes })
         }
         const reason = { ...result.problem, detail: `${pack.name} (${packageId}): ${result.problem.detail}` }
         if (tries >= retry.count || reason.retry === 'never') return failed(reason)

@@ -19,6 +19,7 @@ import { advance, flatten, type RunState, startRun } from '@sluice/engine'
 import { failed, idFromRandom, ok, type Problem, problem, type Result, RunId } from '@sluice/protocol'
 import { createBackoff } from '../backoff.ts'
 import { type Cache, openCache } from '../cache/cache.ts'
+import { createFlights } from '../cache/flights.ts'
 import { createLedger } from '../download/ledger.ts'
 import { createPageFolder } from '../download/page-folder.ts'
 import { makeFolder } from '../state/durable-file.ts'
@@ -46,6 +47,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
   const logPath = join(logFolder, 'smsts.log')
   const pages = createPageFolder(join(config.stateFolder, 'pages'))
   const ledger = createLedger(state)
+  const flights = createFlights()
   const listeners = new Set<() => void>()
   const stopped = new AbortController()
   const tell = () => {
@@ -61,7 +63,14 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
   const open = (): Promise<Cache> => {
     opened ??= (async () => {
       for (const folder of [runsFolder, logFolder]) await makeFolder(folder)
-      const cache = await openCache({ folder: join(config.stateFolder, 'cache'), state, now })
+      const cache = await openCache({
+        folder: join(config.stateFolder, 'cache'),
+        state,
+        now,
+        limits: () => parts.clientSettings().clientCache,
+      })
+      // Whatever fetched in the background did so in an earlier life.
+      cache.releaseOthers((holder) => RunId.safeParse(holder).success)
       await cache.scan()
       await pages.sweep(now(), PAGES_KEPT_MS)
       return cache
@@ -141,6 +150,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       packages: deployment.packages,
       folder,
       cache,
+      flights,
       ledger,
       pages,
       client: parts.client,

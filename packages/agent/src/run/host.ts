@@ -108,8 +108,8 @@ export function createHost(options: HostOptions): Host {
       let waits = false
       try {
         const content = await contents.acquire(packageId, retry, signal, {
-          onProgress: (pack, doneBytes, totalBytes) =>
-            progress.download({ packageName: pack.name, doneBytes, totalBytes }),
+          onProgress: (doneBytes, totalBytes) =>
+            progress.download({ packageName: nameOf(packageId), doneBytes, totalBytes }),
           onReceived: (bytes) => progress.received(bytes),
           onWaiting(reason) {
             progress.waiting(reason)
@@ -159,6 +159,10 @@ export function createHost(options: HostOptions): Host {
     },
   }
   return host
+
+  function nameOf(packageId: PackageId): string {
+    return accepted.deployment.packages.find((pack) => pack.id === packageId)?.name ?? packageId
+  }
 
   function tellContent(packageId: PackageId, neededBytes: number, fetchedBytes: number): void {
     const contentId = accepted.deployment.packages.find((pack) => pack.id === packageId)?.contentId

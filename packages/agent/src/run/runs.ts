@@ -58,6 +58,8 @@ export interface RunParts {
   catalogue: Pick<Catalogue, 'fetchTarget' | 'mode'>
   /** The seal key opens package keys. */
   keys: DeviceKeys
+  /** As the present policy has them. */
+  clientSettings: () => ClientSettings
   outbox: Pick<Outbox, 'enqueue'>
   /** Milliseconds since 1970, by the site's signed time. */
   now: () => number

@@ -40,6 +40,8 @@ export function openDatabase(folder: string, list: readonly Migration[]): Result
 function openIntact(file: string): DatabaseSync | undefined {
   const db = openPrivate(file)
   try {
+    // `sluice-agent cache` may write at the same moment, for a moment.
+    db.exec('PRAGMA busy_timeout = 2000')
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304')
     const check = db.prepare('PRAGMA quick_check(1)').get()
     if (check?.quick_check === 'ok') return db

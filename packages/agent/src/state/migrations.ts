@@ -121,4 +121,20 @@ export const migrations: readonly Migration[] = [
     name: 'runs that shall end',
     sql: 'ALTER TABLE run ADD COLUMN cancel_wanted INTEGER NOT NULL DEFAULT 0;',
   },
+  {
+    name: 'contents that stay, and bytes over metered lines',
+    sql: `
+      -- A content_id of the cache may be that of a part: the id of the content, '-', what stands for the files.
+      ALTER TABLE cache_content ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+      -- The package says so; somebody on the device said so.
+      ALTER TABLE cache_content ADD COLUMN persist INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE cache_content ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+
+      -- Bytes of content that came over a metered line, by the device's own day.
+      CREATE TABLE metered_use (
+        day TEXT PRIMARY KEY,
+        bytes INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ]

@@ -42,6 +42,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'STORAGE_REFUSED',
   'STORAGE_UNAVAILABLE',
   'STORAGE_CANNOT_SIGN',
+  'CONTENT_IN_USE',
   'CONTENT_NOT_SAFE',
   'CONTENT_UNREADABLE',
   'CONTENT_TOO_LARGE',

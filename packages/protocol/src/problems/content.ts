@@ -81,6 +81,12 @@ export const contentProblems = {
     title: 'The credentials of the storage cannot sign addresses for devices',
     remedy: 'Open the storage with an account key or a token credential; a shared access signature signs nothing.',
   },
+  CONTENT_IN_USE: {
+    status: 409,
+    retry: 'later',
+    title: 'The content stays in the cache of the device',
+    remedy: 'The detail says why: a run needs it, or it is pinned or persists.',
+  },
   NO_SPACE: {
     status: 507,
     retry: 'later',

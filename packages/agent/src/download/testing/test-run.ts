@@ -2,8 +2,9 @@
 import { createPrivateKey } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ok, type PolicyPackage, type RunId } from '@sluice/protocol'
-import { type Cache, type CacheLimits, openCache } from '../../cache/cache.ts'
+import { ClientSettings, ok, type PolicyPackage, type RunId } from '@sluice/protocol'
+import { type Cache, openCache } from '../../cache/cache.ts'
+import { createFlights } from '../../cache/flights.ts'
 import { createGatewayClient, type GatewayClient } from '../../gateway-client/gateway-client.ts'
 import { type AcquireEvents, createRunContents, type DownloadLimits, type RunContents } from '../../run/acquire.ts'
 import { openState } from '../../state/state.ts'
@@ -21,7 +22,6 @@ export interface TestRunOrder {
   sealKey: string
   packages: { policy: PolicyPackage; root: string }[]
   limits?: Partial<DownloadLimits>
-  cacheLimits?: CacheLimits
 }
 
 export interface TestRun {
@@ -41,8 +41,8 @@ export async function openTestRun(order: TestRunOrder): Promise<TestRun> {
   client.identify(order.credentials)
   const cacheFolder = join(folder, 'cache')
   mkdirSync(cacheFolder, { recursive: true })
-  const limits = order.cacheLimits === undefined ? {} : { limits: order.cacheLimits }
-  const cache = await openCache({ folder: cacheFolder, state: state.value, now: Date.now, ...limits })
+  const { clientCache } = ClientSettings.parse({})
+  const cache = await openCache({ folder: cacheFolder, state: state.value, now: Date.now, limits: () => clientCache })
   await cache.scan()
   const grantsPath = join(folder, 'grants.json')
   const stop = new AbortController()
@@ -50,6 +50,7 @@ export async function openTestRun(order: TestRunOrder): Promise<TestRun> {
     packages: packages.map(({ policy }) => policy),
     folder,
     cache,
+    flights: createFlights(),
     ledger: createLedger(state.value),
     pages: createPageFolder(join(folder, 'pages')),
     client,

@@ -1,0 +1,174 @@
+/**
+ * `sluice-agent cache`: what the device keeps, for the people who look after it. Works on the agent's
+ * database, with or without the agent running: every change is one transaction, and nothing that is leased
+ * is taken away (C4 of cache.ts).
+ */
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { parseArgs } from 'node:util'
+import { failed, ok, problem, type Result } from '@sluice/protocol'
+import { loadConfig } from '../config.ts'
+import { migrations } from '../state/migrations.ts'
+import { type CacheRow, type CacheRows, createCacheRows } from './cache-rows.ts'
+
+const usage = `Usage: sluice-agent cache <command> --config <file.json> [--json]
+
+  list                           what is in the cache
+  pin <package or content>...    keeps it, whatever space is wanted
+  unpin <package or content>...
+  delete <package or content>... [--persisted]
+  delete --all [--persisted]     all that no run needs; --persisted: also what is pinned or persists
+
+A content is named by the first 8 or more characters of its id.`
+
+/** How long to wait for an agent that writes at the same moment. */
+const BUSY_MS = 5_000
+
+interface Output {
+  out: (line: string) => void
+  error: (line: string) => void
+}
+
+/** @param args after `cache`. The exit code: 0 when all was done as asked. */
+export async function cacheCommand(args: string[], { out, error }: Output): Promise<number> {
+  const options = {
+    config: { type: 'string' },
+    json: { type: 'boolean' },
+    all: { type: 'boolean' },
+    persisted: { type: 'boolean' },
+  } as const
+  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>
+  try {
+    parsed = parseArgs({ args, options, allowPositionals: true })
+  } catch (refused) {
+    error(`${refused instanceof Error ? refused.message : refused}\n\n${usage}`)
+    return 2
+  }
+  const { values, positionals } = parsed
+  const [verb, ...names] = positionals
+  const named = verb === 'delete' && values.all === true ? names.length === 0 : names.length > 0
+  const asked = verb === 'list' ? names.length === 0 : named && ['pin', 'unpin', 'delete'].includes(verb ?? '')
+  if (values.config === undefined || !asked) {
+    error(usage)
+    return 2
+  }
+  const opened = await openRows(values.config)
+  if (!opened.ok) {
+    error(`${opened.problem.code}: ${opened.problem.detail}`)
+    return 1
+  }
+  const { db, rows } = opened.value
+  try {
+    if (verb === 'list') {
+      const entries = rows.all()
+      if (values.json === true) out(JSON.stringify(entries.map(listed)))
+      else for (const line of table(entries)) out(line)
+      return 0
+    }
+    const trashed: string[] = []
+    const told: (Result<string> & { entry: string })[] = transact(db, () => {
+      const wanted = values.all === true ? ok(rows.all()) : choose(rows.all(), names)
+      if (!wanted.ok) return [{ ...wanted, entry: '' }]
+      return wanted.value
+        .filter((row) => values.all !== true || (!row.leased && (values.persisted === true || !isKept(row))))
+        .map((row) => ({ ...change({ rows, row, verb, persisted: values.persisted, trashed }), entry: row.entryId }))
+    })
+    for (const path of trashed) rmSync(path, { recursive: true, force: true })
+    for (const one of told) if (!one.ok) error(`${one.problem.code}: ${one.problem.detail}`)
+    if (values.json === true)
+      out(JSON.stringify(told.map(({ entry, ...one }) => (one.ok ? { entry, done: one.value } : { entry, ...one }))))
+    else for (const one of told) if (one.ok) out(one.value)
+    return told.every((one) => one.ok) ? 0 : 1
+  } finally {
+    db.close()
+  }
+}
+
+const isKept = (row: CacheRow) => row.persist || row.pinned
+
+function change(order: {
+  rows: CacheRows
+  row: CacheRow
+  verb: string | undefined
+  persisted: boolean | undefined
+  /** Gets what is to be deleted after the transaction. */
+  trashed: string[]
+}): Result<string> {
+  const { rows, row, verb } = order
+  const { entryId } = row
+  const name = `${row.packageId} version ${row.version} (${entryId.slice(0, 12)}${row.part ? ', some files' : ''})`
+  if (verb === 'delete') {
+    if (row.leased) return failed(problem('CONTENT_IN_USE', `${name} is needed by a run that goes on.`))
+    if (isKept(row) && order.persisted !== true)
+      return failed(problem('CONTENT_IN_USE', `${name} is pinned or persists; delete it with --persisted.`))
+    order.trashed.push(...rows.remove(entryId))
+    return ok(`Deleted ${name}.`)
+  }
+  rows.pin(entryId, verb === 'pin')
+  return ok(`${verb === 'pin' ? 'Pinned' : 'Unpinned'} ${name}.`)
+}
+
+/** Rows by package id or beginning of their name; `NOT_FOUND` names what is none. */
+function choose(all: readonly CacheRow[], names: readonly string[]): Result<CacheRow[]> {
+  const chosen = new Set<CacheRow>()
+  for (const name of names) {
+    const fits = all.filter((row) => row.packageId === name || (name.length >= 8 && row.entryId.startsWith(name)))
+    if (fits.length === 0) return failed(problem('NOT_FOUND', `The cache has nothing of ${name}.`))
+    for (const row of fits) chosen.add(row)
+  }
+  return ok([...chosen])
+}
+
+async function openRows(configPath: string): Promise<Result<{ db: DatabaseSync; rows: CacheRows }>> {
+  const config = await loadConfig(configPath)
+  if (!config.ok) return config
+  const file = join(config.value.stateFolder, 'agent.db')
+  if (!existsSync(file)) return failed(problem('NOT_FOUND', `There is no ${file}: the agent has never run.`))
+  const db = new DatabaseSync(file, { timeout: BUSY_MS })
+  const form = Number(db.prepare('PRAGMA user_version').get()?.user_version)
+  if (form === migrations.length) return ok({ db, rows: createCacheRows(db, join(config.value.stateFolder, 'cache')) })
+  db.close()
+  const which = form > migrations.length ? 'a newer agent' : 'an older agent that has not ended yet'
+  return failed(problem('DATA_TOO_NEW', `${file} belongs to ${which}; use its own command.`))
+}
+
+function transact<T>(db: DatabaseSync, work: () => T): T {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const value = work()
+    db.exec('COMMIT')
+    return value
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** Without the key. */
+const listed = ({ key: _, usedAt, ...row }: CacheRow) => ({ ...row, usedAt: new Date(usedAt).toISOString() })
+
+function table(rows: readonly CacheRow[]): string[] {
+  if (rows.length === 0) return ['The cache is empty.']
+  const lines = [
+    ['PACKAGE', 'VERSION', 'CONTENT', 'SIZE', 'STATE', 'LAST USED', ''],
+    ...rows.map((row) => [
+      row.packageId,
+      String(row.version),
+      row.entryId.slice(0, 12),
+      `${(row.sizeBytes / (1024 * 1024)).toFixed(1)} MiB`,
+      row.complete ? (row.part ? 'some files' : 'complete') : 'coming',
+      new Date(row.usedAt).toISOString().slice(0, 16).replace('T', ' '),
+      [row.leased ? 'in use' : '', row.persist ? 'persists' : '', row.pinned ? 'pinned' : '']
+        .filter((word) => word !== '')
+        .join(', '),
+    ]),
+  ]
+  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
+  return lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}
