@@ -69,7 +69,9 @@ const settings: readonly Setting[] = [
     label: 'Starts without fresh policy',
     option: number('--offline-start <hours>', 0, 720)('how long after the last policy new runs may start'),
     show: (all) => `${all.offlineStartMs / HOUR_MS} h`,
-    put: (all, value) => void (all.offlineStartMs = value * HOUR_MS),
+    put: (all, value) => {
+      all.offlineStartMs = value * HOUR_MS
+    },
   },
   cache<number>(
     'Maximum cache size (megabytes)',
