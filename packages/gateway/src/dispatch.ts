@@ -132,7 +132,7 @@ export function createDispatch(options: DispatchOptions): (request: IncomingMess
 
 function problemOf(thrown: unknown, log: Log): Problem {
   const id = crypto.randomUUID()
-  log('error', 'request.failed', { id, reason: reason(thrown) })
+  log.error('request.failed', { id, reason: reason(thrown) })
   return problem('INTERNAL', `The gateway's log has the cause under ${id}.`)
 }
 

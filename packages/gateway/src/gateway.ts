@@ -176,7 +176,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
 
   const known = siteConfiguration.current()
   if (known !== undefined) listeners.device.setAuthorities(known.deviceAuthorities)
-  if (config.scanAtStart) log('info', 'content.scanned', { corrupt: await keeper.scan() })
+  if (config.scanAtStart) log.info('content.scanned', { corrupt: await keeper.scan() })
 
   const ports: Partial<GatewayPorts> = {}
   for (const [name, listener] of Object.entries({ ...listeners, link: linkListener })) {

@@ -1,4 +1,3 @@
 export { GatewayConfig, readGatewayConfig, type TlsMaterial } from './config.ts'
 export { createGateway, type Gateway, type GatewayOptions, type GatewayPorts } from './gateway.ts'
-export { jsonLog, type Log } from './log.ts'
 export { main } from './main.ts'

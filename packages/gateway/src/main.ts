@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import type { Problem } from '@sluice/protocol'
 import { readGatewayConfig } from './config.ts'
 import { createGateway } from './gateway.ts'
-import { jsonLog } from './log.ts'
+import { createLog } from './log.ts'
 
 const USAGE = 'sluice-gateway --config <file.json>'
 
@@ -13,7 +13,7 @@ export async function main(args: string[]): Promise<void> {
   if (file === undefined) return end(USAGE)
   const read = await readGatewayConfig(file)
   if (!read.ok) return end(describe(read.problem))
-  const log = jsonLog(process.stderr)
+  const log = createLog((line) => process.stderr.write(`${line}\n`))
   const { certificateFile, keyFile } = read.value.config
   const certificateFiles = { certificate: certificateFile, key: keyFile }
   const gateway = await createGateway({ ...read.value, certificateFiles, log })
@@ -24,10 +24,10 @@ export async function main(args: string[]): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
   process.stdout.write(`${JSON.stringify({ ready: true, ...addresses(read.value.config.listeners, ports) })}\n`)
-  log('info', 'gateway.ready', { ...ports })
-  log('info', 'gateway.ending', { signal: await ended })
+  log.info('gateway.ready', { ...ports })
+  log.info('gateway.ending', { signal: await ended })
   await stop()
-  log('info', 'gateway.ended')
+  log.info('gateway.ended')
 }
 
 function configFile(args: string[]): string | undefined {

@@ -76,7 +76,7 @@ export async function openSiteConfiguration(options: SiteConfigurationOptions): 
       try {
         await writeFileAtomic(file, JSON.stringify(content()))
       } catch (thrown) {
-        log('error', 'configuration.not-kept', { reason: reason(thrown) })
+        log.error('configuration.not-kept', { reason: reason(thrown) })
         setTimeout(() => keep(file, content), RETRY_MS).unref()
       }
     })
@@ -110,7 +110,7 @@ export async function openSiteConfiguration(options: SiteConfigurationOptions): 
   }
 
   const why = kept === undefined ? undefined : take(kept.configuration)
-  if (why !== undefined) log('warn', 'configuration.not-taken', { reason: why })
+  if (why !== undefined) log.warn('configuration.not-taken', { reason: why })
 
   return {
     current: () => configuration,
@@ -159,7 +159,7 @@ async function readKept<S extends z.ZodType>(file: string, schema: S, log: Log):
     return schema.parse(JSON.parse(await readFile(file, 'utf8')))
   } catch (thrown) {
     const missing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
-    if (!missing) log('warn', 'data.unreadable', { file, reason: reason(thrown) })
+    if (!missing) log.warn('data.unreadable', { file, reason: reason(thrown) })
     return undefined
   }
 }

@@ -72,7 +72,7 @@ export async function openContents(folder: string, here: Iterable<ObjectKey>, lo
       hold(kept.content, kept.objects)
     } catch (thrown) {
       // The site tells it again.
-      log('warn', 'data.unreadable', { file: name, reason: reason(thrown) })
+      log.warn('data.unreadable', { file: name, reason: reason(thrown) })
     }
   }
 

@@ -58,7 +58,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   /** Queues a piece of work behind the others (1). */
   function enqueue(piece: () => Promise<void>): void {
     work = work.then(piece).catch((thrown: unknown) => {
-      if (!stopped.signal.aborted) log('error', 'content.keeper-failed', { reason: reason(thrown) })
+      if (!stopped.signal.aborted) log.error('content.keeper-failed', { reason: reason(thrown) })
     })
   }
 
@@ -80,14 +80,14 @@ export function createKeeper(options: KeeperOptions): Keeper {
         const objects = await fetchList(path, StoredObject, MAX_OBJECTS)
         if (toVerify && held !== undefined) await verify(objects)
         await contents.put(content, objects)
-        log('info', 'content.listed', { package: content.packageId, content: content.contentId })
+        log.info('content.listed', { package: content.packageId, content: content.contentId })
       }
       const ids = new Set(listed.map((content) => content.contentId))
       for (const { content } of [...contents.all()])
         if (!ids.has(content.contentId)) await contents.remove(content.contentId)
     } catch (thrown) {
       if (stopped.signal.aborted || !link.isUp()) return // 3; the next link brings it up again
-      log('warn', 'content.list-failed', { reason: reason(thrown) })
+      log.warn('content.list-failed', { reason: reason(thrown) })
       setTimeout(refresh, RETRY_MS).unref()
     } finally {
       wantMissing()
@@ -101,7 +101,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       const key = objectKey(object)
       // A disk that cannot read an object has not got it.
       if (!contents.isPresent(key) || (await isRight(store, object, 'missing').catch(() => false))) continue
-      log('error', 'content.corrupt', { object: key })
+      log.error('content.corrupt', { object: key })
       await removeObject(key)
     }
   }
@@ -143,7 +143,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       if (options.now() - since < options.unreferencedGraceMs) continue // 2
       unreferencedSince.delete(key)
       await removeObject(key)
-      log('info', 'content.removed', { object: key })
+      log.info('content.removed', { object: key })
     }
     if (stopped.signal.aborted) return
     timer = setTimeout(
@@ -176,7 +176,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
         for await (const object of store.list(kind)) {
           if (await isRight(store, object, 'right')) continue
           corrupt++
-          log('error', 'content.corrupt', { object: objectKey(object) })
+          log.error('content.corrupt', { object: objectKey(object) })
           await removeObject(objectKey(object))
         }
       wantMissing()

@@ -57,7 +57,7 @@ export function createPuller(options: PullerOptions): Puller {
       if (outcome === 'arrived') options.onArrived(key)
     } else {
       failures.set(key, outcome)
-      log('warn', 'content.pull-failed', { object: key, code: outcome.code, reason: outcome.detail })
+      log.warn('content.pull-failed', { object: key, code: outcome.code, reason: outcome.detail })
       retryLater(key, object)
     }
     pump()

@@ -71,7 +71,7 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
         const event = LinkEvent.safeParse(JSON.parse(line))
         // An event that this version does not know is not for it.
         if (!event.success) {
-          log('warn', 'link.event-unknown', { reason: event.error.issues[0]?.message })
+          log.warn('link.event-unknown', { reason: event.error.issues[0]?.message })
           continue
         }
         const first = talking !== session
@@ -80,7 +80,7 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
         if (why !== undefined) return end(why)
         if (first && sessions.control === session) {
           talking = session
-          log('info', 'link.up')
+          log.info('link.up')
           onChange(true)
         }
       }
@@ -118,7 +118,7 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
     adopt(kind, session) {
       sessions[kind]?.retire() // 1
       sessions[kind] = session
-      log('info', 'link.connected', { connection: kind })
+      log.info('link.connected', { connection: kind })
       if (kind === 'control') {
         stopListening()
         void listen(session)
@@ -126,7 +126,7 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
       for (const done of waiting[kind]) done()
       const ended = session.closed.then((why) => {
         ending.delete(ended)
-        log('info', 'link.ended', { connection: kind, reason: why })
+        log.info('link.ended', { connection: kind, reason: why })
         if (sessions[kind] === session) delete sessions[kind]
         if (talking !== session) return
         talking = undefined

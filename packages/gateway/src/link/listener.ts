@@ -43,7 +43,7 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => {})
     const refuse = (why: string) => {
-      log('warn', 'link.refused', { reason: why, address: socket.remoteAddress })
+      log.warn('link.refused', { reason: why, address: socket.remoteAddress })
       socket.destroy()
     }
     const names = (socket.getPeerX509Certificate()?.subjectAltName ?? '').split(', ')
@@ -53,7 +53,7 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
     link.adopt(linkKind(socket.alpnProtocol), createLinkSession(socket))
   })
   server.on('tlsClientError', (cause, socket) => {
-    log('warn', 'link.refused', { reason: cause.message, address: socket.remoteAddress })
+    log.warn('link.refused', { reason: cause.message, address: socket.remoteAddress })
   })
 
   return {

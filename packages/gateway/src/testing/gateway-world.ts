@@ -20,7 +20,7 @@ import {
 import { SignJWT } from 'jose'
 import { GatewayConfig } from '../config.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
-import type { Log } from '../log.ts'
+import { createLog } from '../log.ts'
 import { type Credentials, issueDevice, makeAuthority } from './authorities.ts'
 import { createHandSite } from './hand-site.ts'
 
@@ -67,7 +67,7 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
     credentials: await authority.link.issue(connectorUri(siteId)),
   })
   const logged: string[] = []
-  const log: Log = (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields }))
+  const log = createLog((line) => logged.push(line))
   const agents: Agent[] = []
   let gateway: Gateway | undefined
 
@@ -125,7 +125,7 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
     },
     /** Waits until an event was logged `times` times. */
     logs: (event: string, times = 1) =>
-      until(() => logged.filter((line) => line.includes(`"event":"${event}"`)).length >= times, event),
+      until(() => logged.filter((line) => line.includes(`"message":"${event}"`)).length >= times, event),
     ports() {
       if (gateway === undefined) throw new Error('not started')
       return gateway.ports

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { connect } from 'node:tls'
 import { gatewayUri } from '@sluice/protocol'
 import { createGateway } from '../gateway.ts'
+import { createLog } from '../log.ts'
 import { createWorld, gatewayId, siteId, type World } from '../testing/gateway-world.ts'
 import { certificateHash } from './device-certificate.ts'
 import { watchCertificate } from './server-certificate.ts'
@@ -45,7 +46,7 @@ describe('the certificate of the gateway', () => {
       config: world.config(),
       tls: { certificate: first.cert, key: first.key, linkAuthority: world.authority.link.certificate },
       certificateFiles: files,
-      log: (level, event, fields) => void world.logged.push(JSON.stringify({ level, event, ...fields })),
+      log: createLog((line) => world.logged.push(line)),
     })
     assert.ok(created.ok)
     const { ports, stop } = created.value
@@ -77,7 +78,10 @@ describe('the certificate of the gateway', () => {
     const watch = watchCertificate({
       first: { certificate, key },
       now: () => now,
-      log: (level, event, fields) => void told.push(`${level} ${event} ${fields?.daysLeft}`),
+      log: createLog((line) => {
+        const { level, message, daysLeft } = JSON.parse(line)
+        told.push(`${level} ${message} ${daysLeft}`)
+      }),
       onChange: () => {},
     })
     try {

@@ -64,9 +64,9 @@ export function watchCertificate(options: {
       current = next
       warned = undefined
       onChange(next)
-      log('info', 'certificate.replaced', { until })
+      log.info('certificate.replaced', { until })
     } catch (thrown) {
-      log('error', 'certificate.not-taken', { reason: reason(thrown) })
+      log.error('certificate.not-taken', { reason: reason(thrown) })
     }
   }
 
@@ -79,7 +79,7 @@ export function watchCertificate(options: {
     warned = near
     if (near === undefined) return
     const fields = { until: end.toISOString(), daysLeft: Math.floor(daysLeft) }
-    log(daysLeft <= 3 ? 'error' : 'warn', 'certificate.expires', fields)
+    log[daysLeft <= 3 ? 'error' : 'warn']('certificate.expires', fields)
   }
 
   const lookInTurn = (): Promise<void> => {

@@ -6,7 +6,7 @@ import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { createGateway, type Gateway, GatewayConfig } from '@sluice/gateway'
-import { gatewayUri } from '@sluice/protocol'
+import { gatewayUri, silentLog } from '@sluice/protocol'
 import type { Connector } from './connector.ts'
 import { createLinkedSite, type LinkedSite, sha256, until } from './testing/linked-site.ts'
 
@@ -46,7 +46,7 @@ describe('connector and gateway', () => {
         drainMs: 100,
       }),
       tls: { certificate: credentials.certificate, key: credentials.key, linkAuthority: made.linkAuthority },
-      log: () => {},
+      log: silentLog,
     })
     if (!created.ok) throw new Error(created.problem.detail)
     gateway = created.value
