@@ -18,6 +18,15 @@ export type ListenAddress = z.infer<typeof ListenAddress>
 
 const FileName = z.string().min(1).max(4_000)
 
+/** Requests a second, and how many at once after a quiet time. */
+const rate = (perSecond: number, burst: number) =>
+  z
+    .strictObject({
+      perSecond: z.number().positive().default(perSecond),
+      burst: z.int().positive().default(burst),
+    })
+    .prefault({})
+
 export const GatewayLimits = z.strictObject({
   /** Connections of devices at once, on each listener. */
   connections: z.int().positive().default(20_000),
@@ -27,6 +36,8 @@ export const GatewayLimits = z.strictObject({
   listeningDevices: z.int().positive().default(15_000),
   /** Requests on their way to the site at once. */
   relays: z.int().positive().default(1_000),
+  /** Of these, for one device: an answer that it does not take holds memory here and at the site. */
+  relaysPerDevice: z.int().positive().default(16),
   /** Of these, without a certificate. */
   anonymousRelays: z.int().positive().default(64),
   /** Bodies held in memory at once, in bytes. */
@@ -39,6 +50,18 @@ export const GatewayLimits = z.strictObject({
   transfersPerDevice: z.int().positive().default(32),
   /** Objects being pulled from the site at once. */
   pulls: z.int().positive().max(32).default(4),
+  rates: z
+    .strictObject({
+      /** Connections from one address; a whole office that comes back is one. */
+      connections: rate(500, 10_000),
+      /** Requests from one address, whoever asks. */
+      address: rate(10_000, 20_000),
+      /** Requests of one device. */
+      device: rate(200, 2_000),
+      /** Enrolments from one address. */
+      enrolment: rate(20, 200),
+    })
+    .prefault({}),
 })
 export type GatewayLimits = z.infer<typeof GatewayLimits>
 

@@ -1,12 +1,16 @@
 /**
- * From a request on a listener to the one who answers it, in this order: form, identity, route,
- * class, body. Whoever has not proved who he is learns nothing from the order that follows: every
+ * From a request on a listener to the one who answers it, in this order: form, rate of the address,
+ * identity, rate of the identity, route, class, body. Whoever has not proved who he is learns nothing from the order that follows: every
  * path gives him the same answer (SEC-01, SEC-18).
  *
  * 1. Identity belongs to the listener: `anonymous` routes exist on the enrolment listener only, the
  *    others on the device listener only.
  * 2. Every route of the table has somebody to answer it and a known class, or nothing starts.
- * 3. The certificate is judged anew for each request; an answer that takes long asks again (`mayStay`).
+ * 3. The certificate is judged anew for each request, and for an answer that takes long every
+ *    `identityIntervalMs`: whoever may no longer be here is cut in the middle of it (SEC-58).
+ * 4. After a refusal that ends its connection nothing more that came on it is looked at: what looks like
+ *    the next request may be the body of this one (SEC-50).
+ * 5. Requests of one connection are looked at one after another, however many come at once.
  */
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -25,7 +29,9 @@ import {
 } from '@sluice/protocol'
 import { sendProblem } from './answer.ts'
 import type { BodyReader } from './body.ts'
+import type { GatewayLimits } from './config.ts'
 import { type Log, reason } from './log.ts'
+import { addressKey, createRateLimiter, type RateLimiter } from './rate-limit.ts'
 import type { SiteConfiguration } from './site-configuration.ts'
 import { admit, type DeviceCertificate, readDeviceCertificate } from './tls/device-certificate.ts'
 import { framingFault } from './tls/framing.ts'
@@ -84,35 +90,74 @@ export interface DispatchOptions {
   handlers: Map<string, RouteHandler>
   siteConfiguration: SiteConfiguration
   bodies: BodyReader
+  rates: Rates
+  /** Between two looks at those who are being answered, in milliseconds. */
+  identityIntervalMs: number
   now: () => number
   log: Log
 }
 
-export function createDispatch(options: DispatchOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const { listener, handlers, log } = options
+/** How often one may ask. Each listener takes from the same buckets. */
+export interface Rates {
+  address: RateLimiter
+  enrolment: RateLimiter
+  device: RateLimiter
+}
+
+export const createRates = (rates: GatewayLimits['rates']): Rates => ({
+  address: createRateLimiter(rates.address),
+  enrolment: createRateLimiter(rates.enrolment),
+  device: createRateLimiter(rates.device),
+})
+
+export interface Dispatch {
+  answer(request: IncomingMessage, response: ServerResponse): void
+  /** Ends the looks at those who are being answered. */
+  stop(): void
+}
+
+export function createDispatch(options: DispatchOptions): Dispatch {
+  const { listener, handlers, rates, log } = options
   const authenticate = listener === 'device' ? deviceAuthentication(options) : anonymousAuthentication
+  const condemned = new WeakSet<Socket>()
+  const turns = new WeakMap<Socket, Promise<void>>()
+  const answering = new Set<DeviceRequest>()
+  // 3
+  const watch = setInterval(() => {
+    for (const { mayStay, response } of answering) if (!mayStay()) response.destroy()
+  }, options.identityIntervalMs)
+  watch.unref()
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request
+    if (condemned.has(socket)) return
+    const refuse = (why: Problem) => {
+      condemned.add(socket) // 4
+      sendProblem(response, why, { close: true })
+    }
     const fault = framingFault(request)
-    if (fault !== undefined) return sendProblem(response, problem('BAD_REQUEST', fault), { close: true })
+    if (fault !== undefined) return refuse(problem('BAD_REQUEST', fault))
+    const address = addressKey(remoteAddress(socket))
+    const tooOften = rates.address.take(address)
+    if (tooOften > 0) return refuse(rateLimited(tooOften))
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const match = matchDeviceRoute(request.method ?? '', path)
     const found = match !== undefined && listenerOf[deviceRoutes[match.id].identity] === listener ? match : undefined // 1
-    const caller = authenticate(request.socket, found === undefined ? 'device' : deviceRoutes[found.id].identity)
-    if (!caller.ok) return sendProblem(response, caller.problem, { close: true })
-    if (found === undefined) return sendProblem(response, problem('NOT_FOUND', 'No such route.'), { close: true })
+    const caller = authenticate(socket, found === undefined ? 'device' : deviceRoutes[found.id].identity)
+    if (!caller.ok) return refuse(caller.problem)
+    if (found === undefined) return refuse(problem('NOT_FOUND', 'No such route.'))
+
+    const again = caller.value.identity === 'device' ? rates.device.take(caller.value.deviceId) : 0
+    const wait = found.id === 'enrol' ? rates.enrolment.take(address) : again
+    if (wait > 0) return refuse(rateLimited(wait))
 
     const route: DeviceRoute = deviceRoutes[found.id]
     const handler = handlers.get(found.id)
     if (handler === undefined) throw new Error(`route ${found.id} is not bound`)
     const body = await options.bodies.read(request, route.maxBodyBytes)
-    if (!body.ok) return sendProblem(response, body.problem, { close: true })
+    if (!body.ok) return refuse(body.problem)
     const gone = new AbortController()
-    response.once('close', () => {
-      body.value.release()
-      if (!response.writableFinished) gone.abort()
-    })
-    await handler({
+    const asked: DeviceRequest = {
       caller: caller.value,
       parameters: found.parameters,
       query: new URLSearchParams(query),
@@ -120,15 +165,31 @@ export function createDispatch(options: DispatchOptions): (request: IncomingMess
       headers: request.headers,
       body: body.value.body,
       signal: gone.signal,
-      mayStay: () => authenticate(request.socket, route.identity).ok,
+      mayStay: () => authenticate(socket, route.identity).ok,
       response,
+    }
+    answering.add(asked)
+    response.once('close', () => {
+      answering.delete(asked)
+      body.value.release()
+      if (!response.writableFinished) gone.abort()
     })
+    await handler(asked)
   }
 
-  return (request, response) => {
-    answer(request, response).catch((thrown: unknown) => sendProblem(response, problemOf(thrown, log), { close: true }))
+  return {
+    answer(request, response) {
+      const turn = (turns.get(request.socket) ?? Promise.resolve())
+        .then(() => answer(request, response))
+        .catch((thrown: unknown) => sendProblem(response, problemOf(thrown, log), { close: true }))
+      turns.set(request.socket, turn) // 5
+    },
+    stop: () => clearInterval(watch),
   }
 }
+
+const rateLimited = (retryAfterMs: number): Problem =>
+  problem('RATE_LIMITED', 'Too many requests from here.', { retryAfterMs })
 
 function problemOf(thrown: unknown, log: Log): Problem {
   const id = crypto.randomUUID()

@@ -15,7 +15,7 @@ import { createTraffic } from './content/traffic.ts'
 import { openUrlSigner } from './content/url-signature.ts'
 import { contentUrls } from './content/urls.ts'
 import { openDataFolder } from './data-folder.ts'
-import { bindRoutes, createDispatch, type ListenerKind, type RouteHandler } from './dispatch.ts'
+import { bindRoutes, createDispatch, createRates, type ListenerKind, type RouteHandler } from './dispatch.ts'
 import { createLink } from './link/link.ts'
 import { createLinkListener } from './link/listener.ts'
 import type { Log } from './log.ts'
@@ -23,6 +23,7 @@ import { createNotices } from './notices.ts'
 import { createRelay } from './relay.ts'
 import { openSiteConfiguration, type SiteConfiguration } from './site-configuration.ts'
 import { createHttpsListener } from './tls/https-listener.ts'
+import { type ListenerBounds, listenerBounds } from './tls/listener-bounds.ts'
 import { type ServerCertificate, watchCertificate } from './tls/server-certificate.ts'
 
 /** Ports that the gateway listens on. */
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   log: Log
   /** Milliseconds since 1970. */
   now?: () => number
+  /** Other than the usual ones. */
+  bounds?: Partial<ListenerBounds>
 }
 
 /**
@@ -55,6 +58,7 @@ export interface GatewayOptions {
  */
 export async function createGateway(options: GatewayOptions): Promise<Result<Gateway>> {
   const { config, tls, log, now = Date.now } = options
+  const bounds = { ...listenerBounds, ...options.bounds }
   const folder = await openDataFolder(config.dataFolder)
   if (!folder.ok) return folder
   const { path, release } = folder.value
@@ -106,14 +110,19 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
       now,
     }),
   })
-  const bodies = createBodyReader(config.limits.bodyBytes)
+  const bodies = createBodyReader(config.limits.bodyBytes, bounds)
+  const rates = createRates(config.limits.rates)
+  const { identityIntervalMs } = bounds
+  const dispatchOf = (listener: ListenerKind) =>
+    createDispatch({ listener, handlers, siteConfiguration, bodies, rates, identityIntervalMs, now, log })
+  const dispatches = { enrolment: dispatchOf('enrolment'), device: dispatchOf('device') }
   const httpsListener = (listener: ListenerKind) =>
     createHttpsListener({
       ...tls,
       wantsCertificate: listener === 'device',
-      connections: config.limits.connections,
-      connectionsPerAddress: config.limits.connectionsPerAddress,
-      onRequest: createDispatch({ listener, handlers, siteConfiguration, bodies, now, log }),
+      limits: config.limits,
+      bounds,
+      onRequest: dispatches[listener].answer,
     })
   const listeners = { enrolment: httpsListener('enrolment'), device: httpsListener('device') }
   const linkListener = createLinkListener({ tls, siteId: config.siteId, link, log })
@@ -165,6 +174,8 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     notices.stop()
     await certificate.stop()
     await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
+    for (const dispatch of Object.values(dispatches)) dispatch.stop()
+    bodies.stop()
     await traffic.report()
     traffic.stop()
     reports.stop()

@@ -6,6 +6,7 @@
 import { pipeline } from 'node:stream/promises'
 import {
   CALLER_HEADER,
+  type DeviceId,
   type DeviceRoute,
   type DeviceRouteId,
   deviceBounds,
@@ -26,8 +27,12 @@ const CONTENT_TYPES = new Set(['application/json', 'application/problem+json', '
 
 export type Relay = (id: DeviceRouteId) => RouteHandler
 
-export function createRelay(link: Link, limits: Pick<GatewayLimits, 'relays' | 'anonymousRelays'>): Relay {
+export function createRelay(
+  link: Link,
+  limits: Pick<GatewayLimits, 'relays' | 'relaysPerDevice' | 'anonymousRelays'>,
+): Relay {
   const underWay = { all: 0, anonymous: 0 }
+  const ofDevice = new Map<DeviceId, number>()
 
   return (id) => {
     const route: DeviceRoute = deviceRoutes[id]
@@ -59,18 +64,30 @@ export function createRelay(link: Link, limits: Pick<GatewayLimits, 'relays' | '
     }
 
     return async (request) => {
-      if (underWay.all >= limits.relays || (anonymous === 1 && underWay.anonymous >= limits.anonymousRelays))
+      const device = request.caller.identity === 'device' ? request.caller.deviceId : undefined
+      const own = device === undefined ? 0 : (ofDevice.get(device) ?? 0)
+      if (
+        underWay.all >= limits.relays ||
+        own >= limits.relaysPerDevice ||
+        (anonymous === 1 && underWay.anonymous >= limits.anonymousRelays)
+      )
         return sendProblem(
           request.response,
           problem('BUSY', 'Too many requests at once.', { retryAfterMs: BUSY_RETRY_MS }),
         )
       underWay.all++
       underWay.anonymous += anonymous
+      if (device !== undefined) ofDevice.set(device, own + 1)
       try {
         await relay(request)
       } finally {
         underWay.all--
         underWay.anonymous -= anonymous
+        if (device !== undefined) {
+          const left = (ofDevice.get(device) ?? 1) - 1
+          if (left === 0) ofDevice.delete(device)
+          else ofDevice.set(device, left)
+        }
       }
     }
   }

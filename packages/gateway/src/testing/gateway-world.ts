@@ -21,6 +21,7 @@ import { SignJWT } from 'jose'
 import { GatewayConfig } from '../config.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { createLog } from '../log.ts'
+import type { ListenerBounds } from '../tls/listener-bounds.ts'
 import { type Credentials, issueDevice, makeAuthority } from './authorities.ts'
 import { createHandSite } from './hand-site.ts'
 
@@ -105,20 +106,27 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
         ...overrides,
       })
     },
-    async start(overrides: Partial<import('zod').input<typeof GatewayConfig>> = {}): Promise<Gateway> {
+    async start(
+      overrides: Partial<import('zod').input<typeof GatewayConfig>> = {},
+      bounds: Partial<ListenerBounds> = {},
+    ): Promise<Gateway> {
       const created = await createGateway({
         config: world.config(overrides),
         tls: { certificate: server.cert, key: server.key, linkAuthority: authority.link.certificate },
         log,
         now,
+        bounds,
       })
       if (!created.ok) throw new Error(`${created.problem.code}: ${created.problem.detail}`)
       gateway = created.value
       return gateway
     },
     /** Starts, and waits until the site was heard of. */
-    async startLinked(overrides: Partial<import('zod').input<typeof GatewayConfig>> = {}): Promise<Gateway> {
-      const started = await world.start(overrides)
+    async startLinked(
+      overrides: Partial<import('zod').input<typeof GatewayConfig>> = {},
+      bounds: Partial<ListenerBounds> = {},
+    ): Promise<Gateway> {
+      const started = await world.start(overrides, bounds)
       await site.connect(started.ports.link)
       await world.logs('link.up')
       return started

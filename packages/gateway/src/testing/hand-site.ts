@@ -20,6 +20,7 @@ import {
 } from '@sluice/protocol'
 import { dialGateway } from '../../../site/src/connector/dial.ts'
 import { createLinkSession, type LinkCall, type LinkSession } from '../../../site/src/connector/link-session.ts'
+import { sendBytes } from '../../../site/src/connector/send-bytes.ts'
 import type { Credentials } from './authorities.ts'
 
 export interface Relayed {
@@ -125,7 +126,7 @@ export function createHandSite(options: {
       const { status, contentType, body, lengthBytes } = await site.onRelay(relayed)
       if (stream.closed) return
       stream.respond({ ':status': status, 'content-type': contentType, 'content-length': lengthBytes ?? body.length })
-      stream.end(body)
+      await sendBytes(stream, body)
     } else if (path === linkPaths.contents)
       lines(
         stream,

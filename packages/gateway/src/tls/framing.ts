@@ -7,6 +7,8 @@ import type { IncomingMessage } from 'node:http'
 
 /** A name or address, and perhaps a port: what a device may have typed to get here. */
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
+/** An agent sends about ten. */
+const MAX_HEADERS = 100
 /** Origin form only (RFC 9112 §3.2.1), visible ASCII. */
 const TARGET = /^\/(?!\/)[!-~]{0,4000}$/
 
@@ -15,6 +17,7 @@ export function framingFault(request: IncomingMessage): string | undefined {
   const { headers, rawHeaders, url = '' } = request
   const count = (name: string) => rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === name).length
   if (request.httpVersion !== '1.1') return 'HTTP/1.1 only.'
+  if (rawHeaders.length > 2 * MAX_HEADERS) return `At most ${MAX_HEADERS} headers.`
   if (!TARGET.test(url) || url.includes('#')) return 'The target must be a plain path.'
   if (count('host') !== 1 || !HOST.test(headers.host ?? '')) return 'Exactly one Host header with a plain name.'
   if (headers.upgrade !== undefined || /upgrade/i.test(headers.connection ?? '')) return 'No upgrade.'

@@ -8,13 +8,13 @@ import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { deviceBounds, failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
-import type { ListenAddress } from '../config.ts'
+import type { GatewayLimits, ListenAddress } from '../config.ts'
+import { addressKey, createRateLimiter, type RateLimiter } from '../rate-limit.ts'
 import { certificateHash } from './device-certificate.ts'
+import type { ListenerBounds } from './listener-bounds.ts'
 import { secureOptions } from './secure-options.ts'
 import type { ServerCertificate } from './server-certificate.ts'
-
-/** An idle connection is looked for this often. */
-const CHECK_INTERVAL_MS = 5_000
+import { dropSlowReaders } from './slow-readers.ts'
 
 export interface HttpsListener {
   /** Starts to listen; gives the port. `PORT_TAKEN`. */
@@ -35,13 +35,14 @@ export interface HttpsListenerOptions {
   key: string
   /** Ask for a client certificate. */
   wantsCertificate: boolean
-  connections: number
-  connectionsPerAddress: number
+  limits: Pick<GatewayLimits, 'connections' | 'connectionsPerAddress' | 'rates'>
+  bounds: ListenerBounds
   onRequest: (request: IncomingMessage, response: ServerResponse) => void
 }
 
 export function createHttpsListener(options: HttpsListenerOptions): HttpsListener {
-  let secure = secureOptions(options.certificate, options.key)
+  const { limits, bounds } = options
+  let secure = secureOptions(options.certificate, options.key, bounds)
   let authorities: { ca?: string } = {}
   const server = createServer({
     ...secure,
@@ -50,25 +51,28 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
     maxHeaderSize: deviceBounds.headerBytes,
-    headersTimeout: deviceBounds.headersTimeoutMs,
-    requestTimeout: deviceBounds.requestTimeoutMs,
-    keepAliveTimeout: deviceBounds.idleTimeoutMs,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    headersTimeout: bounds.headersTimeoutMs,
+    requestTimeout: bounds.requestTimeoutMs,
+    keepAliveTimeout: bounds.idleTimeoutMs,
+    connectionsCheckingInterval: bounds.checkIntervalMs,
     noDelay: true,
   })
-  server.maxConnections = options.connections
-  server.setTimeout(deviceBounds.idleTimeoutMs)
+  server.maxConnections = limits.connections
+  server.setTimeout(bounds.idleTimeoutMs)
+  // Bounded by their bytes: what goes beyond a number would be left out silently.
+  server.maxHeadersCount = 0
   server.on('request', options.onRequest)
   // Without these the library would say "100 Continue" before the request was judged.
   server.on('checkContinue', options.onRequest)
   server.on('checkExpectation', options.onRequest)
-  capPerAddress(server, options.connectionsPerAddress)
+  capPerAddress(server, limits.connectionsPerAddress, createRateLimiter(limits.rates.connections))
   const sockets = trackSockets(server)
+  const stopDropping = dropSlowReaders(sockets.secure, bounds)
 
   return {
     listen: (address) => listen(server, address),
     setCertificate({ certificate, key }) {
-      secure = secureOptions(certificate, key)
+      secure = secureOptions(certificate, key, bounds)
       server.setSecureContext({ ...secure, ...authorities })
     },
     setAuthorities(pem) {
@@ -79,6 +83,7 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
       for (const hash of certificates) for (const socket of sockets.withCertificate(hash)) socket.destroy()
     },
     async close(drainMs) {
+      stopDropping()
       if (!server.listening) return
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const idle = setInterval(() => server.closeIdleConnections(), 50)
@@ -108,11 +113,11 @@ export function listen(server: import('node:net').Server, { host, port }: Listen
   })
 }
 
-function capPerAddress(server: Server, cap: number): void {
+function capPerAddress(server: Server, cap: number, rate: RateLimiter): void {
   const open = new Map<string, number>()
   // The TCP connection, before any handshake costs something.
   server.prependListener('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? ''
+    const address = addressKey(socket.remoteAddress ?? '')
     const count = (open.get(address) ?? 0) + 1
     open.set(address, count)
     socket.once('close', () => {
@@ -120,18 +125,21 @@ function capPerAddress(server: Server, cap: number): void {
       if (left === 0) open.delete(address)
       else open.set(address, left)
     })
-    if (count > cap) socket.destroy()
+    if (count > cap || rate.take(address) > 0) socket.destroy()
   })
 }
 
 function trackSockets(server: Server) {
   const raw = new Set<Socket>()
+  const secure = new Set<TLSSocket>()
   const byCertificate = new Map<Sha256, Set<TLSSocket>>()
   server.on('connection', (socket: Socket) => {
     raw.add(socket)
     socket.once('close', () => raw.delete(socket))
   })
   server.on('secureConnection', (socket: TLSSocket) => {
+    secure.add(socket)
+    socket.once('close', () => secure.delete(socket))
     const certificate = peerCertificate(socket)
     if (certificate === undefined) return
     const hash = certificateHash(certificate)
@@ -143,6 +151,7 @@ function trackSockets(server: Server) {
     })
   })
   return {
+    secure,
     withCertificate: (hash: Sha256): Iterable<TLSSocket> => [...(byCertificate.get(hash) ?? [])],
     destroyAll(): void {
       for (const socket of raw) socket.destroy()

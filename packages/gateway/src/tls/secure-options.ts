@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:crypto'
 import type { SecureContextOptions, TlsOptions } from 'node:tls'
-import { deviceBounds } from '@sluice/protocol'
+import { listenerBounds } from './listener-bounds.ts'
 
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
@@ -19,7 +19,11 @@ const CIPHERS = [
 ].join(':')
 
 /** Session ids need a `resumeSession` listener, and there is none. */
-export function secureOptions(certificate: string, key: string): SecureContextOptions & TlsOptions {
+export function secureOptions(
+  certificate: string,
+  key: string,
+  { handshakeTimeoutMs } = listenerBounds,
+): SecureContextOptions & TlsOptions {
   return {
     cert: certificate,
     key,
@@ -27,6 +31,6 @@ export function secureOptions(certificate: string, key: string): SecureContextOp
     ciphers: CIPHERS,
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-    handshakeTimeout: deviceBounds.handshakeTimeoutMs,
+    handshakeTimeout: handshakeTimeoutMs,
   }
 }

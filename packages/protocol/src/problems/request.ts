@@ -27,6 +27,18 @@ export const requestProblems = {
     title: 'This contradicts what is there already',
     remedy: 'Read the present state, then decide again.',
   },
+  RATE_LIMITED: {
+    status: 429,
+    retry: 'later',
+    title: 'There are too many requests from here',
+    remedy: 'Nothing: the caller waits and tries again. `limits.rates` in `gateway.json` says how many are allowed.',
+  },
+  REQUEST_TOO_SLOW: {
+    status: 408,
+    retry: 'later',
+    title: 'The request came too slowly',
+    remedy: 'Look at the line of the device: less than 1 KiB a second reached the gateway.',
+  },
   BUSY: {
     status: 503,
     retry: 'later',
