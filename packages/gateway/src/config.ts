@@ -1,9 +1,13 @@
-/** The configuration of a gateway: one JSON file, read once. File names in it are relative to its folder. */
+/**
+ * The configuration of a gateway: one JSON file, and the environment over it, read once. File names in it
+ * are relative to its folder.
+ */
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { failed, GatewayId, ok, problem, type Result, SiteId } from '@sluice/protocol'
 import { z } from 'zod'
+import { withEnvironment } from './environment.ts'
 import { reason } from './log.ts'
 
 /** Largest configuration file, certificate or key, in bytes. */
@@ -78,6 +82,8 @@ export const GatewayConfig = z.strictObject({
     /** For the connector of the site. */
     link: ListenAddress,
   }),
+  /** For whoever runs it: health, readiness and figures, without TLS. Absent: no such listener. */
+  management: ListenAddress.optional(),
   /** PEM of the server certificate with its chain, and of its key. */
   certificateFile: FileName,
   keyFile: FileName,
@@ -101,11 +107,14 @@ export interface TlsMaterial {
 }
 
 /** Reads the file and what it names. `CONFIGURATION_INVALID` names file and fields. */
-export async function readGatewayConfig(file: string): Promise<Result<{ config: GatewayConfig; tls: TlsMaterial }>> {
+export async function readGatewayConfig(
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<Result<{ config: GatewayConfig; tls: TlsMaterial }>> {
   const invalid = (detail: string, errors?: { path: string; message: string }[]) =>
     failed(problem('CONFIGURATION_INVALID', `${file}: ${detail}`, errors === undefined ? {} : { errors }))
   try {
-    const parsed = GatewayConfig.safeParse(JSON.parse(await readBounded(file)))
+    const parsed = GatewayConfig.safeParse(withEnvironment(JSON.parse(await readBounded(file)), env))
     if (!parsed.success) {
       const errors = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.') || '(whole)', message }))
       return invalid(errors.map(({ path, message }) => `${path}: ${message}`).join('; '), errors)

@@ -91,6 +91,8 @@ export interface DispatchOptions {
   siteConfiguration: SiteConfiguration
   bodies: BodyReader
   rates: Rates
+  /** Tells what was answered: route `none` when there was none. */
+  observe: (route: string, status: number, seconds: number) => void
   /** Between two looks at those who are being answered, in milliseconds. */
   identityIntervalMs: number
   now: () => number
@@ -131,6 +133,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request
     if (condemned.has(socket)) return
+    const began = performance.now()
+    let routeId = 'none'
+    response.once('close', () => options.observe(routeId, response.statusCode, (performance.now() - began) / 1000))
     const refuse = (why: Problem) => {
       condemned.add(socket) // 4
       sendProblem(response, why, { close: true })
@@ -147,6 +152,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (!caller.ok) return refuse(caller.problem)
     if (found === undefined) return refuse(problem('NOT_FOUND', 'No such route.'))
 
+    routeId = found.id
     const again = caller.value.identity === 'device' ? rates.device.take(caller.value.deviceId) : 0
     const wait = found.id === 'enrol' ? rates.enrolment.take(address) : again
     if (wait > 0) return refuse(rateLimited(wait))

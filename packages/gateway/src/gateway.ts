@@ -4,7 +4,7 @@ import { type FileStore, openFolderStore } from '@sluice/content'
 import { type DeviceRouteId, deviceRoutes, failed, type LinkEvent, ok, type Result } from '@sluice/protocol'
 import { sendJson } from './answer.ts'
 import { createBodyReader } from './body.ts'
-import type { GatewayConfig, TlsMaterial } from './config.ts'
+import type { GatewayConfig, ListenAddress, TlsMaterial } from './config.ts'
 import { createBuffers } from './content/buffers.ts'
 import { createContentReports } from './content/content-reports.ts'
 import { type ObjectKey, objectKey, openContents } from './content/contents.ts'
@@ -19,10 +19,12 @@ import { bindRoutes, createDispatch, createRates, type ListenerKind, type RouteH
 import { createLink } from './link/link.ts'
 import { createLinkListener } from './link/listener.ts'
 import type { Log } from './log.ts'
+import { createManagement } from './management.ts'
+import { createMetrics } from './metrics.ts'
 import { createNotices } from './notices.ts'
 import { createRelay } from './relay.ts'
 import { openSiteConfiguration, type SiteConfiguration } from './site-configuration.ts'
-import { createHttpsListener } from './tls/https-listener.ts'
+import { createHttpsListener, type HttpsListener } from './tls/https-listener.ts'
 import { type ListenerBounds, listenerBounds } from './tls/listener-bounds.ts'
 import { type ServerCertificate, watchCertificate } from './tls/server-certificate.ts'
 
@@ -31,6 +33,7 @@ export interface GatewayPorts {
   enrolment: number
   device: number
   link: number
+  management?: number
 }
 
 export interface Gateway {
@@ -96,6 +99,17 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
   const relay = createRelay(link, config.limits)
   const notices = createNotices(config.limits.listeningDevices)
 
+  const metrics = createMetrics(
+    {
+      connections: () => ({ enrolment: listeners.enrolment.connections(), device: listeners.device.connections() }),
+      links: link.connections,
+      listeningDevices: notices.count,
+      servedBytes: () => ({ pack: traffic.current().packBytes, page: traffic.current().pageBytes }),
+      certificateEnd: () => certificate.end() / 1000,
+    },
+    { ofProcess: config.management !== undefined },
+  )
+
   const handlers = bindRoutes({
     ...relayedRoutes(relay),
     notify: notices.handler,
@@ -114,7 +128,17 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
   const rates = createRates(config.limits.rates)
   const { identityIntervalMs } = bounds
   const dispatchOf = (listener: ListenerKind) =>
-    createDispatch({ listener, handlers, siteConfiguration, bodies, rates, identityIntervalMs, now, log })
+    createDispatch({
+      listener,
+      handlers,
+      siteConfiguration,
+      bodies,
+      rates,
+      observe: (route, status, seconds) => metrics.observe(listener, route, status, seconds),
+      identityIntervalMs,
+      now,
+      log,
+    })
   const dispatches = { enrolment: dispatchOf('enrolment'), device: dispatchOf('device') }
   const httpsListener = (listener: ListenerKind) =>
     createHttpsListener({
@@ -170,7 +194,14 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     notices.sync()
   }
 
+  let ending = false
+  const management = createManagement(metrics, () => {
+    if (ending) return 'ending'
+    return siteConfiguration.current() === undefined ? 'the site was not heard of yet' : undefined
+  })
+
   async function stop(): Promise<void> {
+    ending = true
     notices.stop()
     await certificate.stop()
     await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
@@ -182,6 +213,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     await Promise.all([puller.stop(), linkListener.close()])
     await keeper.stop()
     await siteConfiguration.flush()
+    await management.close()
     await release()
   }
 
@@ -189,17 +221,24 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
   if (known !== undefined) listeners.device.setAuthorities(known.deviceAuthorities)
   if (config.scanAtStart) log.info('content.scanned', { corrupt: await keeper.scan() })
 
-  const ports: Partial<GatewayPorts> = {}
-  for (const [name, listener] of Object.entries({ ...listeners, link: linkListener })) {
-    const port = await listener.listen(config.listeners[name as keyof GatewayPorts])
+  const ports = { enrolment: 0, device: 0, link: 0 }
+  const doors: [keyof GatewayPorts, { listen: HttpsListener['listen'] }, ListenAddress | undefined][] = [
+    ['enrolment', listeners.enrolment, config.listeners.enrolment],
+    ['device', listeners.device, config.listeners.device],
+    ['link', linkListener, config.listeners.link],
+    ['management', management, config.management],
+  ]
+  for (const [name, listener, address] of doors) {
+    if (address === undefined) continue
+    const port = await listener.listen(address)
     if (!port.ok) {
       await stop()
       return failed(port.problem)
     }
-    ports[name as keyof GatewayPorts] = port.value
+    Object.assign(ports, { [name]: port.value })
   }
   void certificate.look()
-  return ok({ ports: ports as GatewayPorts, stop })
+  return ok({ ports, stop })
 }
 
 async function objectsIn(store: FileStore): Promise<ObjectKey[]> {

@@ -1,17 +1,18 @@
 /** The gateway as a process: reads its configuration, says when it is ready, ends when told to. */
 import { parseArgs } from 'node:util'
 import type { Problem } from '@sluice/protocol'
-import { readGatewayConfig } from './config.ts'
-import { createGateway } from './gateway.ts'
+import { type GatewayConfig, readGatewayConfig } from './config.ts'
+import { CONFIG_VARIABLE } from './environment.ts'
+import { createGateway, type GatewayPorts } from './gateway.ts'
 import { createLog } from './log.ts'
 
-const USAGE = 'sluice-gateway --config <file.json>'
+const USAGE = 'sluice-gateway --config <file.json>, or the file in SLUICE_GATEWAY_CONFIG'
 
 /** Runs until SIGTERM or SIGINT. Sets the exit code: 0 after a proper end, 1 when it could not start. */
 export async function main(args: string[]): Promise<void> {
   const file = configFile(args)
   if (file === undefined) return end(USAGE)
-  const read = await readGatewayConfig(file)
+  const read = await readGatewayConfig(file, process.env)
   if (!read.ok) return end(describe(read.problem))
   const log = createLog((line) => process.stderr.write(`${line}\n`))
   const { certificateFile, keyFile } = read.value.config
@@ -23,7 +24,7 @@ export async function main(args: string[]): Promise<void> {
   const ended = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
-  process.stdout.write(`${JSON.stringify({ ready: true, ...addresses(read.value.config.listeners, ports) })}\n`)
+  process.stdout.write(`${JSON.stringify({ ready: true, ...addresses(read.value.config, ports) })}\n`)
   log.info('gateway.ready', { ...ports })
   log.info('gateway.ending', { signal: await ended })
   await stop()
@@ -32,15 +33,19 @@ export async function main(args: string[]): Promise<void> {
 
 function configFile(args: string[]): string | undefined {
   try {
-    return parseArgs({ args, options: { config: { type: 'string' } } }).values.config
+    return parseArgs({ args, options: { config: { type: 'string' } } }).values.config ?? process.env[CONFIG_VARIABLE]
   } catch {
     return undefined
   }
 }
 
-function addresses<K extends string>(listeners: Record<K, { host: string }>, ports: Record<K, number>) {
-  const names = Object.keys(listeners) as K[]
-  return Object.fromEntries(names.map((name) => [name, { host: listeners[name].host, port: ports[name] }]))
+function addresses({ listeners, management }: GatewayConfig, ports: GatewayPorts) {
+  const hosts = Object.entries({ ...listeners, management })
+  return Object.fromEntries(
+    hosts.flatMap(([name, address]) =>
+      address === undefined ? [] : [[name, { host: address.host, port: ports[name as keyof GatewayPorts] }]],
+    ),
+  )
 }
 
 const describe = ({ code, detail }: Problem): string => `${code}: ${detail}`

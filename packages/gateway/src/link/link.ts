@@ -25,6 +25,8 @@ export interface Link {
   /** Resolves when there is a connection of this kind, or when the signal says so. */
   ready(kind: LinkKind, signal: AbortSignal): Promise<void>
   isUp(): boolean
+  /** How many connections of each kind there are. */
+  connections(): Record<LinkKind, number>
   /** Takes over a connection that proved to be the site's. */
   adopt(kind: LinkKind, session: LinkSession): void
   /** Ends the control connection; the site dials anew at once. */
@@ -94,6 +96,10 @@ export function createLink({ log, onEvent, onChange }: LinkOptions): Link {
 
   return {
     isUp: () => talking !== undefined,
+    connections: () => ({
+      control: sessions.control === undefined ? 0 : 1,
+      bulk: sessions.bulk === undefined ? 0 : 1,
+    }),
     async request(kind, request) {
       const session = sessions[kind]
       const answer =

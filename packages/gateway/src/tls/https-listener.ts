@@ -23,6 +23,8 @@ export interface HttpsListener {
   setCertificate(next: ServerCertificate): void
   /** Names the authorities to the other side in the handshake; who is admitted is decided per request. */
   setAuthorities(pem: string): void
+  /** How many connections there are, those in their handshake included. */
+  connections(): number
   /** Cuts every connection that was made with one of these certificates, in the middle of whatever it does. */
   cut(certificates: Iterable<Sha256>): void
   /** Takes no new connection, lets requests end for `drainMs` milliseconds, then cuts what is left. */
@@ -79,6 +81,7 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
       authorities = { ca: pem }
       server.setSecureContext({ ...secure, ...authorities })
     },
+    connections: () => sockets.count(),
     cut(certificates) {
       for (const hash of certificates) for (const socket of sockets.withCertificate(hash)) socket.destroy()
     },
@@ -152,6 +155,7 @@ function trackSockets(server: Server) {
   })
   return {
     secure,
+    count: () => raw.size,
     withCertificate: (hash: Sha256): Iterable<TLSSocket> => [...(byCertificate.get(hash) ?? [])],
     destroyAll(): void {
       for (const socket of raw) socket.destroy()

@@ -21,6 +21,8 @@ export interface ServerCertificate {
 }
 
 export interface CertificateWatch {
+  /** When the certificate ends, in milliseconds since 1970. */
+  end(): number
   /** Looks now; the watch does so by itself every second. */
   look(): Promise<void>
   stop(): Promise<void>
@@ -89,6 +91,7 @@ export function watchCertificate(options: {
   const timer = setInterval(lookInTurn, LOOK_INTERVAL_MS)
   timer.unref()
   return {
+    end: () => endOf(current.certificate).getTime(),
     look: lookInTurn,
     async stop() {
       clearInterval(timer)
