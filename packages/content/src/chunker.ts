@@ -4,7 +4,7 @@
  * it and no others.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { MAX_CHUNK_BYTES } from './frame.ts'
+import { MAX_CHUNK_BYTES } from './frame-format.ts'
 import { gear } from './gear.ts'
 
 export const MIN_CHUNK_BYTES = 32 * 1024

@@ -1,6 +1,7 @@
 /** zstd where it helps, and bounded on the way back. */
 import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompressSync } from 'node:zlib'
+import { constants, type ZstdOptions, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { release } from './release.ts'
 
 /** How a sealed body is written. */
 export const STORED = 0
@@ -12,15 +13,31 @@ const MAX_WINDOW_LOG = 23
 
 const zstd = promisify(zstdCompress)
 
-/** Compresses on the thread pool; keeps the bytes as they are unless that saves more than 3 %. */
-export async function compress(plain: Uint8Array, level: number): Promise<{ method: Method; body: Uint8Array }> {
-  const packed = await zstd(plain, {
-    chunkSize: Math.max(1024, plain.length),
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-    pledgedSrcSize: plain.length,
-  })
-  return packed.length < plain.length * 0.97 ? { method: ZSTD, body: packed } : { method: STORED, body: plain }
+const settings = (plain: Uint8Array, level: number): ZstdOptions => ({
+  chunkSize: Math.max(1024, plain.length),
+  params: { [constants.ZSTD_c_compressionLevel]: level },
+  pledgedSrcSize: plain.length,
+})
+
+interface Compressed {
+  method: Method
+  body: Uint8Array
 }
+
+/** Keeps the bytes as they are unless that saves more than 3 %. */
+function smaller(plain: Uint8Array, packed: Uint8Array): Compressed {
+  if (packed.length < plain.length * 0.97) return { method: ZSTD, body: packed }
+  release(packed)
+  return { method: STORED, body: plain }
+}
+
+/** Compresses on the thread pool. */
+export const compress = async (plain: Uint8Array, level: number): Promise<Compressed> =>
+  smaller(plain, await zstd(plain, settings(plain, level)))
+
+/** The same on this thread, for threads that do nothing else. */
+export const compressHere = (plain: Uint8Array, level: number): Compressed =>
+  smaller(plain, zstdCompressSync(plain, settings(plain, level)))
 
 /** Gives exactly `plainBytes` bytes, or undefined. Never makes more than that. */
 export function decompress(method: number, body: Uint8Array, plainBytes: number): Uint8Array | undefined {

@@ -1,7 +1,8 @@
 /**
  * A store in a folder: `packs/<2 hex>/<hash>` and `pages/<2 hex>/<hash>`.
  *
- * 1. A final name appears only after every byte was hashed, flushed and found right.
+ * 1. A final name appears only after every byte was hashed, flushed and found right; of a file that is
+ *    taken over (`adopt`), by whoever wrote it.
  * 2. An object is never written again, and readers keep the file they opened.
  * 3. What broke off lies in `partial/` and is removed at the next opening; so a folder belongs to
  *    one process at a time (its owner holds the lock of the data folder).
@@ -78,6 +79,17 @@ class DirectoryStore implements FileStore {
     } finally {
       source.destroy()
       await rm(temporary, { force: true })
+    }
+  }
+
+  async adopt(name: ObjectName, path: string): Promise<boolean> {
+    try {
+      if (await this.has(name)) await rm(path)
+      else await this.#publish(path, this.#path(name))
+      return true
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EXDEV') return false
+      throw error
     }
   }
 

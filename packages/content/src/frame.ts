@@ -12,31 +12,29 @@
 import { failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
 import { compress, decompress } from './compression.ts'
 import type { ChunkRef } from './file-entry.ts'
-import { deriveKey, open, seal, TAG_BYTES } from './gcm.ts'
+import {
+  FRAME_HEADER_BYTES,
+  FRAME_VERSION,
+  frameHeader,
+  frameKey,
+  MAX_CHUNK_BYTES,
+  MAX_SEALED_FRAME_BYTES,
+  MIN_SEALED_FRAME_BYTES,
+  type SealedFrame,
+} from './frame-format.ts'
+import { open, seal } from './gcm.ts'
 import { sha256 } from './hash.ts'
 
-/** Largest chunk, and so the largest frame, plain. */
-export const MAX_CHUNK_BYTES = 1024 * 1024
-/** Neighbouring small chunks share a frame up to this size, plain. */
-export const SHARED_FRAME_BYTES = 128 * 1024
-const HEADER_BYTES = 8
-const VERSION = 1
-/** What sealing adds at most: what does not get smaller is stored as it is. */
-export const FRAME_OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES
-export const MAX_SEALED_FRAME_BYTES = MAX_CHUNK_BYTES + FRAME_OVERHEAD_BYTES
-export const MIN_SEALED_FRAME_BYTES = FRAME_OVERHEAD_BYTES + 1
 const ZSTD_LEVEL = 3
 
-const frameKey = (frameHash: Sha256, salt: Uint8Array): Uint8Array =>
-  deriveKey(Buffer.from(frameHash, 'hex'), salt, 'sluice frame 1')
-
-/** @param salt of the pack that the frame goes into, 32 bytes */
-export async function sealFrame(plain: Uint8Array, salt: Uint8Array): Promise<{ hash: Sha256; sealed: Buffer }> {
+/**
+ * Seals on the caller's thread, compresses on the pool. An import does the same in threads of its own (`hands/`).
+ * @param salt of the pack that the frame goes into, 32 bytes
+ */
+export async function sealFrame(plain: Uint8Array, salt: Uint8Array, level = ZSTD_LEVEL): Promise<SealedFrame> {
   const hash = sha256(plain)
-  const { method, body } = await compress(plain, ZSTD_LEVEL)
-  const header = Buffer.from([0x46, VERSION, method, 0, 0, 0, 0, 0])
-  header.writeUInt32LE(plain.length, 4)
-  return { hash, sealed: seal(frameKey(hash, salt), header, body) }
+  const { method, body } = await compress(plain, level)
+  return { hash, sealed: seal(frameKey(hash, salt), frameHeader(method, plain.length), body) }
 }
 
 /**
@@ -52,10 +50,10 @@ export function openFrame(
   const corrupt = (what: string) => failed(problem('CONTENT_CORRUPT', `Frame ${frame.hash}: ${what}.`))
   if (sealed.length < MIN_SEALED_FRAME_BYTES || sealed.length > MAX_SEALED_FRAME_BYTES)
     return corrupt(`${sealed.length} bytes cannot be a frame`)
-  if (sealed[0] !== 0x46 || sealed[1] !== VERSION) return corrupt('it does not begin like a frame of version 1')
-  const plainBytes = Buffer.from(sealed.buffer, sealed.byteOffset, HEADER_BYTES).readUInt32LE(4)
+  if (sealed[0] !== 0x46 || sealed[1] !== FRAME_VERSION) return corrupt('it does not begin like a frame of version 1')
+  const plainBytes = Buffer.from(sealed.buffer, sealed.byteOffset, FRAME_HEADER_BYTES).readUInt32LE(4)
   if (plainBytes > MAX_CHUNK_BYTES) return corrupt(`it claims ${plainBytes} plain bytes`)
-  const body = open(frameKey(frame.hash, frame.salt), sealed, HEADER_BYTES)
+  const body = open(frameKey(frame.hash, frame.salt), sealed, FRAME_HEADER_BYTES)
   if (body === undefined) return corrupt('its seal does not fit: a byte was changed, or it belongs to another pack')
   const plain = decompress(sealed[2] ?? 0, body, plainBytes)
   if (plain === undefined || sha256(plain) !== frame.hash) return corrupt('its plain bytes are not the ones named')

@@ -3,6 +3,7 @@
  * what is sealed, so the nonce may be fixed.
  */
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { release } from './release.ts'
 
 export const TAG_BYTES = 16
 const NONCE = new Uint8Array(12)
@@ -11,11 +12,18 @@ const NONCE = new Uint8Array(12)
 export const deriveKey = (secret: Uint8Array, salt: Uint8Array, purpose: string): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', secret, salt, purpose, 32))
 
-/** Header, ciphertext and tag in one buffer; the header is authenticated, not hidden. */
-export function seal(key: Uint8Array, header: Uint8Array, body: Uint8Array): Buffer {
+/** Header, ciphertext and tag in one buffer of their own; the header is authenticated, not hidden. */
+export function seal(key: Uint8Array, header: Uint8Array, body: Uint8Array): Buffer<ArrayBuffer> {
   const cipher = createCipheriv('aes-256-gcm', key, NONCE)
   cipher.setAAD(header)
-  return Buffer.concat([header, cipher.update(body), cipher.final(), cipher.getAuthTag()])
+  const sealed = Buffer.from(new ArrayBuffer(header.length + body.length + TAG_BYTES))
+  sealed.set(header)
+  const text = cipher.update(body)
+  sealed.set(text, header.length)
+  release(text)
+  cipher.final()
+  sealed.set(cipher.getAuthTag(), header.length + body.length)
+  return sealed
 }
 
 /** The body behind a header of `headerBytes`, or undefined when anything was changed. */

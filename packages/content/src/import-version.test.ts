@@ -1,6 +1,20 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmod, link, mkdir, mkdtemp, open, readdir, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,10 +83,10 @@ async function workshop(t: TestContext, target: ContentTarget = 'linux') {
 
 async function listing(folder: string) {
   const found = []
-  for await (const sighting of walkTree(folder, 'linux')) {
+  for (const sighting of walkTree(folder, 'linux')) {
     ok(sighting.kind === 'entry')
     const { entry } = sighting
-    if (entry.kind === 'file') found.push({ ...entry, absolutePath: '' })
+    if (entry.kind === 'file') found.push({ ...entry, stamp: '' })
     else found.push(entry.kind === 'folder' ? { ...entry, modifiedMs: 0 } : { ...entry, modifiedMs: 0 })
   }
   return found
@@ -241,11 +255,14 @@ test('a folder that is not there, or is a file, is named', async (t) => {
 
 test('a file that changes while it is read ends the import', async (t) => {
   const site = await workshop(t)
-  for (const name of ['a', 'b', 'c']) await writeFile(join(site.folder, name), seededBytes(name, 3 * MiB))
+  // More than one thread reads ahead of what is stored: what changes is far behind.
+  const names = Array.from({ length: 10 }, (_, i) => `file ${i}`)
+  const write = () => Promise.all(names.map((name) => writeFile(join(site.folder, name), seededBytes(name, 3 * MiB))))
+  await write()
   for (const change of [
-    () => truncate(join(site.folder, 'c'), 5),
-    () => rm(join(site.folder, 'c')),
-    () => writeFile(join(site.folder, 'b'), seededBytes('other', 4 * MiB)),
+    () => truncate(join(site.folder, 'file 9'), 5),
+    () => rm(join(site.folder, 'file 9')),
+    () => writeFile(join(site.folder, 'file 8'), seededBytes('other', 3 * MiB)),
   ]) {
     let todo: Promise<void> | undefined
     const index = {
@@ -256,12 +273,56 @@ test('a file that changes while it is read ends the import', async (t) => {
         return site.index.find(ids)
       },
     }
-    const refused = await site.run({ index })
+    const refused = await site.run({ index, handCount: 1 })
     ok(!refused.ok)
     equal(refused.problem.code, 'CONTENT_CHANGED_DURING_IMPORT')
-    for (const name of ['a', 'b', 'c']) await writeFile(join(site.folder, name), seededBytes(name, 3 * MiB))
+    await write()
   }
   deepEqual(await readdir(site.stagingFolder), [])
+})
+
+test('what nobody touched is not read again, unless everything shall be', async (t) => {
+  const site = await workshop(t)
+  for (let i = 0; i < 50; i++) await writeFile(join(site.folder, `file ${i}`), seededBytes(`kept ${i}`, 5000))
+  await writeFile(join(site.folder, 'large'), seededBytes('large', 5 * MiB))
+  const path = join(site.root, 'memory')
+  // As if the files had been left alone for a while: what was written just now is never trusted.
+  const later = { path, readAll: false, now: () => Date.now() + 10_000 }
+  const first = await site.import({ memory: later })
+  const bytesRead = () => readFile('/proc/self/io', 'utf8').then((text) => Number(/rchar: (\d+)/.exec(text)?.[1]))
+  const before = await bytesRead()
+  await writeFile(join(site.folder, 'file 7'), seededBytes('touched', 5000))
+  const second = await site.import({ memory: later })
+  const read = (await bytesRead()) - before
+  ok(read < 4 * MiB, `${read} bytes read: only what was touched, and pages`)
+  ok(second.addedBytes > 5000 && second.addedBytes < 6000, `${second.addedBytes} bytes added`)
+  sameBytes(site.folder, (await site.restore(second)).folder)
+
+  // Whoever writes into a file changes its stamp, also when size and time of writing are put back.
+  const at = join(site.folder, 'file 8')
+  const { atime, mtime } = await stat(at)
+  await writeFile(at, seededBytes('hidden', 5000))
+  await utimes(at, atime, mtime)
+  sameBytes(site.folder, (await site.restore(await site.import({ memory: later }))).folder)
+
+  const all = await site.import({ memory: { ...later, readAll: true } })
+  equal(all.addedBytes, 0)
+  ok((await bytesRead()) - before > 5 * MiB)
+  equal(first.fileCount, all.fileCount)
+})
+
+test('a memory that is missing, torn or of chunks that are gone costs reading and nothing else', async (t) => {
+  const site = await workshop(t)
+  for (let i = 0; i < 20; i++) await writeFile(join(site.folder, `file ${i}`), seededBytes(`torn ${i}`, 5000))
+  const path = join(site.root, 'memory')
+  const later = { path, readAll: false, now: () => Date.now() + 10_000 }
+  await site.import({ memory: later })
+  await truncate(path, 300)
+  sameBytes(site.folder, (await site.restore(await site.import({ memory: later }))).folder)
+  const empty = createMemoryIndex()
+  const anew = await site.import({ memory: later, index: empty })
+  ok(anew.addedBytes > 100_000, 'all of it is stored again')
+  sameBytes(site.folder, (await site.restore(anew)).folder)
 })
 
 test('a byte that is changed in any object keeps the version from being restored', async (t) => {

@@ -1,10 +1,11 @@
 /**
- * Imports a folder as one version of a package.
+ * Imports a folder or an archive as one version of a package.
  *
- * Three passes, none of which holds the manifest:
- *   survey   walk once: refusals, losses, totals; nothing is stored before this is clean
- *   write    walk again: chunks the library lacks go into packs, entries into manifest pages
+ * Three parts, none of which holds the manifest:
+ *   survey   look at everything once: refusals, losses, totals; nothing is stored before this is clean
+ *   write    read what was seen: chunks the library lacks go into packs, entries into manifest pages
  *   locate   page by page: choose where each chunk lies, write layout pages
+ * The heavy work is done by threads (`hands/`); this one only says what goes where.
  *
  * 1. What was read is what is imported: a file that changes on the way ends the import.
  * 2. A chunk that the library has is not stored again, unless the version would use less than 30 %
@@ -12,38 +13,36 @@
  * 3. Every object is durable before the result names it. An import that ends early leaves whole
  *    packs that the index knows, for the next attempt, and nothing else of value.
  */
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   type ContentId,
   type ContentTarget,
   failed,
-  type LayoutRoot,
-  MAX_ROOT_BYTES,
-  type ManifestRoot,
   ok,
   type PackageId,
+  type Problem,
   ProblemError,
   problem,
   type Result,
   type StoredObject,
 } from '@sluice/protocol'
-import type { ChunkIndex, ChunkLocation } from './chunk-location.ts'
-import { createChunker, MIN_CHUNK_BYTES } from './chunker.ts'
-import type { ChunkRef, FileEntry } from './file-entry.ts'
-import { sha256 } from './hash.ts'
-import { encodeLayoutPage } from './layout.ts'
-import { createLocator } from './locator.ts'
-import { distinctChunks, encodeManifestPage, openManifestPage } from './manifest.ts'
-import { createManifestPager } from './manifest-pager.ts'
-import { createPackWriter, type PackWriter } from './pack.ts'
-import { PageKind, type SealedPage, sealPage } from './page-seal.ts'
+import type { ChunkIndex } from './chunk-location.ts'
+import { fullDisk } from './disk-problem.ts'
+import { createHands } from './hands/hands.ts'
+import type { TreeSurvey } from './hands/jobs.ts'
+import { folderSource } from './import/folder-source.ts'
+import { locateVersion } from './import/locate-version.ts'
+import { openMemory } from './import/memory.ts'
+import { changedProblem } from './import/read-source.ts'
+import type { ImportSource, OpenSource } from './import/source.ts'
+import { writeTree } from './import/write-tree.ts'
+import { createPackWriter, FAST_LEVEL, SMALL_LEVEL } from './pack.ts'
 import type { Store } from './store.ts'
-import { type Sighting, surveyTree, type TreeEntry, unreadableProblem, walkTree } from './tree.ts'
 
 export interface ImportOptions {
-  /** Folder to import, as the site sees it. */
-  folder: string
+  /** Folder to import, as the site sees it; or another source. */
+  folder: string | OpenSource
   packageId: PackageId
   version: number
   target: ContentTarget
@@ -56,6 +55,10 @@ export interface ImportOptions {
   randomBytes: (sizeBytes: number) => Uint8Array
   /** Smaller than 64 MiB in tests. */
   maxPackBytes?: number | undefined
+  /** Where what was read is remembered for the next import of the same package (`import/memory.ts`). */
+  memory?: { path: string; readAll: boolean; now: () => number } | undefined
+  /** Threads that do the work; two to four unless given. */
+  handCount?: number | undefined
   signal?: AbortSignal | undefined
   /** Plain bytes of the folder read so far, and in all. */
   onProgress?: ((progress: { doneBytes: number; totalBytes: number }) => void) | undefined
@@ -80,279 +83,80 @@ export interface ImportedVersion {
   losses: string[]
 }
 
-/** Chunks that are read before the index is asked about them, together. */
-const BATCH_BYTES = 2 * 1024 * 1024
-const BATCH_CHUNKS = 500
-/** Entries that are looked at before those before them are stored; their small files are read then. */
-const READ_AHEAD = 32
-
-/** Neither through a symlink nor waiting for the other end of a pipe, whatever took the file's place. */
-const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
-
-type RootPage = ManifestRoot['pages'][number]
-interface WrittenPage {
-  named: RootPage
-  object: StoredObject
-}
-
 /**
  * `CONTENT_NOT_SAFE`, `CONTENT_UNREADABLE`, `CONTENT_TOO_LARGE`, `CONTENT_CHANGED_DURING_IMPORT`,
- * `NO_SPACE`, and what the store says. Throws the signal's reason when it is aborted.
+ * `NO_SPACE`, and what the source and the store say. Throws the signal's reason when it is aborted.
  */
 export async function importVersion(options: ImportOptions): Promise<Result<ImportedVersion>> {
-  const survey = await surveyTree(options.folder, options.target, options.signal)
-  if (!survey.ok) return survey
-  const packs = createPackWriter(options)
+  const { folder, signal, stagingFolder, memory: remembered } = options
+  signal?.throwIfAborted()
+  const beganMs = remembered?.now() ?? 0
+  const hands = createHands(options.handCount)
+  const stop = () => void hands.letGo()
+  signal?.addEventListener('abort', stop, { once: true })
+  const scratch = join(stagingFolder, `entries-${Buffer.from(options.randomBytes(8)).toString('hex')}`)
+  // What goes to devices that have the version before is compressed better: it is little, and it is sent often.
+  const level = options.version > 1 ? SMALL_LEVEL : FAST_LEVEL
+  const packs = createPackWriter({ ...options, hands, level })
+  const memory = remembered && openMemory(remembered.path, { beganMs, readAll: remembered.readAll })
+  let source: ImportSource | undefined
   try {
-    const written = await writeTree(options, packs, survey.value.totalBytes)
-    const located = await locate(options, packs, written.root, written.pages)
+    const open = typeof folder === 'string' ? folderSource(folder) : folder
+    const opened = await open({ hands, target: options.target, scratch, signal })
+    if (!opened.ok) return opened
+    source = opened.value
+    const refused = refusal(source.survey)
+    if (refused !== undefined) return failed(refused)
+    const written = await writeTree(options, { source, hands, packs, memory })
+    const located = await locateVersion(options, packs, written)
+    const added = await packs.finish()
+    await memory?.keep()
     return ok({
       ...located,
-      addedBytes: (await packs.finish()).reduce((sum, pack) => sum + pack.sizeBytes, 0),
+      addedBytes: added.reduce((sum, pack) => sum + pack.sizeBytes, 0),
       fileCount: written.root.fileCount,
       totalBytes: written.root.totalBytes,
-      losses: survey.value.losses,
+      losses: source.survey.losses,
     })
   } catch (error) {
-    if (error instanceof ProblemError) return failed(error.problem)
+    signal?.throwIfAborted()
+    const expected = problemBehind(error, options, source !== undefined)
+    if (expected !== undefined) return failed(expected)
     throw error
   } finally {
+    signal?.removeEventListener('abort', stop)
+    await hands.letGo()
     await packs.abandon()
+    await memory?.close()
+    await source?.close()
+    await rm(scratch, { force: true })
   }
 }
 
-/** Second pass: chunks into packs, entries into manifest pages. */
-async function writeTree(options: ImportOptions, packs: PackWriter, expectedBytes: number) {
-  const { folder, target, index, signal } = options
-  const chunker = createChunker()
-  const pager = createManifestPager()
-  const pages: WrittenPage[] = []
-  const root: ManifestRoot = {
-    format: 'sluice-manifest/1',
-    packageId: options.packageId,
-    version: options.version,
-    target,
-    fileCount: 0,
-    totalBytes: 0,
-    chunkCount: 0,
-    pages: [],
-  }
-  let batch: { chunk: ChunkRef; bytes: Uint8Array }[] = []
-  let batchBytes = 0
-
-  async function storeBatch(): Promise<void> {
-    const known = await index.find(batch.map(({ chunk }) => chunk.id))
-    for (const { chunk, bytes } of batch)
-      if (!known.has(chunk.id) && !packs.has(chunk.id)) await packs.add(chunk, bytes)
-    batch = []
-    batchBytes = 0
-  }
-
-  async function writePage(entries: FileEntry[] | undefined): Promise<void> {
-    if (entries === undefined) return
-    const plain = encodeManifestPage(entries)
-    const begun = entries.filter((entry) => entry.kind !== 'file' || entry.offset === 0).length
-    const chunkCount = distinctChunks(entries).length
-    const object = await putPage(options, await sealPage(PageKind.manifest, plain, options.packageKey))
-    pages.push({
-      named: { hash: sha256(plain), sizeBytes: plain.length, fileCount: begun, chunkCount },
-      object,
-    })
-    root.fileCount += begun
-    root.chunkCount += chunkCount
-  }
-
-  async function takeChunk(bytes: Buffer, doneBytes: number): Promise<void> {
-    if (isZero(bytes)) {
-      await writePage(pager.extend({ kind: 'hole', sizeBytes: bytes.length }))
-    } else {
-      const chunk: ChunkRef = { id: sha256(bytes), sizeBytes: bytes.length }
-      batch.push({ chunk, bytes })
-      batchBytes += bytes.length
-      if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) await storeBatch()
-      await writePage(pager.extend({ kind: 'chunk', ...chunk }))
-    }
-    options.onProgress?.({ doneBytes: doneBytes + bytes.length, totalBytes: expectedBytes })
-  }
-
-  async function readFile(entry: TreeEntry & { kind: 'file' }): Promise<void> {
-    const file = await open(entry.absolutePath, READ_ONLY)
-    try {
-      if (!(await file.stat()).isFile()) changed(entry.path)
-      let size = 0
-      for await (const bytes of chunker.chunks(file, signal)) {
-        // The next chunk overwrites this one.
-        await takeChunk(Buffer.from(bytes), root.totalBytes + size)
-        size += bytes.length
-      }
-      await checkUnchanged(file, entry, size)
-      root.totalBytes += size
-    } finally {
-      await file.close()
-    }
-  }
-
-  try {
-    for await (const { sighting, small } of readAhead(walkTree(folder, target, signal))) {
-      if (sighting.kind === 'refused') return changed(sighting.path)
-      const { entry } = sighting
-      await writePage(pager.begin(manifestEntry(entry)))
-      if (small !== undefined) {
-        const bytes = await small
-        await takeChunk(bytes, root.totalBytes)
-        root.totalBytes += bytes.length
-      } else if (entry.kind === 'file' && entry.sizeBytes > 0) await readFile(entry)
-    }
-  } catch (error) {
-    const { code = '', path = '' } = error as NodeJS.ErrnoException
-    if (!path.startsWith(folder)) throw error
-    // The survey has just seen it as a plain file or folder.
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(code)) changed(path)
-    const unreadable = unreadableProblem(error)
-    throw unreadable === undefined ? error : new ProblemError(unreadable, { cause: error })
-  }
-  await storeBatch()
-  await packs.finish()
-  await writePage(pager.finish())
-  return { root, pages }
+function refusal({ refused, refusals }: TreeSurvey): Problem | undefined {
+  if (refused === 0) return undefined
+  const more = refused > refusals.length ? `; and ${refused - refusals.length} more` : ''
+  return problem('CONTENT_NOT_SAFE', `${refusals.join('; ')}${more}.`)
 }
 
-interface AheadSighting {
-  sighting: Sighting
-  /** All bytes of a file that is one chunk whatever is in it. */
-  small: Promise<Buffer> | undefined
-}
-
-/** The same in the same order; small files are read while those before them are stored. */
-async function* readAhead(sightings: AsyncIterable<Sighting>): AsyncGenerator<AheadSighting> {
-  const window: AheadSighting[] = []
-  try {
-    for await (const sighting of sightings) {
-      const small = smallFile(sighting)
-      // Whoever comes to it hears of a failure.
-      small?.catch(() => {})
-      window.push({ sighting, small })
-      const first = window.length > READ_AHEAD ? window.shift() : undefined
-      if (first !== undefined) yield first
-    }
-    for (let next = window.shift(); next !== undefined; next = window.shift()) yield next
-  } finally {
-    await Promise.allSettled(window.map(({ small }) => small))
+/** The problem behind an error that an administrator can mend; undefined for every other one. */
+function problemBehind(
+  error: unknown,
+  { folder, stagingFolder }: ImportOptions,
+  surveyed: boolean,
+): Problem | undefined {
+  if (error instanceof ProblemError) return error.problem
+  const full = fullDisk(error, stagingFolder)
+  if (full !== undefined) return full
+  const { code = '', path = '' } = error as NodeJS.ErrnoException
+  if (typeof folder !== 'string' || !path.startsWith(folder)) return undefined
+  // The survey has just seen it as a plain file or folder.
+  if (surveyed && ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(code)) return changedProblem(path)
+  const reasons: Record<string, string> = {
+    ENOENT: 'there is no such folder or file',
+    ENOTDIR: 'it is not a folder',
+    EACCES: 'the site may not read it',
+    EPERM: 'the site may not read it',
   }
-}
-
-function smallFile(sighting: Sighting): Promise<Buffer> | undefined {
-  if (sighting.kind === 'refused' || sighting.entry.kind !== 'file') return undefined
-  const { entry } = sighting
-  return entry.sizeBytes > 0 && entry.sizeBytes <= MIN_CHUNK_BYTES ? readSmall(entry) : undefined
-}
-
-async function readSmall(entry: TreeEntry & { kind: 'file' }): Promise<Buffer> {
-  const file = await open(entry.absolutePath, READ_ONLY)
-  try {
-    if (!(await file.stat()).isFile()) changed(entry.path)
-    const bytes = Buffer.alloc(entry.sizeBytes)
-    let size = 0
-    for (let read = -1; read !== 0 && size < bytes.length; size += read)
-      read = (await file.read(bytes, size, bytes.length - size, size)).bytesRead
-    await checkUnchanged(file, entry, size)
-    return bytes
-  } finally {
-    await file.close()
-  }
-}
-
-/** 1 */
-async function checkUnchanged(file: FileHandle, entry: TreeEntry & { kind: 'file' }, size: number): Promise<void> {
-  const now = await file.stat({ bigint: true })
-  const modifiedMs = Number(now.mtimeNs / 1_000_000n)
-  if (size !== entry.sizeBytes || Number(now.size) !== size || modifiedMs !== entry.modifiedMs) changed(entry.path)
-}
-
-/** Third pass: where each chunk of each page lies. */
-async function locate(options: ImportOptions, packs: PackWriter, root: ManifestRoot, pages: WrittenPage[]) {
-  root.pages = pages.map(({ named }) => named)
-  const rootBytes = Buffer.from(JSON.stringify(root))
-  if (rootBytes.length > MAX_ROOT_BYTES) tooLarge(rootBytes.length)
-  const contentId = sha256(rootBytes) as ContentId
-  const chunksOf = (number: number) => readChunks(options, root, pages, number)
-  const locator = createLocator(options, packs)
-  for (let number = 0; number < pages.length; number++) await locator.weigh(await chunksOf(number))
-  if (locator.scattered()) {
-    for (let number = 0; number < pages.length; number++) await locator.gather(await chunksOf(number))
-    await packs.finish()
-  }
-
-  const layout: LayoutRoot = { format: 'sluice-layout/1', contentId, pages: [], packs: [] }
-  const objects = new Map<string, StoredObject>()
-  for (let number = 0; number < pages.length; number++) {
-    const chunks = await chunksOf(number)
-    const locations: ChunkLocation[] = await locator.locate(chunks)
-    const sealed = await sealPage(PageKind.layout, encodeLayoutPage(chunks, locations), options.packageKey)
-    const page = await putPage(options, sealed)
-    const { object } = pages[number] as WrittenPage
-    layout.pages.push({
-      manifest: object.hash,
-      manifestBytes: object.sizeBytes,
-      layout: page.hash,
-      layoutBytes: page.sizeBytes,
-    })
-    objects.set(object.hash, object)
-    objects.set(page.hash, page)
-  }
-  for (const pack of await locator.packs()) {
-    layout.packs.push({
-      hash: pack.hash,
-      sizeBytes: pack.sizeBytes,
-      salt: Buffer.from(pack.salt).toString('base64'),
-    })
-    objects.set(pack.hash, { kind: 'pack', hash: pack.hash, sizeBytes: pack.sizeBytes })
-  }
-  const layoutBytes = Buffer.from(JSON.stringify(layout))
-  if (layoutBytes.length > MAX_ROOT_BYTES) tooLarge(layoutBytes.length)
-  const layoutObject = await putPage(options, await sealPage(PageKind.layoutRoot, layoutBytes, options.packageKey))
-  objects.set(layoutObject.hash, layoutObject)
-  return {
-    contentId,
-    root: rootBytes,
-    layout: layoutObject,
-    objects: [...objects.values()],
-    storedBytes: locator.storedBytes(),
-  }
-}
-
-/** The distinct chunks of a page, read back from the store: memory holds one page at a time. */
-async function readChunks(options: ImportOptions, root: ManifestRoot, pages: WrittenPage[], number: number) {
-  options.signal?.throwIfAborted()
-  const { object } = pages[number] as WrittenPage
-  const got = await options.store.get(object, undefined, options.signal)
-  if (!got.ok) throw new ProblemError(got.problem)
-  const page = openManifestPage(Buffer.concat(await got.value.body.toArray()), options.packageKey, root, number)
-  if (!page.ok) throw new ProblemError(page.problem)
-  return page.value.chunks
-}
-
-async function putPage(options: ImportOptions, page: SealedPage): Promise<StoredObject> {
-  const put = await options.store.put({ kind: 'page', hash: page.hash }, page.bytes, options.signal)
-  if (!put.ok) throw new ProblemError(put.problem)
-  return { kind: 'page', hash: page.hash, sizeBytes: page.bytes.length }
-}
-
-function manifestEntry(entry: TreeEntry): FileEntry {
-  const { path, modifiedMs } = entry
-  if (entry.kind === 'symlink') return { kind: 'symlink', path, modifiedMs, target: entry.target }
-  if (entry.kind === 'folder') return { kind: 'folder', path, modifiedMs }
-  const { executable, sizeBytes } = entry
-  return { kind: 'file', path, modifiedMs, executable, sizeBytes, offset: 0, extents: [] }
-}
-
-const zeros = Buffer.alloc(1024 * 1024)
-const isZero = (bytes: Buffer): boolean => bytes[0] === 0 && bytes.equals(zeros.subarray(0, bytes.length))
-
-function changed(path: string): never {
-  throw new ProblemError(problem('CONTENT_CHANGED_DURING_IMPORT', `${path} changed while it was read.`))
-}
-
-function tooLarge(sizeBytes: number): never {
-  throw new ProblemError(problem('CONTENT_TOO_LARGE', `Its root would be ${sizeBytes} bytes; ${MAX_ROOT_BYTES} fit.`))
+  return reasons[code] === undefined ? undefined : problem('CONTENT_UNREADABLE', `${path}: ${reasons[code]}.`)
 }

@@ -29,7 +29,7 @@ import { ByteReader, Malformed } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { comparePaths, MAX_PATH_BYTES, pathFault, symlinkFault } from './entry-path.ts'
 import type { ChunkRef, Extent, FileEntry, FilePart } from './file-entry.ts'
-import { MAX_CHUNK_BYTES } from './frame.ts'
+import { MAX_CHUNK_BYTES } from './frame-format.ts'
 import { sha256 } from './hash.ts'
 import { openPage, PageKind } from './page-seal.ts'
 

@@ -28,6 +28,11 @@ export interface Store {
    * reason when it is aborted.
    */
   put(name: ObjectName, bytes: Readable | Uint8Array, signal?: AbortSignal): Promise<Result<{ existed: boolean }>>
+  /**
+   * Takes a file over as an object, when the store can without reading it: whoever wrote it has hashed what
+   * it wrote and flushed it. True when the object is durable and the file is gone; otherwise nothing happened.
+   */
+  adopt?(name: ObjectName, path: string): Promise<boolean>
   /** Streams an object or a range of it; `PACK_GONE` when it is not there. */
   get(
     name: ObjectName,

@@ -1,0 +1,86 @@
+/** Third part of an import: where each chunk of each manifest page lies. */
+import { type ContentId, type LayoutRoot, ProblemError, type StoredObject } from '@sluice/protocol'
+import type { ChunkRef } from '../file-entry.ts'
+import { sha256 } from '../hash.ts'
+import type { ImportedVersion, ImportOptions } from '../import-version.ts'
+import { encodeLayoutPage } from '../layout.ts'
+import { createLocator } from '../locator.ts'
+import { openManifestPage } from '../manifest.ts'
+import type { PackWriter } from '../pack.ts'
+import { PageKind, sealPage } from '../page-seal.ts'
+import { putPage, rootBytes, type WrittenPage, type WrittenTree } from './write-tree.ts'
+
+const PAGES_AT_ONCE = 8
+
+export type LocatedVersion = Pick<ImportedVersion, 'contentId' | 'root' | 'layout' | 'objects' | 'storedBytes'>
+
+export async function locateVersion(
+  options: ImportOptions,
+  packs: PackWriter,
+  { root, pages }: WrittenTree,
+): Promise<LocatedVersion> {
+  const manifest = rootBytes(root)
+  const contentId = sha256(manifest) as ContentId
+  const locator = createLocator(options, packs)
+  const chunksOf = (number: number) => readChunks(options, { root, pages }, number)
+  for (let number = 0; number < pages.length; number++) await locator.weigh(await chunksOf(number))
+  if (locator.scattered()) {
+    for (let number = 0; number < pages.length; number++) await locator.gather(await chunksOf(number))
+    await packs.finish()
+  }
+
+  const layout: LayoutRoot = { format: 'sluice-layout/1', contentId, pages: [], packs: [] }
+  const objects = new Map<string, StoredObject>()
+  let writing: Promise<StoredObject>[] = []
+  const settle = async (): Promise<void> => {
+    for (const page of await Promise.all(writing)) {
+      const { object } = pages[layout.pages.length] as WrittenPage
+      layout.pages.push({
+        manifest: object.hash,
+        manifestBytes: object.sizeBytes,
+        layout: page.hash,
+        layoutBytes: page.sizeBytes,
+      })
+      for (const each of [object, page]) objects.set(each.hash, each)
+    }
+    writing = []
+  }
+  for (let number = 0; number < pages.length; number++) {
+    const chunks = await chunksOf(number)
+    const plain = encodeLayoutPage(chunks, await locator.locate(chunks))
+    const page = sealPage(PageKind.layout, plain, options.packageKey).then((sealed) => putPage(options, sealed))
+    page.catch(() => undefined) // `settle` hears of it
+    writing.push(page)
+    if (writing.length >= PAGES_AT_ONCE) await settle()
+  }
+  await settle()
+  for (const pack of await locator.packs()) {
+    layout.packs.push({
+      hash: pack.hash,
+      sizeBytes: pack.sizeBytes,
+      salt: Buffer.from(pack.salt).toString('base64'),
+    })
+    objects.set(pack.hash, { kind: 'pack', hash: pack.hash, sizeBytes: pack.sizeBytes })
+  }
+  const sealed = await sealPage(PageKind.layoutRoot, rootBytes(layout), options.packageKey)
+  const layoutObject = await putPage(options, sealed)
+  objects.set(layoutObject.hash, layoutObject)
+  return {
+    contentId,
+    root: manifest,
+    layout: layoutObject,
+    objects: [...objects.values()],
+    storedBytes: locator.storedBytes(),
+  }
+}
+
+/** The distinct chunks of a page, read back from the store: memory holds one page at a time. */
+async function readChunks(options: ImportOptions, { root, pages }: WrittenTree, number: number): Promise<ChunkRef[]> {
+  options.signal?.throwIfAborted()
+  const { object } = pages[number] as WrittenPage
+  const got = await options.store.get(object, undefined, options.signal)
+  if (!got.ok) throw new ProblemError(got.problem)
+  const page = openManifestPage(Buffer.concat(await got.value.body.toArray()), options.packageKey, root, number)
+  if (!page.ok) throw new ProblemError(page.problem)
+  return page.value.chunks
+}

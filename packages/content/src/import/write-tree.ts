@@ -1,0 +1,141 @@
+/** Second part of an import: chunks into packs, entries into manifest pages. */
+import { MAX_ROOT_BYTES, type ManifestRoot, ProblemError, problem, type StoredObject } from '@sluice/protocol'
+import { comparePaths } from '../entry-path.ts'
+import type { Extent, FileEntry } from '../file-entry.ts'
+import type { Hands } from '../hands/hands.ts'
+import { sha256 } from '../hash.ts'
+import type { ImportOptions } from '../import-version.ts'
+import { distinctChunks, encodeManifestPage } from '../manifest.ts'
+import { createManifestPager } from '../manifest-pager.ts'
+import type { PackWriter } from '../pack.ts'
+import { PageKind, type SealedPage, sealPage } from '../page-seal.ts'
+import type { TreeEntry } from '../tree.ts'
+import type { Memory } from './memory.ts'
+import { readSource } from './read-source.ts'
+import type { ImportSource } from './source.ts'
+
+/** Pages that are sealed and stored while the next ones are written. */
+const PAGES_AT_ONCE = 8
+
+export interface WrittenPage {
+  named: ManifestRoot['pages'][number]
+  object: StoredObject
+}
+export interface WrittenTree {
+  root: ManifestRoot
+  pages: WrittenPage[]
+}
+
+export async function writeTree(
+  options: ImportOptions,
+  parts: { source: ImportSource; hands: Hands; packs: PackWriter; memory: Memory | undefined },
+): Promise<WrittenTree> {
+  const { source, hands, packs, memory } = parts
+  const { index, signal } = options
+  const totalBytes = source.survey.totalBytes
+  const manifest = createManifestWriter(options)
+  /** Of a source that is not sorted: everything, until it can be. */
+  const kept: { entry: TreeEntry; extents: Extent[] }[] = []
+  let doneBytes = 0
+  let last: { entry: TreeEntry; extents: Extent[] } | undefined
+
+  for await (const piece of readSource(source.entries(), { hands, index, memory, signal })) {
+    if (piece.kind === 'begin') {
+      if (last?.entry.kind === 'file') await memory?.remember(last.entry, last.extents)
+      last = { entry: piece.entry, extents: [] }
+      if (source.sorted) await manifest.begin(piece.entry)
+      else kept.push(last)
+      continue
+    }
+    const { extent, bytes } = piece
+    if (extent.kind === 'chunk' && bytes !== undefined && !packs.has(extent.id)) await packs.add(extent, bytes)
+    if (memory !== undefined || !source.sorted) last?.extents.push(extent)
+    if (source.sorted) await manifest.extend(extent)
+    doneBytes += extent.sizeBytes
+    options.onProgress?.({ doneBytes, totalBytes })
+  }
+  if (last?.entry.kind === 'file') await memory?.remember(last.entry, last.extents)
+  kept.sort((a, b) => comparePaths(a.entry.path, b.entry.path))
+  for (const { entry, extents } of kept) {
+    await manifest.begin(entry)
+    for (const extent of extents) await manifest.extend(extent)
+  }
+  await packs.finish()
+  return manifest.finish()
+}
+
+function createManifestWriter(options: ImportOptions) {
+  const pager = createManifestPager()
+  const pages: WrittenPage[] = []
+  const root: ManifestRoot = {
+    format: 'sluice-manifest/1',
+    packageId: options.packageId,
+    version: options.version,
+    target: options.target,
+    fileCount: 0,
+    totalBytes: 0,
+    chunkCount: 0,
+    pages: [],
+  }
+  let writing: Promise<WrittenPage>[] = []
+
+  async function settle(): Promise<void> {
+    const settled = await Promise.all(writing)
+    writing = []
+    pages.push(...settled)
+  }
+
+  async function write(entries: FileEntry[] | undefined): Promise<void> {
+    if (entries === undefined) return
+    const begun = entries.filter((entry) => entry.kind !== 'file' || entry.offset === 0).length
+    const chunkCount = distinctChunks(entries).length
+    root.fileCount += begun
+    root.chunkCount += chunkCount
+    const page = writePage(entries, begun, chunkCount)
+    page.catch(() => undefined) // `settle` hears of it
+    writing.push(page)
+    if (writing.length >= PAGES_AT_ONCE) await settle()
+  }
+
+  async function writePage(entries: FileEntry[], fileCount: number, chunkCount: number): Promise<WrittenPage> {
+    const plain = encodeManifestPage(entries)
+    const object = await putPage(options, await sealPage(PageKind.manifest, plain, options.packageKey))
+    return { named: { hash: sha256(plain), sizeBytes: plain.length, fileCount, chunkCount }, object }
+  }
+
+  return {
+    begin: (entry: TreeEntry) => write(pager.begin(manifestEntry(entry))),
+    extend(extent: Extent) {
+      root.totalBytes += extent.sizeBytes
+      return write(pager.extend(extent))
+    },
+    async finish(): Promise<WrittenTree> {
+      await write(pager.finish())
+      await settle()
+      root.pages = pages.map(({ named }) => named)
+      return { root, pages }
+    },
+  }
+}
+
+export async function putPage(options: ImportOptions, page: SealedPage): Promise<StoredObject> {
+  const put = await options.store.put({ kind: 'page', hash: page.hash }, page.bytes, options.signal)
+  if (!put.ok) throw new ProblemError(put.problem)
+  return { kind: 'page', hash: page.hash, sizeBytes: page.bytes.length }
+}
+
+/** The bytes of a root, unless they are too many. */
+export function rootBytes(root: object): Buffer {
+  const bytes = Buffer.from(JSON.stringify(root))
+  if (bytes.length <= MAX_ROOT_BYTES) return bytes
+  const detail = `Its root would be ${bytes.length} bytes; ${MAX_ROOT_BYTES} fit.`
+  throw new ProblemError(problem('CONTENT_TOO_LARGE', detail))
+}
+
+function manifestEntry(entry: TreeEntry): FileEntry {
+  const { path, modifiedMs } = entry
+  if (entry.kind === 'symlink') return { kind: 'symlink', path, modifiedMs, target: entry.target }
+  if (entry.kind === 'folder') return { kind: 'folder', path, modifiedMs }
+  const { executable, sizeBytes } = entry
+  return { kind: 'file', path, modifiedMs, executable, sizeBytes, offset: 0, extents: [] }
+}
