@@ -37,6 +37,8 @@ export const AgentConfig = z.strictObject({
     .default({ kind: 'command', argv: ['/sbin/shutdown', '-r', 'now'] }),
   /** File whose text names the present boot, where what boots the device knows better than the kernel. */
   bootFile: Path.optional(),
+  /** Folders whose files may supply chunks of contents, so that these need not be fetched. */
+  seedFolders: z.array(Path).max(20).default([]),
   /** Facts that are told and not found out: a device in a namespace sees the firmware of its host. */
   facts: z.strictObject(DeviceFacts.partial().shape).default({}),
 })
@@ -64,6 +66,7 @@ export async function loadConfig(path: string): Promise<Result<AgentConfig>> {
     osRoot: from(config.osRoot),
     enrolmentBundle: from(config.enrolmentBundle),
     consoleFolder: from(config.consoleFolder),
+    seedFolders: config.seedFolders.map(from),
     ...(config.bootFile === undefined ? {} : { bootFile: from(config.bootFile) }),
   })
 }

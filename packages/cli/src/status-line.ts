@@ -1,4 +1,4 @@
-import type { StatusEntry, StatusEvent } from '@sluice/protocol'
+import type { ByteSources, StatusEntry, StatusEvent } from '@sluice/protocol'
 import { formatBytes } from './text.ts'
 
 /** A status message as a line for people. @param deviceName what the device is called */
@@ -21,17 +21,29 @@ function statusText(event: StatusEvent): string {
     case 'stepFinished':
       return `step: ${event.name}: ${event.outcome}, ${seconds(event.ms)}${because(event.problem)}`
     case 'contentReady':
-      return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed`
+      return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed${from(event.bytesFrom)}`
     case 'restarting':
       return `restarts${event.message === '' ? '' : `: ${event.message}`}`
     case 'agentProblem':
       return `has a problem${because(event.problem)}`
     case 'runFinished': {
       const { report } = event
-      const end = `finished: ${report.result}, ${report.osBefore} → ${report.osAfter}, ${seconds(report.totalMs)}, ${formatBytes(report.fetchedBytes)} fetched`
+      const end = `finished: ${report.result}, ${report.osBefore} → ${report.osAfter}, ${seconds(report.totalMs)}, ${formatBytes(report.fetchedBytes)} fetched${from(report.sources)}`
       return report.failedStep === undefined ? end : `${end}; failed at ${report.failedStep}${because(report.problem)}`
     }
   }
+}
+
+/** Where bytes came from, as far as there are any. */
+function from(sources: ByteSources | undefined): string {
+  const parts = [
+    [sources?.cloudBytes, 'cloud'],
+    [sources?.gatewayBytes, 'gateway'],
+    [sources?.cacheBytes, 'cache'],
+    [sources?.seedBytes, 'seeds'],
+  ] as const
+  const told = parts.flatMap(([bytes, name]) => (bytes ? [`${name} ${formatBytes(bytes)}`] : []))
+  return told.length === 0 ? '' : ` (${told.join(', ')})`
 }
 
 const because = (problem: { code: string; detail: string } | undefined): string =>

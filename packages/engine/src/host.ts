@@ -88,11 +88,13 @@ export interface Host {
    * Makes the content of a package available to the run, from the run's folder, the cache or a
    * distribution point. Retries within the limits given, and reports progress by itself. Asking
    * again after a crash is normal and costs nothing for what is there. Rejects when aborted.
+   * @param files patterns of the files that are needed; undefined: all
    */
   acquire(
     packageId: PackageId,
     retry: { count: number; delayMs: number },
     signal: AbortSignal,
+    files?: readonly string[],
   ): Promise<Result<AcquiredContent>>
   /** Starts the runner of an attempt. Durable intent was committed before. */
   start(attempt: AttemptId, action: Action): Promise<void>

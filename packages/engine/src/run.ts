@@ -375,9 +375,9 @@ class Run {
       host: this.#host,
       environment,
       choose: (choice) => choosePackage(choice, environment),
-      acquire: async (packageId) => {
+      acquire: async (packageId, files) => {
         const signal = this.#cancel === undefined ? this.#stop : AbortSignal.any([this.#stop, this.#cancel])
-        const content = await this.#host.acquire(packageId, downloadRetry(environment), signal)
+        const content = await this.#host.acquire(packageId, downloadRetry(environment), signal, files)
         signal.throwIfAborted()
         if (content.ok) environment.setOwn(`_SMSTS${packageId}`, content.value.folder)
         return content

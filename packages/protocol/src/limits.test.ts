@@ -161,6 +161,7 @@ const tables: Record<string, [string, string, string][]> = {
     ['command line', longest(RunCommandLineStep, 'commandLine'), 'sequence'],
     ['success codes', most(RunCommandLineStep, 'successCodes'), 'sequence'],
     ['packages of one download step', most(protocol.DownloadPackageContentStep, 'packages'), 'sequence'],
+    ['patterns of files of a step', most(RunCommandLineStep, 'files'), 'sequence'],
     ['candidates of a choice', most(RunCommandLineStep, 'package.candidates'), 'sequence'],
     ['notice of a restart', longest(protocol.RestartComputerStep, 'message'), 'sequence'],
     ['wait before a restart', `${count(greatest(protocol.RestartComputerStep, 'timeoutSeconds'))} s`, 'sequence'],

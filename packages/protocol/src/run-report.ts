@@ -16,6 +16,18 @@ export const FinishedStep = z.object({
 })
 export type FinishedStep = z.infer<typeof FinishedStep>
 
+/** Where the bytes of a content came from. */
+export const ByteSources = z.object({
+  /** Over the network, as they came: packs, pages and roots, also those of no use. */
+  cloudBytes: z.int().nonnegative(),
+  gatewayBytes: z.int().nonnegative(),
+  /** Plain bytes that the cache of the device had before the run. */
+  cacheBytes: z.int().nonnegative(),
+  /** Plain bytes of older versions, other packages and files of the device. */
+  seedBytes: z.int().nonnegative(),
+})
+export type ByteSources = z.infer<typeof ByteSources>
+
 export const RunReport = z.object({
   result: z.enum(['success', 'failure', 'cancelled']),
   /** The step that decided a failure, and why. */
@@ -35,6 +47,8 @@ export const RunReport = z.object({
   fetchedBytes: z.int().nonnegative(),
   /** Bytes of manifest and layout pages and roots that came over the network. */
   metadataBytes: z.int().nonnegative(),
+  /** Of all packages together; absent from agents that did not count them. */
+  sources: ByteSources.optional(),
   packages: z.array(
     z.object({
       id: PackageId,
@@ -42,6 +56,7 @@ export const RunReport = z.object({
       referencedBytes: z.int().nonnegative(),
       neededBytes: z.int().nonnegative(),
       fetchedBytes: z.int().nonnegative(),
+      sources: ByteSources.optional(),
     }),
   ),
   steps: z.array(FinishedStep),

@@ -41,6 +41,12 @@ const PackageChoice = z.union([
 ])
 export type PackageChoice = z.infer<typeof PackageChoice>
 
+/**
+ * Some files of a package: paths in it, with `*` for any text within a name, `?` for one character and `**`
+ * for any folders. A folder stands for all that is in it.
+ */
+export const FilePatterns = z.array(z.string().min(1).max(260)).min(1).max(100)
+
 /** General > Check Readiness (configmgr-behaviour §4.3). All enabled checks run; then it fails once, with 4316. */
 export const CheckReadinessStep = z.strictObject({
   type: z.literal('checkReadiness'),
@@ -71,6 +77,8 @@ export const DownloadPackageContentStep = z.strictObject({
   type: z.literal('downloadPackageContent'),
   ...common,
   packages: z.array(PackageChoice).min(1).max(100),
+  /** Only these files, of each of the packages; absent: all. */
+  files: FilePatterns.optional(),
   /** Save path as a variable: `MyContent` gives `MyContent01`, `MyContent02`, … in list order. */
   saveAs: SettableVariableName.optional(),
   /** If a package download fails, continue downloading other packages in the list. */
@@ -88,6 +96,8 @@ export const RunCommandLineStep = z.strictObject({
   commandLine: z.string().min(1).max(32_000),
   /** The package whose folder the command starts in. */
   package: PackageChoice.optional(),
+  /** With `package`: only these files of it; absent: all. */
+  files: FilePatterns.optional(),
   startIn: z.string().max(4000).optional(),
   /** Exit codes that mean success; 3010 asks for a restart. Default 0 and 3010. */
   successCodes: z.array(z.int()).min(1).max(100).optional(),

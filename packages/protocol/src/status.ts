@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { ContentId, DeploymentId, PackageId, RunId } from './ids.ts'
 import { Problem } from './problem.ts'
-import { RunReport, StepOutcome } from './run-report.ts'
+import { ByteSources, RunReport, StepOutcome } from './run-report.ts'
 
 const run = { runId: RunId, deploymentId: DeploymentId }
 
@@ -42,6 +42,8 @@ export const StatusEvent = z.discriminatedUnion('kind', [
     contentId: ContentId,
     fetchedBytes: z.int().nonnegative(),
     neededBytes: z.int().nonnegative(),
+    /** Where its bytes came from, for the run so far. */
+    bytesFrom: ByteSources.optional(),
   }),
   z.object({ kind: z.literal('restarting'), ...run, message: z.string().max(512) }),
   z.object({ kind: z.literal('runFinished'), ...run, report: RunReport }),

@@ -48,8 +48,8 @@ export interface CacheRows {
   pin(entryId: EntryId, pinned: boolean): void
   /** Plain bytes of all entries. */
   totalBytes(): number
-  /** What may go first, of all that nobody used after `usedBefore`. */
-  idle(usedBefore: number, except: EntryId | undefined): EntryId | undefined
+  /** What may go first, of all that nobody used after `usedBefore`. @param spare nothing of this package */
+  idle(usedBefore: number, except?: EntryId, spare?: PackageId): EntryId | undefined
   lease(holder: string, contentIds: readonly ContentId[]): void
   release(holder: string): void
   /** Who holds leases. */
@@ -89,7 +89,7 @@ export function createCacheRows(db: DatabaseSync, folder: string): CacheRows {
   const forgetPages = db.prepare('DELETE FROM download_page WHERE content_id = ?')
   const total = db.prepare('SELECT coalesce(sum(size_bytes), 0) AS bytes FROM cache_content')
   const idle = db.prepare(
-    `SELECT content_id FROM cache_content WHERE used_at <= ? AND content_id <> ? AND persist = 0 AND pinned = 0
+    `SELECT content_id FROM cache_content WHERE used_at <= ? AND content_id <> ? AND package_id <> ? AND persist = 0 AND pinned = 0
      AND substr(content_id, 1, 64) NOT IN (SELECT content_id FROM cache_lease) ORDER BY used_at LIMIT 1`,
   )
   const addLease = db.prepare('INSERT OR IGNORE INTO cache_lease (run_id, content_id) VALUES (?, ?)')
@@ -113,7 +113,8 @@ export function createCacheRows(db: DatabaseSync, folder: string): CacheRows {
     persist: (packageId, wanted) => void persist.run(Number(wanted), packageId),
     pin: (entryId, pinned) => void pin.run(Number(pinned), entryId),
     totalBytes: () => Number(total.get()?.bytes),
-    idle: (usedBefore, except) => idle.get(usedBefore, except ?? '')?.content_id as EntryId | undefined,
+    idle: (usedBefore, except, spare) =>
+      idle.get(usedBefore, except ?? '', spare ?? '')?.content_id as EntryId | undefined,
     lease(holder, contentIds) {
       for (const contentId of contentIds) addLease.run(holder, contentId)
     },

@@ -14,7 +14,7 @@ import { entryIdOf } from './entry.ts'
 const HOUR_MS = 3600_000
 const contentId = (n: number) => n.toString(16).padStart(64, '0') as ContentId
 const id = (n: number) => entryIdOf(contentId(n))
-const packageId = PackageId.parse('ABC00001')
+const packageOf = (n: number) => PackageId.parse(`ABC${String(n).padStart(5, '0')}`)
 const run = (n: number) => `run_${String(n).padStart(10, '0')}` as RunId
 const key = { packageKey: new Uint8Array(32), layout: { hash: '0'.repeat(64) as Sha256, sizeBytes: 1 } }
 
@@ -34,7 +34,7 @@ async function device(t: TestContext, limits: Partial<CacheLimits> = {}) {
   const cache = await open()
   /** A content of so many bytes, complete. */
   const put = async (n: number, sizeBytes: number) => {
-    cache.begin({ entryId: id(n), packageId, version: 1, persist: false })
+    cache.begin({ entryId: id(n), packageId: packageOf(n), version: 1, persist: false })
     const reserved = await cache.reserve(id(n), sizeBytes)
     mkdirSync(cache.incomingOf(id(n)), { recursive: true })
     writeFileSync(join(cache.incomingOf(id(n)), 'file'), Buffer.alloc(sizeBytes))
@@ -110,7 +110,7 @@ test('a start makes folders and rows agree', async (t) => {
 
 test('what does not fit on the disk is refused with what is missing', async (t) => {
   const { cache } = await device(t)
-  cache.begin({ entryId: id(1), packageId, version: 1, persist: false })
+  cache.begin({ entryId: id(1), packageId: packageOf(1), version: 1, persist: false })
   const refused = await cache.reserve(id(1), 2 ** 60)
   assert.ok(!refused.ok)
   assert.equal(refused.problem.code, 'NO_SPACE')
@@ -121,9 +121,8 @@ test('what persists or is pinned is not evicted, however old', async (t) => {
   await put(1, 400)
   await put(2, 400)
   await put(3, 400)
-  cache.persist(packageId, true)
-  state.db.prepare('UPDATE cache_content SET persist = 0, pinned = 1 WHERE content_id = ?').run(id(2))
-  state.db.prepare('UPDATE cache_content SET persist = 0 WHERE content_id = ?').run(id(3))
+  cache.persist(packageOf(1), true)
+  state.db.prepare('UPDATE cache_content SET pinned = 1 WHERE content_id = ?').run(id(2))
   clock.now += 100 * HOUR_MS
   await cache.trim()
   assert.deepEqual(here().sort(), [1, 2])
@@ -149,7 +148,7 @@ test('the smaller of megabytes and percent of the disk is the limit', async (t) 
     const limits = () => ({ maxBytes: 90 * MiB, maxPercent: percent, minimumAgeMs: 0 })
     const cache = await openCache({ folder: join(folder, 'cache'), state, now: Date.now, limits })
     for (const n of [1, 2, 3]) {
-      cache.begin({ entryId: id(n), packageId, version: n, persist: false })
+      cache.begin({ entryId: id(n), packageId: packageOf(n), version: n, persist: false })
       assert.ok((await cache.reserve(id(n), 10 * MiB)).ok)
       mkdirSync(cache.incomingOf(id(n)))
       writeFileSync(join(cache.incomingOf(id(n)), 'file'), Buffer.alloc(10 * MiB))
@@ -160,7 +159,7 @@ test('the smaller of megabytes and percent of the disk is the limit', async (t) 
     await cache.trim()
     assert.equal(cache.all().length, 2, '25 MiB of the disk of 100 MiB')
     // What no limit wanted away goes when the disk wants it.
-    cache.begin({ entryId: id(4), packageId, version: 4, persist: false })
+    cache.begin({ entryId: id(4), packageId: packageOf(4), version: 4, persist: false })
     assert.ok((await cache.reserve(id(4), 60 * MiB)).ok)
     assert.deepEqual(cache.all().filter(({ complete }) => complete).length, 0)
   }
@@ -189,4 +188,14 @@ test('leases of a background job that died with an earlier agent end', async (t)
   clock.now += 2 * HOUR_MS
   await cache.trim()
   assert.deepEqual(here(), [2])
+})
+
+test('an older version makes room for a newer one only when nothing else can', async (t) => {
+  const { cache, clock, put, here } = await device(t)
+  await put(1, 600)
+  await put(2, 300)
+  clock.now += 2 * HOUR_MS
+  cache.begin({ entryId: id(3), packageId: packageOf(1), version: 2, persist: false })
+  assert.ok((await cache.reserve(id(3), 600)).ok)
+  assert.deepEqual(here(), [1], 'it supplies chunks to the new one; the other package went')
 })

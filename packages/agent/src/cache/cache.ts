@@ -93,9 +93,9 @@ export async function openCache(options: {
   const incomingOf = (entryId: EntryId) => entryPath(folder, 'incoming', entryId)
 
   /** C2, C3, C4. False when nothing more can go. */
-  const evictOne = async (except: EntryId | undefined): Promise<boolean> => {
+  const evictOne = async (except?: EntryId, spare?: PackageId): Promise<boolean> => {
     const trashed = state.transaction(() => {
-      const found = rows.idle(now() - limits().minimumAgeMs, except)
+      const found = rows.idle(now() - limits().minimumAgeMs, except, spare)
       return found === undefined ? undefined : rows.remove(found)
     })
     for (const path of trashed ?? []) await rm(path, { recursive: true, force: true })
@@ -110,8 +110,8 @@ export async function openCache(options: {
     const disk = await statfs(folder)
     return disk.bavail * disk.bsize
   }
-  const trimTo = async (limit: number, except?: EntryId) => {
-    while (rows.totalBytes() > limit) if (!(await evictOne(except))) return
+  const trimTo = async (limit: number, except?: EntryId, spare?: PackageId) => {
+    while (rows.totalBytes() > limit) if (!(await evictOne(except, spare))) return
   }
 
   return {
@@ -121,11 +121,13 @@ export async function openCache(options: {
     all: rows.all,
     begin: (entry) => rows.insert(entry, now()),
     async reserve(entryId, totalBytes) {
-      await trimTo((await limitBytes()) - totalBytes, entryId)
+      // Older versions supply chunks to the new one: they go when the disk wants it, or after the run.
+      const own = rows.find(entryId)?.packageId
+      await trimTo((await limitBytes()) - totalBytes, entryId, own)
       const lacking = Math.max(0, totalBytes - (await allocatedBytes(incomingOf(entryId))))
       const needed = lacking === 0 ? 0 : lacking + marginOf(lacking)
       while ((await freeBytes()) < needed) {
-        if (await evictOne(entryId)) continue
+        if ((await evictOne(entryId, own)) || (await evictOne(entryId))) continue
         const free = await freeBytes()
         const mb = (bytes: number) => `${Math.ceil(bytes / MiB)} MiB`
         return failed(

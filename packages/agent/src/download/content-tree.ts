@@ -17,12 +17,16 @@ import type { Sha256 } from '@sluice/protocol'
 import { syncFolder } from '../state/durable-file.ts'
 import type { LackingChunk, Place } from './frame-plan.ts'
 import { createOpenFiles } from './open-files.ts'
+import type { Seeds } from './seeds/seeds.ts'
 
 /** What of a page is in the folder. */
 export interface PageState {
   lacking: LackingChunk[]
   /** Indexes of the chunks that are at all of their places. */
   present: number[]
+  /** Plain bytes of those that were there before, and of those that were found elsewhere on the device. */
+  foundBytes: number
+  seedBytes: number
 }
 
 export interface ContentTree {
@@ -50,8 +54,11 @@ const FLUSHES_AT_ONCE = 8
 const MOST_KNOWN = 100_000
 const MiB = 1024 * 1024
 
-/** Opens the folder, which may hold an earlier, broken-off or damaged state (T1, T2). */
-export async function openContentTree(folder: string): Promise<ContentTree> {
+/**
+ * Opens the folder, which may hold an earlier, broken-off or damaged state (T1, T2).
+ * @param seeds asked for what lacks in a page
+ */
+export async function openContentTree(folder: string, seeds?: Seeds): Promise<ContentTree> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const foundBefore = await clearLinks(folder)
   const files = createOpenFiles(folder, MOST_OPEN_FILES)
@@ -141,6 +148,7 @@ export async function openContentTree(folder: string): Promise<ContentTree> {
     async prepare(page, trusted) {
       const indexes = new Map(page.chunks.map((chunk, index) => [chunk.id, index]))
       const missing: Place[][] = page.chunks.map(() => [])
+      const found = new Set<number>()
       const states = new Map<FilePart, 'empty' | 'filled' | 'other'>()
       const parts = page.entries.filter((entry) => entry.kind === 'file') as FilePart[]
       await several(parts, async (part) => void states.set(part, await prepareFile(part)))
@@ -161,17 +169,27 @@ export async function openContentTree(folder: string): Promise<ContentTree> {
           const index = indexes.get(extent.id) ?? -1
           const there =
             before !== 'empty' && ((before === 'filled' && trusted(index)) || (await read(place, extent)) !== undefined)
-          if (there) remember(extent.id, place)
-          else missing[index]?.push(place)
+          if (there) {
+            remember(extent.id, place)
+            found.add(index)
+          } else missing[index]?.push(place)
         }
       }
-      const state: PageState = { lacking: [], present: [] }
+      const state: PageState = { lacking: [], present: [], foundBytes: 0, seedBytes: 0 }
       for (const [index, chunk] of page.chunks.entries()) {
         const lacking = { ...chunk, index, places: missing[index] ?? [] }
-        if (lacking.places.length === 0 || (await copy(lacking))) state.present.push(index)
-        else state.lacking.push(lacking)
+        // Neither: no file that is wanted has it.
+        if (lacking.places.length > 0 && !(await copy(lacking))) state.lacking.push(lacking)
+        else if (lacking.places.length > 0 || found.has(index)) state.present.push(index)
+        if (lacking.places.length === 0 && found.has(index)) state.foundBytes += chunk.sizeBytes
       }
-      return state
+      await seeds?.supply(state.lacking, async (chunk, bytes) => {
+        await write(chunk, bytes)
+        state.present.push(chunk.index)
+        state.seedBytes += chunk.sizeBytes
+      })
+      const present = new Set(state.present)
+      return { ...state, lacking: state.lacking.filter(({ index }) => !present.has(index)) }
     },
     write,
     sync,

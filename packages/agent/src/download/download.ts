@@ -28,12 +28,15 @@ import {
 } from '@sluice/content'
 import type { CatalogueReference, ContentId, ManifestRoot, Problem, Sha256 } from '@sluice/protocol'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
+import type { EntryId } from '../cache/entry.ts'
 import { type ContentTree, openContentTree } from './content-tree.ts'
 import { fetchFrames } from './fetch-frames.ts'
 import { fetchPage, type PageSource } from './fetch-page.ts'
+import { createFileChoice } from './file-choice.ts'
 import { type LackingChunk, planFrames } from './frame-plan.ts'
 import type { Ledger } from './ledger.ts'
 import type { Patience } from './patience.ts'
+import type { Seeds } from './seeds/seeds.ts'
 import { createStreamCount } from './stream-count.ts'
 import { createStreamPool, type StreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
@@ -52,6 +55,12 @@ export interface DownloadOrder {
   storedBytes: number
   /** Made when it is missing. */
   folder: string
+  /** Patterns of the files that are wanted; undefined: all. */
+  files?: readonly string[] | undefined
+  /** What of it may be on this device already. */
+  seeds?: Seeds
+  /** Name of the folder's state in the ledger. */
+  entryId: EntryId
   /** Whether the ledger may save reading what is there; otherwise everything is hashed. */
   trustLedger: boolean
   /** Ranges that are fetched at the same time, at most. */
@@ -93,12 +102,14 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
   const root = readManifestRoot(rootBytes.value, contentId)
   if (!root.ok) return root
   if (tally.current().metadataBytes === 0) tally.add({ metadataBytes: rootBytes.value.length })
-  const reserved = await order.reserve(root.value.totalBytes)
+  const chosen = await choose(order, root.value)
+  if (!chosen.ok) return chosen
+  const reserved = await order.reserve(chosen.value.totalBytes)
   if (!reserved.ok) return reserved
 
-  const tree = await openContentTree(order.folder)
+  const tree = await openContentTree(order.folder, order.seeds)
   try {
-    const done = await completePages(order, root.value, tree)
+    const done = await completePages(order, root.value, tree, chosen.value)
     if (!done.ok) return done
     await tree.finish()
     tally.checkpoint()
@@ -108,13 +119,40 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
   }
 }
 
+interface Chosen {
+  /** Plain bytes of what is wanted. */
+  totalBytes: number
+  of: (page: ManifestPage) => ManifestPage
+}
+
+/** What of the content is wanted. For some of its files all pages are looked at first: `FILES_NOT_IN_PACKAGE`. */
+async function choose(order: DownloadOrder, root: ManifestRoot): Promise<Result<Chosen>> {
+  if (order.files === undefined) return ok({ totalBytes: root.totalBytes, of: (page) => page })
+  const choice = createFileChoice(order.files, root.target)
+  const layouts = createLayouts(order, root)
+  let totalBytes = 0
+  for (const number of root.pages.keys()) {
+    const page = await layouts.manifestPage(number)
+    if (!page.ok) return page
+    totalBytes += choice.count(page.value)
+  }
+  const unmet = choice.unmet()
+  if (unmet.length > 0) return failed(problem('FILES_NOT_IN_PACKAGE', `Nothing fits ${unmet.join(', ')}.`))
+  return ok({ totalBytes, of: choice.of })
+}
+
 /** D4. Everything that was begun has ended when it returns. */
-async function completePages(whole: DownloadOrder, root: ManifestRoot, tree: ContentTree): Promise<Result<void>> {
+async function completePages(
+  whole: DownloadOrder,
+  root: ManifestRoot,
+  tree: ContentTree,
+  chosen: Chosen,
+): Promise<Result<void>> {
   const enough = new AbortController()
   const signal = AbortSignal.any([whole.signal, enough.signal])
   const order = { ...whole, signal, source: { ...whole.source, signal } }
   const layouts = createLayouts(order, root)
-  const progress = createProgress(order, root.totalBytes)
+  const progress = createProgress(order, chosen.totalBytes, root.totalBytes)
   const streams = createStreamPool(createStreamCount({ first: FIRST_STREAMS, most: order.streams }))
   /** The first thing that ends it all; the other pages then end with an abort that says nothing. */
   let end: { problem: Problem } | { error: unknown } | undefined
@@ -125,7 +163,7 @@ async function completePages(whole: DownloadOrder, root: ManifestRoot, tree: Con
     try {
       const page = await layouts.manifestPage(number)
       const work = { number, tree, layouts, progress, streams, before: finished, onPlanned }
-      const done = page.ok ? await completePage(order, { ...work, page: page.value }) : page
+      const done = page.ok ? await completePage(order, { ...work, page: chosen.of(page.value) }) : page
       if (done.ok) return
       end ??= { problem: done.problem }
     } catch (error) {
@@ -169,10 +207,14 @@ interface PageWork {
 
 async function completePage(order: DownloadOrder, work: PageWork): Promise<Result<void>> {
   const { number, page, tree, layouts, progress, streams, before: pageBefore, onPlanned } = work
-  const { contentId, ledger, tally } = order
-  const bits = ledger.read(contentId, number)
-  const { present, lacking } = await tree.prepare(page, (index) => order.trustLedger && bits.has(index))
+  const { contentId, entryId, ledger, tally } = order
+  const bits = ledger.read(entryId, number)
+  const { present, lacking, foundBytes, seedBytes } = await tree.prepare(
+    page,
+    (index) => order.trustLedger && bits.has(index),
+  )
   for (const index of present) progress.present(page.chunks[index]?.sizeBytes ?? 0)
+  tally.add({ cacheBytes: foundBytes, seedBytes })
   const lacks = new Map<number, LackingChunk>(lacking.map((chunk) => [chunk.index, chunk]))
 
   // D2
@@ -186,7 +228,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
     bytesAtRisk = 0
     await tree.sync()
     for (const index of safe) bits.add(index)
-    ledger.write(contentId, number, bits)
+    ledger.write(entryId, number, bits)
     tally.checkpoint()
     flushedAt = performance.now()
     flushing = undefined
@@ -239,7 +281,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
   order.signal.throwIfAborted()
   await tree.finishPage(page)
   for (const index of page.chunks.keys()) bits.add(index)
-  ledger.write(contentId, number, bits)
+  ledger.write(entryId, number, bits)
   return ok(undefined)
 }
 
@@ -293,7 +335,7 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
       return failed(problem('MANIFEST_REFUSED', `The layout of ${contentId} has another number of pages.`))
     loaded = { access: access.value, layout: layout.value }
     // What is here already is only read again.
-    if (order.trustLedger) expectPacks(layout.value)
+    if (order.trustLedger && order.files === undefined) expectPacks(layout.value)
     return ok(loaded)
   }
   /** Objects of the layout that are gone are a layout that is no longer true. */
@@ -316,7 +358,8 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
       withLayout(async ({ access, layout }) => {
         const named = layout.root.pages[number]
         if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
-        if (order.trustLedger) expectPages(layout, number)
+        // Of some files only, most pages have nothing.
+        if (order.trustLedger && order.files === undefined) expectPages(layout, number)
         const bytes = await pageBytes(named.manifest, named.manifestBytes)
         return bytes.ok ? openManifestPage(bytes.value, access.packageKey, root, number) : bytes
       }),
@@ -350,15 +393,17 @@ interface Progress {
   present(plainBytes: number): void
 }
 
-/** Stored bytes that are there, of all that the content has; what was there before is estimated. */
-function createProgress({ storedBytes, onProgress }: DownloadOrder, totalBytes: number): Progress {
+/**
+ * Stored bytes that are there, of all that are wanted. What was there before, and what a part of a content
+ * takes, is estimated from plain bytes.
+ */
+function createProgress({ storedBytes, onProgress }: DownloadOrder, wantedBytes: number, totalBytes: number): Progress {
+  const rate = totalBytes === 0 ? 0 : storedBytes / totalBytes
+  const wanted = wantedBytes === totalBytes ? storedBytes : Math.round(wantedBytes * rate)
   let done = 0
   const add = (bytes: number) => {
-    done = Math.min(storedBytes, done + bytes)
-    onProgress(Math.floor(done), storedBytes)
+    done = Math.min(wanted, done + bytes)
+    onProgress(Math.floor(done), wanted)
   }
-  return {
-    fetched: add,
-    present: (plainBytes) => add(totalBytes === 0 ? 0 : (plainBytes * storedBytes) / totalBytes),
-  }
+  return { fetched: add, present: (plainBytes) => add(plainBytes * rate) }
 }

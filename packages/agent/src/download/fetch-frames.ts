@@ -145,6 +145,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
       onAnswer: streams.answered,
       onReceived(bytes) {
         uncounted += bytes
+        if (target.value.source === 'cloud') tally.add({ cloudBytes: bytes })
         streams.received(bytes)
       },
       take(piece) {

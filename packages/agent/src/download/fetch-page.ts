@@ -36,7 +36,8 @@ export async function fetchPage(
         range: { start: 0, end: page.sizeBytes },
         objectBytes: page.sizeBytes,
         take: (piece) => void parts.push(piece),
-        onReceived: (bytes) => tally.add({ metadataBytes: bytes }),
+        onReceived: (bytes) =>
+          tally.add({ metadataBytes: bytes, ...(target.value.source === 'cloud' ? { cloudBytes: bytes } : {}) }),
         signal,
         idleMs,
       })

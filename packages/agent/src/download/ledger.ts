@@ -3,16 +3,16 @@
  * folder. A resume reads and hashes only what the ledger does not have; the ledger never makes bytes
  * right, it only saves looking.
  */
-import type { ContentId } from '@sluice/protocol'
+import type { EntryId } from '../cache/entry.ts'
 import type { State } from '../state/state.ts'
 
 export interface Ledger {
   /** Bits by the index of the chunk in its page. */
-  read(contentId: ContentId, page: number): ChunkBits
+  read(entryId: EntryId, page: number): ChunkBits
   /** Durable when it returns. Call it when what the bits say is flushed. */
-  write(contentId: ContentId, page: number, bits: ChunkBits): void
+  write(entryId: EntryId, page: number, bits: ChunkBits): void
   /** The content is complete, or gone. */
-  forget(contentId: ContentId): void
+  forget(entryId: EntryId): void
 }
 
 export interface ChunkBits {
@@ -28,12 +28,12 @@ export function createLedger({ db }: Pick<State, 'db'>): Ledger {
   )
   const remove = db.prepare('DELETE FROM download_page WHERE content_id = ?')
   return {
-    read(contentId, page) {
-      const bytes = select.get(contentId, page)?.chunks
+    read(entryId, page) {
+      const bytes = select.get(entryId, page)?.chunks
       return createBits(bytes instanceof Uint8Array ? bytes : new Uint8Array(0))
     },
-    write: (contentId, page, bits) => void upsert.run(contentId, page, bits.bytes()),
-    forget: (contentId) => void remove.run(contentId),
+    write: (entryId, page, bits) => void upsert.run(entryId, page, bits.bytes()),
+    forget: (entryId) => void remove.run(entryId),
   }
 }
 

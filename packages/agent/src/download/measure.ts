@@ -52,6 +52,7 @@ export async function measureDownload(
       flights: createFlights(),
       ledger: createLedger(state.value),
       pages: createPageFolder(at('pages')),
+      localSeeds: { folders: parts.config.seedFolders, except: parts.config.stateFolder },
       client: parts.client,
       catalogue: parts.catalogue,
       sealKey: parts.keys.seal,
@@ -70,7 +71,7 @@ export async function measureDownload(
       },
     }
     const began = performance.now()
-    const got = await contents.acquire(packageId, { count: 0, delayMs: 0 }, stop.signal, events)
+    const got = await contents.acquire({ packageId, retry: { count: 0, delayMs: 0 } }, stop.signal, events)
     const milliseconds = performance.now() - began
     if (!got.ok) throw new ProblemError(got.problem)
     if (waited !== undefined) parts.log.warn('the download had to wait', { problem: waited })

@@ -4,6 +4,7 @@
  * far as the last checkpoint.
  */
 import { closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import type { ByteSources } from '@sluice/protocol'
 
 export interface Bytes {
   /** Stored bytes of the frames that were needed and lacking. */
@@ -12,6 +13,12 @@ export interface Bytes {
   fetchedBytes: number
   /** Bytes of pages and roots that came over the network. */
   metadataBytes: number
+  /** Of what came over the network, from a cloud distribution point; the rest came from gateways. */
+  cloudBytes: number
+  /** Plain bytes that this device had of the content before the run asked for it. */
+  cacheBytes: number
+  /** Plain bytes that came from other contents and files on this device. */
+  seedBytes: number
 }
 
 export interface Tally {
@@ -22,7 +29,7 @@ export interface Tally {
   close(): void
 }
 
-const FIELDS = ['neededBytes', 'fetchedBytes', 'metadataBytes'] as const
+const FIELDS = ['neededBytes', 'fetchedBytes', 'metadataBytes', 'cloudBytes', 'cacheBytes', 'seedBytes'] as const
 const FILE_BYTES = FIELDS.length * 8
 
 /** Opens the file, makes it when it is missing. */
@@ -44,9 +51,18 @@ export function openTally(path: string): Tally {
   }
 }
 
+/** As reports have them. */
+export const sourcesOf = ({ fetchedBytes, metadataBytes, cloudBytes, cacheBytes, seedBytes }: Bytes): ByteSources => ({
+  cloudBytes,
+  gatewayBytes: fetchedBytes + metadataBytes - cloudBytes,
+  cacheBytes,
+  seedBytes,
+})
+
 /** The counts of a file, all 0 when there is none. */
 export function readTally(path: string): Bytes {
   const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
-  const at = (i: number) => (bytes.length === FILE_BYTES ? Number(bytes.readBigUInt64LE(i * 8)) : 0)
-  return { neededBytes: at(0), fetchedBytes: at(1), metadataBytes: at(2) }
+  // An older agent counted fewer things.
+  const at = (i: number) => (bytes.length >= (i + 1) * 8 ? Number(bytes.readBigUInt64LE(i * 8)) : 0)
+  return Object.fromEntries(FIELDS.map((field, i) => [field, at(i)])) as unknown as Bytes
 }

@@ -62,6 +62,8 @@ export interface ObjectTarget {
   url: URL
   /** Keeps connections alive; has the client certificate and trusts only the gateway authority. */
   agent: Agent
+  /** What serves it. */
+  source: 'gateway' | 'cloud'
 }
 
 export interface GatewayClient {
@@ -225,7 +227,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       if (object?.id !== 'object' || url.username !== '')
         return failed(problem('BAD_ANSWER', `A signed address at ${url.host} does not name an object.`))
       // A page is small, and is asked for right after its address: over the connection that is open then.
-      return ok({ url, agent: object.parameters.kind === 'page' ? agents.control : agents.bulk })
+      return ok({ url, agent: object.parameters.kind === 'page' ? agents.control : agents.bulk, source: 'gateway' })
     },
     identify(next) {
       credentials = next

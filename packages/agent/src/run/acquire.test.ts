@@ -70,7 +70,7 @@ async function line(t: TestContext, files: Record<string, TestFile>, changes: Pa
 }
 
 const acquire = (run: Awaited<ReturnType<typeof openTestRun>>, pack: TestPackage, events = silent) =>
-  run.contents.acquire(pack.policy.id, once, never, events)
+  run.contents.acquire({ packageId: pack.policy.id, retry: once }, never, events)
 
 const big = { 'big.bin': seededBytes('big', 6 * MiB), 'small.txt': 'small\n' }
 

@@ -12,13 +12,15 @@ import type { AcquiredContent } from '@sluice/engine'
 import { failed, ok, type PackageId, type PolicyPackage, problem, type Result } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import type { CacheKey } from '../cache/cache-rows.ts'
-import { entryIdOf } from '../cache/entry.ts'
+import { type EntryId, entryIdOf } from '../cache/entry.ts'
 import type { FlightEvents, Flights } from '../cache/flights.ts'
 import { downloadContent } from '../download/download.ts'
 import { createGrants, type KeptGrants } from '../download/grants.ts'
 import type { Ledger } from '../download/ledger.ts'
 import type { PageFolder } from '../download/page-folder.ts'
 import { createPatience } from '../download/patience.ts'
+import { type LocalFiles, readLocalFiles } from '../download/seeds/local-files.ts'
+import { createSeeds } from '../download/seeds/seeds.ts'
 import { type Bytes, openTally, readTally, type Tally } from '../download/tally.ts'
 import { createUrlBook } from '../download/url-book.ts'
 import type { GatewayClient } from '../gateway-client/gateway-client.ts'
@@ -45,17 +47,27 @@ export const defaultDownloadLimits: DownloadLimits = {
 /** What a step hears of its content. */
 export type AcquireEvents = FlightEvents
 
+export interface AcquireOrder {
+  packageId: PackageId
+  /** Patterns of the files that are needed; undefined: all. The step may get more. */
+  files?: readonly string[] | undefined
+  retry: { count: number; delayMs: number }
+}
+
 export interface RunContents {
   /** Asks for the right to fetch, in the background. */
   prepare(): void
-  acquire(
-    packageId: PackageId,
-    retry: { count: number; delayMs: number },
-    signal: AbortSignal,
-    events: AcquireEvents,
-  ): Promise<Result<AcquiredContent>>
+  acquire(order: AcquireOrder, signal: AbortSignal, events: AcquireEvents): Promise<Result<AcquiredContent>>
   /** What this run needed and fetched of a package so far. */
   bytes(packageId: PackageId): Bytes
+}
+
+/** Files of the device that may supply chunks. */
+export interface LocalSeeds {
+  /** Absolute. */
+  folders: readonly string[]
+  /** Left out, with all below it: the agent's own folder. */
+  except: string
 }
 
 export interface RunContentsOptions {
@@ -68,6 +80,7 @@ export interface RunContentsOptions {
   flights: Flights
   ledger: Ledger
   pages: PageFolder
+  localSeeds: LocalSeeds
   client: Pick<GatewayClient, 'call' | 'objectTarget'>
   catalogue: Pick<Catalogue, 'fetchTarget'>
   sealKey: KeyObject
@@ -81,8 +94,14 @@ export interface RunContentsOptions {
   stop: AbortSignal
 }
 
+/** What is brought: an entry of the cache, and the files that it has. */
+interface Part {
+  entryId: EntryId
+  files: readonly string[] | undefined
+}
+
 export function createRunContents(options: RunContentsOptions): RunContents {
-  const { packages, folder, cache, flights, ledger, pages, client, catalogue, random, stop } = options
+  const { packages, folder, cache, flights, ledger, pages, localSeeds, client, catalogue, random, stop } = options
   const limits = options.limits ?? defaultDownloadLimits
   const contentIds = [...new Set(packages.map((pack) => pack.contentId))]
   const grants = createGrants({
@@ -97,10 +116,16 @@ export function createRunContents(options: RunContentsOptions): RunContents {
   const urls = createUrlBook({ client, token: grants.token, signal: stop })
   mkdirSync(join(folder, 'bytes'), { recursive: true, mode: 0o700 })
   const tallyPath = (packageId: PackageId) => join(folder, 'bytes', packageId)
+  let localFiles: Promise<LocalFiles> | undefined
+  /** Once a run: they are hashed again when they are used. */
+  const readLocal = () => {
+    localFiles ??= readLocalFiles(localSeeds.folders, localSeeds.except, stop)
+    return localFiles
+  }
 
   /** What opens the content: kept with it in the cache, or granted by the site. */
-  const access = async (pack: PolicyPackage, renewed: boolean): Promise<Result<CacheKey>> => {
-    const kept = cache.find(entryIdOf(pack.contentId))?.key
+  const access = async (pack: PolicyPackage, entryId: EntryId, renewed: boolean): Promise<Result<CacheKey>> => {
+    const kept = cache.find(entryId)?.key ?? cache.find(entryIdOf(pack.contentId))?.key
     if (kept !== undefined && !renewed) return ok(kept)
     if (renewed) {
       const again = await grants.renew(pack.contentId)
@@ -112,16 +137,31 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     return key.ok ? ok({ packageKey: key.value, layout: granted.value.layout }) : key
   }
 
-  const once = async (pack: PolicyPackage, signal: AbortSignal, events: AcquireEvents): Promise<Result<void>> => {
+  /** The root stays with the pages: what is in the cache can be a seed only with it. */
+  const fetchRoot = async (pack: PolicyPackage, signal: AbortSignal): Promise<Result<Uint8Array>> => {
+    const root = await catalogue.fetchTarget(pack.manifest, signal)
+    if (root.ok && (await pages.get(pack.manifest.sha256)) === undefined)
+      await pages.put(pack.manifest.sha256, root.value)
+    return root
+  }
+
+  const bring = async (
+    pack: PolicyPackage,
+    { entryId, files }: Part,
+    signal: AbortSignal,
+    events: AcquireEvents,
+  ): Promise<Result<void>> => {
     const { contentId, manifest, storedBytes } = pack
-    const entryId = entryIdOf(contentId)
     const here = cache.find(entryId)?.complete === true
     cache.begin({ entryId, packageId: pack.id, version: pack.version, persist: pack.persist === true })
     const counted = openTally(tallyPath(pack.id))
+    const before = counted.current()
+    /** Later, what is here came with this run. */
+    const isFirst = Object.values(before).every((bytes) => bytes === 0)
     const tally: Tally = {
       ...counted,
-      add(bytes) {
-        counted.add(bytes)
+      add({ cacheBytes = 0, ...bytes }) {
+        counted.add({ ...bytes, cacheBytes: isFirst ? cacheBytes : 0 })
         if (bytes.fetchedBytes !== undefined) events.onReceived(bytes.fetchedBytes)
       },
     }
@@ -142,8 +182,11 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     try {
       const done = await downloadContent({
         contentId,
+        entryId,
         manifest,
         storedBytes,
+        files,
+        seeds: createSeeds({ entryId, packageId: pack.id, cache, pages, localFiles: readLocal, signal }),
         folder: here ? cache.folderOf(entryId) : cache.incomingOf(entryId),
         trustLedger: !here,
         streams: limits.streams,
@@ -151,9 +194,9 @@ export function createRunContents(options: RunContentsOptions): RunContents {
         patience,
         tally,
         ledger,
-        fetchTarget: (reference, aborted) => catalogue.fetchTarget(reference, aborted),
-        access: async () => remember(await access(pack, false)),
-        renewAccess: async () => remember(await access(pack, true)),
+        fetchTarget: (_, aborted) => fetchRoot(pack, aborted),
+        access: async () => remember(await access(pack, entryId, false)),
+        renewAccess: async () => remember(await access(pack, entryId, true)),
         reserve: async (totalBytes) => {
           plainBytes = totalBytes
           return here ? ok(undefined) : cache.reserve(entryId, totalBytes)
@@ -176,21 +219,33 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     }
   }
 
+  /** Where all is here, all is given. */
+  const partOf = (pack: PolicyPackage, files: readonly string[] | undefined): Part => {
+    const whole = entryIdOf(pack.contentId)
+    const part = entryIdOf(pack.contentId, files)
+    return cache.find(whole)?.complete ? { entryId: whole, files: undefined } : { entryId: part, files }
+  }
+
   return {
     prepare() {
       const [first] = contentIds
       // What it says is asked again when a step needs it.
       if (first !== undefined) void grants.token(first).catch(() => {})
     },
-    async acquire(packageId, retry, signal, events) {
+    async acquire({ packageId, files, retry }, signal, events) {
       const pack = packages.find((one) => one.id === packageId)
       if (pack === undefined)
         return failed(problem('NOT_RELEASED', `Package ${packageId} is not part of this deployment.`))
       for (let tries = 0; ; tries++) {
-        const result = await flights.fly(entryIdOf(pack.contentId), events, signal, (all) => once(pack, signal, all))
+        // One flight for a content, be it all of it or a part.
+        const result = await flights.fly(entryIdOf(pack.contentId), events, signal, async (all) => {
+          const part = partOf(pack, files)
+          const brought = await bring(pack, part, signal, all)
+          return brought.ok ? ok(cache.folderOf(part.entryId)) : brought
+        })
         if (result.ok) {
           const { neededBytes, fetchedBytes } = readTally(tallyPath(packageId))
-          return ok({ folder: cache.folderOf(entryIdOf(pack.contentId)), neededBytes, fetchedBytes })
+          return ok({ folder: result.value, neededBytes, fetchedBytes })
         }
         const reason = { ...result.problem, detail: `${pack.name} (${packageId}): ${result.problem.detail}` }
         if (tries >= retry.count || reason.retry === 'never') return failed(reason)

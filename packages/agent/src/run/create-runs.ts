@@ -153,6 +153,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       flights,
       ledger,
       pages,
+      localSeeds: { folders: config.seedFolders, except: config.stateFolder },
       client: parts.client,
       catalogue: parts.catalogue,
       sealKey: parts.keys.seal,

@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
 import type { PackageId } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
+import { sourcesOf } from '../download/tally.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Outbox } from '../report/outbox.ts'
 import type { State } from '../state/state.ts'
@@ -101,13 +102,13 @@ export function createHost(options: HostOptions): Host {
       if (facts === undefined || !(facts.isFile() || facts.isDirectory())) return undefined
       return { kind: facts.isFile() ? 'file' : 'folder', modifiedMs: Math.floor(facts.mtimeMs), version: undefined }
     },
-    async acquire(packageId, retry, signal) {
+    async acquire(packageId, retry, signal, files) {
       const say = (text: string, level: 'info' | 'warning' | 'error' = 'info') =>
         log.write({ text, component: 'DownloadContent', level })
-      say(`Resolving content for ${packageId}`)
+      say(`Resolving content for ${packageId}${files === undefined ? '' : `: ${files.join(', ')}`}`)
       let waits = false
       try {
-        const content = await contents.acquire(packageId, retry, signal, {
+        const content = await contents.acquire({ packageId, files, retry }, signal, {
           onProgress: (doneBytes, totalBytes) =>
             progress.download({ packageName: nameOf(packageId), doneBytes, totalBytes }),
           onReceived: (bytes) => progress.received(bytes),
@@ -120,7 +121,10 @@ export function createHost(options: HostOptions): Host {
         })
         if (content.ok) {
           const { neededBytes, fetchedBytes, folder } = content.value
-          say(`Content of ${packageId} is in ${folder}: ${fetchedBytes} bytes fetched of ${neededBytes} needed.`)
+          const { cacheBytes, seedBytes } = contents.bytes(packageId)
+          say(
+            `Content of ${packageId} is in ${folder}: ${fetchedBytes} bytes fetched of ${neededBytes} needed; ${cacheBytes} were in the cache, ${seedBytes} came from other contents and files of this device.`,
+          )
           tellContent(packageId, neededBytes, fetchedBytes)
         } else say(`Content of ${packageId}: ${content.problem.code}: ${content.problem.detail}`, 'error')
         return content
@@ -167,9 +171,10 @@ export function createHost(options: HostOptions): Host {
   function tellContent(packageId: PackageId, neededBytes: number, fetchedBytes: number): void {
     const contentId = accepted.deployment.packages.find((pack) => pack.id === packageId)?.contentId
     if (contentId === undefined) return
+    const bytesFrom = sourcesOf(contents.bytes(packageId))
     state.transaction(() => {
       if (store.contentTold(runId, packageId))
-        outbox.enqueue({ kind: 'contentReady', ...run, packageId, contentId, fetchedBytes, neededBytes })
+        outbox.enqueue({ kind: 'contentReady', ...run, packageId, contentId, fetchedBytes, neededBytes, bytesFrom })
     })
   }
 

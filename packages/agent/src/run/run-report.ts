@@ -1,7 +1,7 @@
 /** The closing report of a run, from its journal and its counts. */
 import type { InstructionTable, JournalEntry, RunResult } from '@sluice/engine'
 import type { FinishedStep, PackageId, RunReport } from '@sluice/protocol'
-import type { Bytes } from '../download/tally.ts'
+import { type Bytes, sourcesOf } from '../download/tally.ts'
 import type { RunRecord } from './run-store.ts'
 
 /** The steps that the journal has the end of, skipped ones too; groups are none. */
@@ -30,7 +30,7 @@ export function buildReport(options: {
 }): RunReport {
   const { record, result, journal, table, restarts, bytes, osAfter, now, logPath } = options
   const packages = record.accepted.deployment.packages.map((pack) => ({ pack, counted: bytes(pack.id) }))
-  const sum = (field: keyof Bytes) => packages.reduce((total, { counted }) => total + counted[field], 0)
+  const sum = (field: keyof Bytes): number => packages.reduce((total, { counted }) => total + counted[field], 0)
   const totalMs = Math.max(0, now - record.startedAt)
   return {
     result: result.kind,
@@ -44,12 +44,17 @@ export function buildReport(options: {
     neededBytes: sum('neededBytes'),
     fetchedBytes: sum('fetchedBytes'),
     metadataBytes: sum('metadataBytes'),
+    sources: sourcesOf({
+      ...{ neededBytes: 0, fetchedBytes: sum('fetchedBytes'), metadataBytes: sum('metadataBytes') },
+      ...{ cloudBytes: sum('cloudBytes'), cacheBytes: sum('cacheBytes'), seedBytes: sum('seedBytes') },
+    }),
     packages: packages.map(({ pack, counted }) => ({
       id: pack.id,
       name: pack.name,
       referencedBytes: pack.storedBytes,
       neededBytes: counted.neededBytes,
       fetchedBytes: counted.fetchedBytes,
+      sources: sourcesOf(counted),
     })),
     steps: finishedSteps(journal, table),
     restarts,

@@ -12,7 +12,7 @@ export const downloadPackageContent: StepKind<'downloadPackageContent'> = {
 
       const chosen = context.choose(choice)
       if (!chosen.ok) return done(chosen.problem)
-      const content = await context.acquire(chosen.value)
+      const content = await context.acquire(chosen.value, step.files)
       if (!content.ok) {
         if (step.continueOnPackageError !== true) return done(content.problem)
         context.contentFailed(chosen.value, content.problem)

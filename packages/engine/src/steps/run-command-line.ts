@@ -19,7 +19,7 @@ export const runCommandLine: StepKind<'runCommandLine'> = {
     if (step.package !== undefined) {
       const chosen = choose(step.package)
       if (!chosen.ok) return done(chosen.problem)
-      const content = await acquire(chosen.value)
+      const content = await acquire(chosen.value, step.files)
       if (!content.ok) return done(content.problem)
       workingDirectory = content.value.folder
     }

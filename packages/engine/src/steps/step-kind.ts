@@ -22,8 +22,8 @@ export interface StepContext {
   environment: Environment
   /** The package that a choice comes out as; `CANDIDATE_NOT_DECLARED` when it is not among the candidates. */
   choose(choice: PackageChoice): Result<PackageId>
-  /** Fetches a package as the run's retry variables say. Rejects when the run is stopped or cancelled. */
-  acquire(packageId: PackageId): Promise<Result<AcquiredContent>>
+  /** Fetches a package, or some files of it, as the run's retry variables say. Rejects when the run is stopped or cancelled. */
+  acquire(packageId: PackageId, files?: readonly string[]): Promise<Result<AcquiredContent>>
   /** Tells of a package that the step goes on without. */
   contentFailed(packageId: PackageId, problem: Problem): void
 }

@@ -81,6 +81,12 @@ export const contentProblems = {
     title: 'The credentials of the storage cannot sign addresses for devices',
     remedy: 'Open the storage with an account key or a token credential; a shared access signature signs nothing.',
   },
+  FILES_NOT_IN_PACKAGE: {
+    status: 422,
+    retry: 'never',
+    title: 'The package has none of the files that the step asks for',
+    remedy: 'Correct `files` of the step named; the detail has the patterns that fit nothing.',
+  },
   CONTENT_IN_USE: {
     status: 409,
     retry: 'later',

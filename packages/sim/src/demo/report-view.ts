@@ -30,6 +30,11 @@ export function reportText(report: RunReport, gatewayPackBytes: number): string 
     `  first step after ${duration(report.firstStepMs)}, everything after ${duration(report.totalMs)}, ` +
       `${report.restarts} restart${report.restarts === 1 ? '' : 's'}`,
     `  metadata ${bytes(report.metadataBytes)}; the gateway counted ${bytes(gatewayPackBytes)} of packs`,
+    ...(report.sources === undefined
+      ? []
+      : [
+          `  from the cache ${bytes(report.sources.cacheBytes)}, from other contents and files of the device ${bytes(report.sources.seedBytes)}`,
+        ]),
     '',
   )
   return lines.join('\n')

@@ -6,6 +6,6 @@ const order: TestRunOrder = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8
 const run = await openTestRun(order)
 const [first] = order.packages
 if (first === undefined) throw new Error('an order without packages')
-const got = await run.contents.acquire(first.policy.id, once, never, silent)
+const got = await run.contents.acquire({ packageId: first.policy.id, retry: once }, never, silent)
 process.stdout.write(got.ok ? 'done\n' : `${JSON.stringify(got.problem)}\n`)
 run.stop()

@@ -22,6 +22,9 @@ export interface TestRunOrder {
   sealKey: string
   packages: { policy: PolicyPackage; root: string }[]
   limits?: Partial<DownloadLimits>
+  seedFolders?: string[]
+  /** Name below `folder` for what belongs to one run; without it the folder itself. */
+  runFolder?: string
 }
 
 export interface TestRun {
@@ -44,15 +47,18 @@ export async function openTestRun(order: TestRunOrder): Promise<TestRun> {
   const { clientCache } = ClientSettings.parse({})
   const cache = await openCache({ folder: cacheFolder, state: state.value, now: Date.now, limits: () => clientCache })
   await cache.scan()
-  const grantsPath = join(folder, 'grants.json')
+  const runFolder = join(folder, order.runFolder ?? '.')
+  mkdirSync(runFolder, { recursive: true })
+  const grantsPath = join(runFolder, 'grants.json')
   const stop = new AbortController()
   const contents = createRunContents({
     packages: packages.map(({ policy }) => policy),
-    folder,
+    folder: runFolder,
     cache,
     flights: createFlights(),
     ledger: createLedger(state.value),
     pages: createPageFolder(join(folder, 'pages')),
+    localSeeds: { folders: order.seedFolders ?? [], except: join(folder, 'cache') },
     client,
     catalogue: {
       async fetchTarget({ sha256 }) {
