@@ -133,7 +133,7 @@ export async function importVersion(options: ImportOptions): Promise<Result<Impo
   }
 }
 
-function refusal({ refused, refusals }: TreeSurvey): Problem | undefined {
+export function refusal({ refused, refusals }: TreeSurvey): Problem | undefined {
   if (refused === 0) return undefined
   const more = refused > refusals.length ? `; and ${refused - refusals.length} more` : ''
   return problem('CONTENT_NOT_SAFE', `${refusals.join('; ')}${more}.`)

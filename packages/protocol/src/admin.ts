@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
+import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
 import { DeploymentSettings } from './deployment.ts'
@@ -73,6 +74,9 @@ export const PackageInfo = z.object({
   /** Newest version; 0 while the first import runs. */
   version: z.int().nonnegative(),
   contentId: ContentId.optional(),
+  state: ReleaseState,
+  /** An imported version that no release key has signed yet; devices keep the one before. */
+  waitingVersion: z.int().positive().optional(),
   fileCount: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
   storedBytes: z.int().nonnegative(),
@@ -108,7 +112,7 @@ export const SequenceInfo = z.object({
   sha256: Sha256,
   packages: z.array(PackageId),
   steps: z.int().nonnegative(),
-  state: z.enum(['draft', 'released']),
+  state: ReleaseState,
   /** Faults that do not hinder it from running. */
   warnings: z.array(z.string()),
 })
@@ -320,6 +324,7 @@ export const adminRoutes = {
     body: DistributeRequest,
     answer: z.array(PackageInfo),
   },
+  ...catalogueRoutes,
   job: { method: 'GET', path: '/admin/v1/jobs/:id', ...plain, answer: JobInfo },
   sequences: { method: 'GET', path: '/admin/v1/sequences', ...plain, answer: z.array(SequenceInfo) },
   /** Creates or replaces the sequence of the name in the file. */

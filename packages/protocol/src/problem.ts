@@ -8,6 +8,7 @@ import { agentProblems } from './problems/agent.ts'
 import { contentProblems } from './problems/content.ts'
 import { deploymentProblems } from './problems/deployment.ts'
 import { identityProblems } from './problems/identity.ts'
+import { releaseProblems } from './problems/release.ts'
 import { requestProblems } from './problems/request.ts'
 import { sequenceProblems } from './problems/sequence.ts'
 import { siteProblems } from './problems/site.ts'
@@ -32,6 +33,7 @@ export const problems = {
   ...deploymentProblems,
   ...sequenceProblems,
   ...agentProblems,
+  ...releaseProblems,
   ...siteProblems,
 } as const satisfies Record<string, ProblemKind>
 

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { type Store, writeFileAtomic } from '@sluice/content'
-import type { AdminConnection, SiteId, SiteInfo } from '@sluice/protocol'
+import { type AdminConnection, SequenceId, type SiteId, type SiteInfo } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import packageFile from '../package.json' with { type: 'json' }
 import { createAdminApp } from './admin/admin-app.ts'
@@ -86,6 +86,10 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const push = createPush({ db, tell: (devices) => connector.sync(devices), log })
   const requireDevice = createAdmission({ db, clock })
   const catalogue = await createCatalogue({ db, keyring, siteId, clock, requireDevice })
+  if ((await catalogue.mode()) === 'online')
+    log.warn(
+      'online mode: the root and release keys are on this machine, and what is imported is released at once; whoever controls this machine decides what devices run',
+    )
   const settings = createClientSettingsStore({ db, onChanged: push.everythingChanged })
   const clientSettings = async () => (await settings.get()).settings
   const gateways = createGateways({ db, identity, clock, log })
@@ -117,6 +121,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     clientSettings,
     entitledContents: (deviceId, location) => policy.entitledContents(deviceId, location),
     release: (target, bytes) => catalogue.release(target, bytes),
+    isReleased: async (target) => (await catalogue.released(target)) !== undefined,
     onContentsChanged: (gatewayId) => connector.contentsChanged(gatewayId),
   })
   const facts: SiteFacts = {
@@ -132,7 +137,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     distribute: (id, to) => content.distribute(id, to, 'keep'),
     onChanged: push.sequenceChanged,
   })
-  const policy = createPolicy({ db, clock, key: keyring.policy, facts, requireDevice, devices })
+  const policy = createPolicy({ db, clock, key: () => keyring.policy, facts, requireDevice, devices })
   const deployments = createDeployments({
     db,
     clock,
@@ -141,6 +146,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     sequences,
     facts,
     contentsOf: policy.contentsOf,
+    catalogueMode: catalogue.mode,
     onChanged: (collection) => push.collectionChanged(collection),
     onOrdered: push.deviceChanged,
   })
@@ -170,17 +176,28 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     log,
   })
 
-  const info: SiteInfo = {
+  catalogue.onReleased((names) => {
+    for (const name of names) {
+      const sequence = SequenceId.safeParse(name.split('/')[1])
+      if (name.startsWith('sequence/') && sequence.success) push.sequenceChanged(sequence.data)
+    }
+    content
+      .released()
+      .then(push.everythingChanged, (error: unknown) => log.error('a release was not followed', { error }))
+  })
+
+  const info = async (): Promise<SiteInfo> => ({
     siteId,
     name: config.name,
     version: packageFile.version,
     database: config.database.kind,
-    catalogueMode: 'online',
-  }
+    catalogueMode: await catalogue.mode(),
+  })
   const admin = createAdminApp({
     handlers: createAdminHandlers({
       info,
       settings,
+      catalogue,
       content,
       sequences,
       collections,

@@ -70,10 +70,12 @@ export async function evaluateDeployment(
 }
 
 async function fetchSequence(
-  { id, sequence }: PolicyDeployment,
+  { id, sequenceId, sequence }: PolicyDeployment,
   catalogue: Pick<Catalogue, 'fetchTarget'>,
   signal: AbortSignal,
 ): Promise<Result<Sequence>> {
+  if (!sequence.target.startsWith(`sequence/${sequenceId}/`))
+    return failed(problem('NOT_RELEASED', `Policy names ${sequence.target} as ${sequenceId}.`))
   const bytes = await catalogue.fetchTarget(sequence, signal)
   if (!bytes.ok) return bytes
   const json = readSignedJson(bytes.value)
@@ -99,6 +101,9 @@ async function checkPackages(
     const listed = await catalogue.target(manifest.target, signal)
     if (!listed.ok) return listed
     const { sha256, lengthBytes } = listed.value ?? {}
+    // What is released as one package never passes as another (SEC-36).
+    if (manifest.target !== `manifest/${id}/${version}`)
+      return failed(problem('NOT_RELEASED', `Policy names ${manifest.target} as version ${version} of ${id}.`))
     if (sha256 !== manifest.sha256 || lengthBytes !== manifest.lengthBytes || sha256 !== contentId)
       return failed(
         problem('NOT_RELEASED', `The catalogue does not list version ${version} of ${id} as policy has it.`),

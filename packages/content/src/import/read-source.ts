@@ -52,7 +52,7 @@ type Portion =
 
 export interface ReadOptions {
   hands: Hands
-  index: ChunkIndex
+  index: Pick<ChunkIndex, 'find'>
   memory: Memory | undefined
   signal?: AbortSignal | undefined
 }

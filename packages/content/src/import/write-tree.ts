@@ -132,7 +132,7 @@ export function rootBytes(root: object): Buffer {
   throw new ProblemError(problem('CONTENT_TOO_LARGE', detail))
 }
 
-function manifestEntry(entry: TreeEntry): FileEntry {
+export function manifestEntry(entry: TreeEntry): FileEntry {
   const { path, modifiedMs } = entry
   if (entry.kind === 'symlink') return { kind: 'symlink', path, modifiedMs, target: entry.target }
   if (entry.kind === 'folder') return { kind: 'folder', path, modifiedMs }

@@ -27,6 +27,8 @@ export const permissions = [
   'gateway.read',
   'gateway.modify',
   'status.read',
+  /** Hand over what a release key signed; new keys for the site. */
+  'release.publish',
   'administrator.read',
   'administrator.modify',
   'audit.read',

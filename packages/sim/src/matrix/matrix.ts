@@ -98,6 +98,7 @@ const distributors: readonly RoleName[] = [...deployers, 'infrastructureAdminist
 const operators: readonly RoleName[] = [...osd, 'remoteToolsOperator']
 const admitters: readonly RoleName[] = ['fullAdministrator', 'operationsAdministrator', 'securityAdministrator']
 const auditors: readonly RoleName[] = [...admitters, 'readOnlyAnalyst']
+const releasers: readonly RoleName[] = ['fullAdministrator', 'operationsAdministrator']
 const security: readonly RoleName[] = ['fullAdministrator', 'securityAdministrator']
 
 /**
@@ -131,6 +132,12 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   site: administrators('in'),
   clientSettings: administrators('in'),
   setClientSettings: siteWide('BAD_REQUEST', infrastructure),
+  catalogue: administrators('in'),
+  catalogueFile: administrators('NOT_FOUND'),
+  releases: administrators('in'),
+  releaseBytes: administrators('NOT_FOUND'),
+  publishCatalogue: siteWide('BAD_REQUEST', releasers),
+  rotateKey: siteWide('NOT_FOUND', releasers),
   packages: administrators('in'),
   package: administrators('NOT_FOUND'),
   importPackage: siteWide('BAD_REQUEST', applications),

@@ -7,12 +7,15 @@ import {
   JobId,
   PackageId,
   ProblemError,
+  Sha256,
+  SigningRole,
   type SiteInfo,
   TokenId,
 } from '@sluice/protocol'
 import { z } from 'zod'
 import { meOf } from '../administrators/actor.ts'
 import type { Administration } from '../administrators/administration.ts'
+import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
 import type { Deployments } from '../deployments/deployments.ts'
@@ -25,7 +28,8 @@ import type { Status } from '../status/status.ts'
 import type { AdminHandlers } from './admin-app.ts'
 
 export interface AdminAreas {
-  info: SiteInfo
+  info(): Promise<SiteInfo>
+  catalogue: Catalogue
   settings: ClientSettingsStore
   content: ContentLibrary
   sequences: Sequences
@@ -54,13 +58,24 @@ function idIn<S extends z.ZodType>(schema: S, id: string, kind: string): z.outpu
 }
 
 export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
-  const { info, settings, content, sequences, collections, deployments, devices, gateways, status, administration } =
-    areas
+  const {
+    info,
+    catalogue,
+    settings,
+    content,
+    sequences,
+    collections,
+    deployments,
+    devices,
+    gateways,
+    status,
+    administration,
+  } = areas
   const packageId = (id: string) => idIn(PackageId, id, 'package')
   const deploymentId = (id: string) => idIn(DeploymentId, id, 'deployment')
   const deviceId = (id: string) => idIn(DeviceId, id, 'device')
   return {
-    site: async () => info,
+    site: info,
     clientSettings: async () => (await settings.get()).settings,
     setClientSettings: async ({ body }) => (await settings.set(body)).settings,
 
@@ -70,6 +85,15 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     updatePackage: ({ id, body }) => content.updatePackage(packageId(id), body),
     distributePackage: ({ id, body }) => content.distribute(packageId(id), body.gateways),
     job: ({ id }) => content.job(idIn(JobId, id, 'job')),
+
+    catalogue: () => catalogue.info(),
+    catalogueFile: ({ id }) => catalogue.file(id),
+    releases: () => catalogue.releases(),
+    async releaseBytes({ id }) {
+      return { base64: Buffer.from(await catalogue.bytes(idIn(Sha256, id, 'target'))).toString('base64') }
+    },
+    publishCatalogue: ({ body }) => catalogue.publishSigned(body),
+    rotateKey: ({ id }) => catalogue.rotate(idIn(SigningRole, id, 'key')),
 
     sequences: () => sequences.list(),
     applySequence: ({ body }) => sequences.apply(body),

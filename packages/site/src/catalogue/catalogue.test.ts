@@ -6,7 +6,7 @@ import { Metadata, MetadataKind, type Root, type Targets } from '@tufjs/models'
 import type { Kysely } from 'kysely'
 import type { Database } from '../db/database.ts'
 import { onEveryDatabase } from '../db/testing.ts'
-import { type Keyring, keyRoles, type SigningKey } from '../keys/keyring.ts'
+import { type KeyRole, type Keyring, keyRoles, type SigningKey } from '../keys/keyring.ts'
 import { createLog, silentLog } from '../log.ts'
 import { createManualClock, type ManualClock } from '../testing/manual-clock.ts'
 import { type Catalogue, createCatalogue } from './catalogue.ts'
@@ -28,7 +28,9 @@ function makeKeyring(): Keyring {
       sign: (bytes) => sign(null, bytes, privateKey),
     }
   }
-  return Object.fromEntries(keyRoles.map((role) => [role, make()])) as Keyring
+  const keys = Object.fromEntries(keyRoles.map((role) => [role, make()])) as Record<KeyRole, SigningKey>
+  const none = { next: () => undefined, prepare: () => assert.fail('no files here'), adopt: async () => {} }
+  return { ...keys, ...none }
 }
 
 const keyring = makeKeyring()
@@ -245,6 +247,8 @@ onEveryDatabase('other keys than the published ones are refused, and sign nothin
   assert.deepEqual(await db.selectFrom('catalogue_metadata').selectAll().execute(), before)
 })
 
+const info = () => assert.fail('not looked at')
+
 test('renewal goes on after a failure, and ends when it is told to', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const said: string[] = []
@@ -252,7 +256,7 @@ test('renewal goes on after a failure, and ends when it is told to', (t) => {
     throw new Error('the database is away')
   })
   const end = keepFresh(
-    { renew },
+    { renew, info },
     createLog((line) => said.push(line)),
   )
   t.mock.timers.tick(2 * HOUR)
@@ -260,5 +264,5 @@ test('renewal goes on after a failure, and ends when it is told to', (t) => {
   end()
   t.mock.timers.tick(2 * HOUR)
   assert.equal(renew.mock.callCount(), 4)
-  keepFresh({ renew: async () => {} }, silentLog)()
+  keepFresh({ renew: async () => {}, info }, silentLog)()
 })

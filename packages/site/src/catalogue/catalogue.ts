@@ -7,28 +7,37 @@
  *   C1. A released name means the same bytes for ever; releasing it again with others is refused.
  *   C2. Metadata under a versioned name never changes once it is published.
  *   C3. A publication is one transaction: devices see the old catalogue or the new one, whole.
- *   C4. What devices pinned is never signed by other keys: a keyring that does not fit what is
+ *   C4. What devices trust is never signed by other keys: a keyring that does not fit what is
  *       published keeps the site from starting.
+ *   C5. In offline mode nothing is listed that the release key, which is elsewhere, has not signed:
+ *       what is offered waits as a draft.
  */
 import {
+  type CatalogueInfo,
+  type CatalogueMode,
+  type CataloguePublication,
   type CatalogueReference,
   fail,
-  POLICY_KEYS_FIELD,
-  PolicyKey,
+  type ReleaseEntry,
   type Sha256,
   Sha256 as Sha256Schema,
+  type SigningRole,
   type SiteId,
   type SiteTrust,
 } from '@sluice/protocol'
-import type { Kysely } from 'kysely'
-import { z } from 'zod'
+import type { Kysely, Transaction } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { DeviceHandlers } from '../device-plane/handler.ts'
 import type { RequireDevice } from '../devices/admission.ts'
 import type { Keyring } from '../keys/keyring.ts'
+import { catalogueInfo } from './catalogue-info.ts'
+import { offer, releaseEntries } from './drafts.ts'
 import { binOf, policyKey, sha256 } from './metadata.ts'
-import { lockCatalogue, publish } from './publication.ts'
+import { lockCatalogue, newestRoot, publish } from './publication.ts'
+import { rotateOnline } from './rotation.ts'
+import { storeSigned } from './signed-elsewhere.ts'
+import { readRoot, type TrustedRoot } from './trusted-root.ts'
 
 /** What devices accept as a target's length: the bound of the route `catalogueTarget`. */
 const MAX_TARGET_BYTES = 8 * 1024 * 1024
@@ -42,13 +51,31 @@ export interface Release {
 
 export interface Catalogue {
   /**
-   * Releases under names, all or none; what is released already is left as it is.
+   * Releases under names, all or none; what is released already is left as it is. In offline mode what
+   * is new waits for the release key instead (C5).
    * @throws ProblemError `CONFLICT` when a name is released with other bytes (C1)
    */
   releaseAll(releases: readonly Release[]): Promise<CatalogueReference[]>
   release(name: string, bytes: Uint8Array): Promise<CatalogueReference>
   /** What is released under a name. */
   released(name: string): Promise<CatalogueReference | undefined>
+  mode(): Promise<CatalogueMode>
+  info(): Promise<CatalogueInfo>
+  /** Published metadata by its file name; `bin-7.json` is the newest of its role. `NOT_FOUND` */
+  file(name: string): Promise<{ text: string }>
+  /** What waits for release, and what is released. */
+  releases(): Promise<ReleaseEntry[]>
+  /** The bytes of a target. `NOT_FOUND` */
+  bytes(hash: Sha256): Promise<Uint8Array>
+  /** Publishes what a workstation signed. `RELEASE_REFUSED`; nothing changes then. */
+  publishSigned(publication: CataloguePublication): Promise<CatalogueInfo>
+  /**
+   * Online: a new key takes the old one's place. Offline: makes the key, which a root must list first.
+   * `KEY_ELSEWHERE` for a key that is not the site's.
+   */
+  rotate(role: SigningRole): Promise<CatalogueInfo>
+  /** Told of names that were released after they had waited. */
+  onReleased(listener: (names: readonly string[]) => void): void
   /** Signs again what would expire. Does nothing most of the time. */
   renew(): Promise<void>
   /** Signs everything under new versions: after the database was restored from a backup. */
@@ -74,23 +101,51 @@ export async function createCatalogue(options: {
 }): Promise<Catalogue> {
   const { db, keyring, siteId, clock, requireDevice } = options
 
-  const publication = (touched: ReadonlySet<string>, everything: boolean) =>
-    db.transaction().execute(async (trx) => {
-      await lockCatalogue(trx)
-      await publish(trx, keyring, clock.now(), { touched, everything })
-    })
+  const listeners: ((names: readonly string[]) => void)[] = []
 
-  const pinned = await metadata(db, '1.root.json')
-  if (pinned !== undefined) checkKeys(pinned, keyring)
+  /** One publication after another, in all processes of the site; then the keys that it put to use. */
+  async function locked<T>(body: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+    const result = await db.transaction().execute(async (trx) => {
+      await lockCatalogue(trx)
+      return await body(trx)
+    })
+    await adopt()
+    return result
+  }
+
+  async function trustedRoot(): Promise<TrustedRoot | undefined> {
+    const bytes = await newestRoot(db)
+    return bytes && readRoot(bytes)
+  }
+
+  /** C4 */
+  async function adopt(): Promise<void> {
+    const root = await trustedRoot()
+    if (root === undefined) return
+    await keyring.adopt(root.keyids, root.mode)
+    for (const role of ['root', 'release', 'snapshot', 'timestamp', 'policy'] as const) {
+      const key = keyring[role]
+      if (key === undefined ? root.mode === 'online' : !root.keyids[role].includes(key.keyid))
+        fail('KEYS_MISSING', `The key ${role} is not the one that devices trust.`)
+    }
+  }
+
+  const publication = (touched: ReadonlySet<string>, everything: boolean) =>
+    locked((trx) => publish(trx, keyring, clock.now(), { touched, everything }))
+
+  await adopt()
   await publication(new Set(), false)
-  const firstRoot = pinned ?? (await metadata(db, '1.root.json'))
+  const firstRoot = await metadata(db, '1.root.json')
   if (firstRoot === undefined) throw new Error('the catalogue has no first root')
-  checkKeys(firstRoot, keyring) // another process of the site may have been the first
+  const pinned = firstRoot
+
+  const info = () => catalogueInfo(db, siteId, keyring, clock.now())
 
   async function releaseAll(releases: readonly Release[]): Promise<CatalogueReference[]> {
     const references = releases.map(reference)
-    await db.transaction().execute(async (trx) => {
-      await lockCatalogue(trx)
+    await locked(async (trx) => {
+      const root = await newestRoot(trx)
+      const online = root === undefined || readRoot(root).mode === 'online'
       const touched = new Set<string>()
       for (const [i, { target: name, sha256, lengthBytes }] of references.entries()) {
         const known = await trx
@@ -106,6 +161,10 @@ export async function createCatalogue(options: {
           .values({ sha256, bytes })
           .onConflict((conflict) => conflict.doNothing())
           .execute()
+        if (!online) {
+          await offer(trx, { name, sha256, lengthBytes }, clock.now()) // C5
+          continue
+        }
         const bin = binOf(name)
         await trx
           .insertInto('catalogue_targets')
@@ -133,14 +192,53 @@ export async function createCatalogue(options: {
         .executeTakeFirst()
       return row && { target: name, sha256: row.sha256, lengthBytes: row.length_bytes }
     },
+    mode: async () => (await trustedRoot())?.mode ?? 'online',
+    info,
+    async file(name) {
+      const role = /^(targets|snapshot|bin-[0-9a-f])\.json$/.exec(name)?.[1]
+      const bytes =
+        role === undefined
+          ? name === 'root.json'
+            ? await newestRoot(db)
+            : await metadata(db, name)
+          : await newestOf(db, role)
+      return bytes === undefined
+        ? fail('NOT_FOUND', `There is no ${JSON.stringify(name)} in the catalogue.`)
+        : { text: new TextDecoder().decode(bytes) }
+    },
+    releases: () => releaseEntries(db),
+    async bytes(hash) {
+      const row = await db.selectFrom('catalogue_blobs').select('bytes').where('sha256', '=', hash).executeTakeFirst()
+      return row?.bytes ?? fail('NOT_FOUND', 'The catalogue has nothing with this hash.')
+    },
+    async publishSigned(signed) {
+      const { released } = await locked(async (trx) => {
+        const stored = await storeSigned(trx, keyring, signed, clock.now())
+        await publish(trx, keyring, clock.now(), { touched: new Set(), everything: false, stored: true })
+        return stored
+      })
+      for (const listener of listeners) listener(released)
+      return await info()
+    },
+    async rotate(role) {
+      const mode = (await trustedRoot())?.mode
+      if (mode === 'offline' && (role === 'root' || role === 'release'))
+        fail('KEY_ELSEWHERE', `The key ${role} is not on the site: rotate it where it is.`)
+      await keyring.prepare(role)
+      if (mode === 'online') await locked((trx) => rotateOnline(trx, keyring, role, clock.now()))
+      return await info()
+    },
+    onReleased(listener) {
+      listeners.push(listener)
+    },
     renew: () => publication(new Set(), false),
     republish: () => publication(new Set(), true),
     trust: () => ({
       siteId,
       policyKeys: [policyKey(keyring.policy)],
-      catalogueRoot: new TextDecoder().decode(firstRoot),
+      catalogueRoot: new TextDecoder().decode(pinned),
     }),
-    rootHash: () => sha256(firstRoot),
+    rootHash: () => sha256(pinned),
     handlers: {
       async catalogueMetadata({ caller, parameters }) {
         await requireDevice(caller)
@@ -153,8 +251,15 @@ export async function createCatalogue(options: {
       async catalogueTarget({ caller, parameters }) {
         await requireDevice(caller)
         const wanted = Sha256Schema.safeParse(parameters.sha256)
+        // Drafts have bytes too; devices get what is released.
         const row = wanted.success
-          ? await db.selectFrom('catalogue_blobs').select('bytes').where('sha256', '=', wanted.data).executeTakeFirst()
+          ? await db
+              .selectFrom('catalogue_blobs')
+              .innerJoin('catalogue_targets', 'catalogue_targets.sha256', 'catalogue_blobs.sha256')
+              .select('bytes')
+              .where('catalogue_blobs.sha256', '=', wanted.data)
+              .limit(1)
+              .executeTakeFirst()
           : undefined
         return row === undefined
           ? fail('NOT_FOUND', 'The catalogue lists nothing with this hash.')
@@ -176,15 +281,12 @@ async function metadata(db: Kysely<Database>, name: string): Promise<Uint8Array 
   return row?.bytes
 }
 
-/** C4. The first root is enough: keys are never changed in online mode (K2). */
-function checkKeys(root: Uint8Array, keyring: Keyring): void {
-  const { signed } = PinnedRoot.parse(JSON.parse(new TextDecoder().decode(root)))
-  const trusted = [...Object.keys(signed.keys), ...signed[POLICY_KEYS_FIELD].map((key) => key.keyid)]
-  for (const role of ['root', 'release', 'snapshot', 'timestamp', 'policy'] as const)
-    if (!trusted.includes(keyring[role].keyid))
-      fail('KEYS_MISSING', `The key ${role} is not the one that devices trust.`)
+async function newestOf(db: Kysely<Database>, role: string): Promise<Uint8Array | undefined> {
+  const row = await db
+    .selectFrom('catalogue_metadata')
+    .select('bytes')
+    .where('role', '=', role)
+    .where('superseded_at', 'is', null)
+    .executeTakeFirst()
+  return row?.bytes
 }
-
-const PinnedRoot = z.object({
-  signed: z.object({ keys: z.record(z.string(), z.unknown()), [POLICY_KEYS_FIELD]: z.array(PolicyKey) }),
-})

@@ -6,6 +6,7 @@ import {
   POLICY_KEYS_FIELD,
   type PolicyKey,
   type Sha256,
+  type SigningRole,
 } from '@sluice/protocol'
 import {
   Key,
@@ -19,7 +20,7 @@ import {
   Targets,
   Timestamp,
 } from '@tufjs/models'
-import type { Keyring, SigningKey } from '../keys/keyring.ts'
+import type { SigningKey } from '../keys/keyring.ts'
 import { bins } from './roles.ts'
 
 const SPECIFICATION = '1.0.31'
@@ -45,29 +46,30 @@ export interface Target {
 
 export const sha256 = (bytes: Uint8Array): Sha256 => createHash('sha256').update(bytes).digest('hex') as Sha256
 
-export function rootMetadata(keyring: Keyring, stamp: Stamp): Uint8Array {
+/** The keys that a root lists, by role. */
+export type RootKeys = Readonly<Record<SigningRole, SigningKey>>
+
+/** @param alsoBy signs too, as the root key before does */
+export function rootMetadata(keys: RootKeys, mode: CatalogueMode, stamp: Stamp, alsoBy?: SigningKey): Uint8Array {
   const root = new Root({
     ...signed(stamp),
     consistentSnapshot: true,
-    unrecognizedFields: {
-      [POLICY_KEYS_FIELD]: [policyKey(keyring.policy)],
-      [CATALOGUE_MODE_FIELD]: 'online' satisfies CatalogueMode,
-    },
+    unrecognizedFields: { [POLICY_KEYS_FIELD]: [policyKey(keys.policy)], [CATALOGUE_MODE_FIELD]: mode },
   })
-  root.addKey(tufKey(keyring.root), MetadataKind.Root)
-  root.addKey(tufKey(keyring.release), MetadataKind.Targets)
-  root.addKey(tufKey(keyring.snapshot), MetadataKind.Snapshot)
-  root.addKey(tufKey(keyring.timestamp), MetadataKind.Timestamp)
-  return finish(new Metadata(root), keyring.root)
+  root.addKey(tufKey(keys.root), MetadataKind.Root)
+  root.addKey(tufKey(keys.release), MetadataKind.Targets)
+  root.addKey(tufKey(keys.snapshot), MetadataKind.Snapshot)
+  root.addKey(tufKey(keys.timestamp), MetadataKind.Timestamp)
+  return finish(new Metadata(root), keys.root, alsoBy)
 }
 
 /** The top-level targets: nothing but the delegation to the bins. */
-export function targetsMetadata(keyring: Keyring, stamp: Stamp): Uint8Array {
+export function targetsMetadata(release: SigningKey, stamp: Stamp): Uint8Array {
   const delegations = {
-    keys: { [keyring.release.keyid]: tufKey(keyring.release).toJSON() },
+    keys: { [release.keyid]: tufKey(release).toJSON() },
     roles: bins.map(({ role, prefix }) => ({
       name: role,
-      keyids: [keyring.release.keyid],
+      keyids: [release.keyid],
       threshold: 1,
       terminating: true,
       path_hash_prefixes: [prefix],
@@ -75,29 +77,25 @@ export function targetsMetadata(keyring: Keyring, stamp: Stamp): Uint8Array {
   }
   // The class for delegations is not exported: it is made from JSON.
   const targets = Targets.fromJSON({ ...new Targets(signed(stamp)).toJSON(), delegations })
-  return finish(new Metadata(targets), keyring.release)
+  return finish(new Metadata(targets), release)
 }
 
-export function binMetadata(keyring: Keyring, stamp: Stamp, targets: readonly Target[]): Uint8Array {
+export function binMetadata(release: SigningKey, stamp: Stamp, targets: readonly Target[]): Uint8Array {
   const bin = new Targets(signed(stamp))
   for (const { name, sha256, lengthBytes } of targets)
     bin.addTarget(new TargetFile({ path: name, length: lengthBytes, hashes: { sha256 } }))
-  return finish(new Metadata(bin), keyring.release)
+  return finish(new Metadata(bin), release)
 }
 
 /** @param files what is published now, by role: `targets` and every bin */
-export function snapshotMetadata(
-  keyring: Keyring,
-  stamp: Stamp,
-  files: ReadonlyMap<string, PublishedFile>,
-): Uint8Array {
+export function snapshotMetadata(key: SigningKey, stamp: Stamp, files: ReadonlyMap<string, PublishedFile>): Uint8Array {
   const meta = Object.fromEntries([...files].map(([role, file]) => [`${role}.json`, metaFile(file)]))
-  return finish(new Metadata(new Snapshot({ ...signed(stamp), meta })), keyring.snapshot)
+  return finish(new Metadata(new Snapshot({ ...signed(stamp), meta })), key)
 }
 
-export function timestampMetadata(keyring: Keyring, stamp: Stamp, snapshot: PublishedFile): Uint8Array {
+export function timestampMetadata(key: SigningKey, stamp: Stamp, snapshot: PublishedFile): Uint8Array {
   const snapshotMeta = metaFile(snapshot)
-  return finish(new Metadata(new Timestamp({ ...signed(stamp), snapshotMeta })), keyring.timestamp)
+  return finish(new Metadata(new Timestamp({ ...signed(stamp), snapshotMeta })), key)
 }
 
 export const policyKey = (key: SigningKey): PolicyKey => ({
@@ -128,7 +126,16 @@ function tufKey(key: SigningKey): Key {
 const metaFile = ({ version, sha256, lengthBytes }: PublishedFile) =>
   new MetaFile({ version, length: lengthBytes, hashes: { sha256 } })
 
-function finish(metadata: Metadata<Root | Targets | Snapshot | Timestamp>, key: SigningKey): Uint8Array {
-  metadata.sign((bytes) => new Signature({ keyID: key.keyid, sig: Buffer.from(key.sign(bytes)).toString('hex') }))
+function finish(
+  metadata: Metadata<Root | Targets | Snapshot | Timestamp>,
+  ...keys: readonly (SigningKey | undefined)[]
+): Uint8Array {
+  for (const key of new Set(keys)) if (key !== undefined) addSignature(metadata, key)
   return new TextEncoder().encode(JSON.stringify(metadata.toJSON()))
+}
+
+/** Adds a signature to those that are there. */
+export function addSignature(metadata: Metadata<Root | Targets | Snapshot | Timestamp>, key: SigningKey): void {
+  const signature = (bytes: Uint8Array) => Buffer.from(key.sign(bytes)).toString('hex')
+  metadata.sign((bytes) => new Signature({ keyID: key.keyid, sig: signature(bytes) }), true)
 }

@@ -2,10 +2,11 @@
  * One publication: decides which roles need a new signature, signs them and stores the files. The
  * order is TUF's from the inside out; all is one transaction, so a crash leaves the old catalogue.
  */
+import { fail, type SigningRole } from '@sluice/protocol'
 import { sql, type Transaction } from 'kysely'
 import { nextNumbers } from '../db/counter.ts'
-import type { Database } from '../db/database.ts'
-import type { Keyring } from '../keys/keyring.ts'
+import type { Database, Db } from '../db/database.ts'
+import type { Keyring, SigningKey } from '../keys/keyring.ts'
 import {
   binMetadata,
   type PublishedFile,
@@ -17,10 +18,11 @@ import {
   timestampMetadata,
 } from './metadata.ts'
 import { bins, lives, type OnlineRole, SUPERSEDED_KEPT_MS } from './roles.ts'
+import { readRoot, trustedKeys } from './trusted-root.ts'
 
 type Trx = Transaction<Database>
 
-interface Present extends PublishedFile {
+export interface Present extends PublishedFile {
   expiresAt: number
 }
 
@@ -30,17 +32,20 @@ export async function lockCatalogue(trx: Trx): Promise<void> {
 }
 
 /**
- * Signs and stores what is missing, due, or touched by a release. Call under `lockCatalogue`.
+ * Signs and stores what is missing, due, or touched by a release, with the keys that the published
+ * root trusts. What needs a key that is not here stays as it is. Call under `lockCatalogue`.
  * @param touched bins whose list of targets changed
  * @param everything sign all anew but the root: after a restore, devices may have seen newer versions
+ * @param stored metadata that was signed elsewhere was stored just now
  * @param now milliseconds since 1970
  */
 export async function publish(
   trx: Trx,
   keyring: Keyring,
   now: number,
-  { touched, everything }: { touched: ReadonlySet<string>; everything: boolean },
+  options: { touched: ReadonlySet<string>; everything: boolean; stored?: boolean },
 ): Promise<void> {
+  const { touched, everything, stored = false } = options
   const present = await presentFiles(trx)
   const due = (role: string, life: OnlineRole) => {
     const file = present.get(role)
@@ -52,37 +57,54 @@ export async function publish(
     expiresAt: now + lives[life].lifeMs,
   })
   const put = async (role: string, name: string, at: Stamp, bytes: Uint8Array) =>
-    present.set(role, await store(trx, role, name, at, bytes, now))
+    present.set(role, await storeMetadata(trx, role, name, at, bytes, now))
 
-  if (due('root', 'root')) {
+  const published = await newestRoot(trx)
+  const root = published && readRoot(published)
+  const keys = trustedKeys(keyring, root)
+  const here = (role: SigningRole): SigningKey =>
+    keys[role] ?? fail('KEYS_MISSING', `The key ${role} is not the one that devices trust.`)
+
+  // A root of offline mode is renewed where its key is.
+  if (due('root', 'root') && (root === undefined || root.mode === 'online')) {
     // Root versions are a chain without gaps (TUF 1.0, 5.3.5).
     const next = { ...stamp('root', 'root'), version: (present.get('root')?.version ?? 0) + 1 }
-    await put('root', `${next.version}.root.json`, next, rootMetadata(keyring, next))
+    const listed = {
+      root: here('root'),
+      release: here('release'),
+      snapshot: here('snapshot'),
+      timestamp: here('timestamp'),
+      policy: here('policy'),
+    }
+    await put('root', `${next.version}.root.json`, next, rootMetadata(listed, 'online', next))
   }
 
-  let changed = false
-  if (everything || due('targets', 'targets')) {
-    const next = stamp('targets', 'targets')
-    await put('targets', `${next.version}.targets.json`, next, targetsMetadata(keyring, next))
-    changed = true
-  }
-  for (const { role } of bins) {
-    if (!everything && !touched.has(role) && !due(role, 'targets')) continue
-    const next = stamp(role, 'targets')
-    await put(role, `${next.version}.${role}.json`, next, binMetadata(keyring, next, await targetsIn(trx, role)))
-    changed = true
+  let changed = stored
+  const { release } = keys
+  if (release !== undefined) {
+    if (everything || due('targets', 'targets')) {
+      const next = stamp('targets', 'targets')
+      await put('targets', `${next.version}.targets.json`, next, targetsMetadata(release, next))
+      changed = true
+    }
+    for (const { role } of bins) {
+      if (!everything && !touched.has(role) && !due(role, 'targets')) continue
+      const next = stamp(role, 'targets')
+      await put(role, `${next.version}.${role}.json`, next, binMetadata(release, next, await targetsIn(trx, role)))
+      changed = true
+    }
   }
 
   if (changed || everything || due('snapshot', 'snapshot')) {
     const next = stamp('snapshot', 'snapshot')
     const files = new Map([...present].filter(([role]) => role === 'targets' || role.startsWith('bin-')))
-    await put('snapshot', `${next.version}.snapshot.json`, next, snapshotMetadata(keyring, next, files))
+    await put('snapshot', `${next.version}.snapshot.json`, next, snapshotMetadata(here('snapshot'), next, files))
     changed = true
   }
   const snapshot = present.get('snapshot')
   if (snapshot !== undefined && (changed || due('timestamp', 'timestamp'))) {
     const next = stamp('timestamp', 'timestamp')
-    await put('timestamp', 'timestamp.json', next, timestampMetadata(keyring, next, snapshot))
+    await put('timestamp', 'timestamp.json', next, timestampMetadata(here('timestamp'), next, snapshot))
   }
   await trx
     .deleteFrom('catalogue_metadata')
@@ -91,7 +113,19 @@ export async function publish(
     .execute()
 }
 
-async function presentFiles(trx: Trx): Promise<Map<string, Present>> {
+/** The root that devices come to in the end. */
+export async function newestRoot(source: Db): Promise<Uint8Array | undefined> {
+  const row = await source
+    .selectFrom('catalogue_metadata')
+    .select('bytes')
+    .where('role', '=', 'root')
+    .where('superseded_at', 'is', null)
+    .executeTakeFirst()
+  return row?.bytes
+}
+
+/** What is published now, by role. */
+export async function presentFiles(trx: Db): Promise<Map<string, Present>> {
   const rows = await trx
     .selectFrom('catalogue_metadata')
     .select(['role', 'version', 'sha256', 'length_bytes', 'expires_at'])
@@ -114,7 +148,8 @@ async function targetsIn(trx: Trx, bin: string) {
     .execute()
 }
 
-async function store(
+/** Stores a file in the place of its role's present one. */
+export async function storeMetadata(
   trx: Trx,
   role: string,
   name: string,

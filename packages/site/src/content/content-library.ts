@@ -7,6 +7,7 @@
  *   L1. A version is durable, then released in the catalogue, then the newest: whoever hears of it
  *       can have it, and a second try after a kill releases the same bytes.
  *   L2. A new version goes by itself to every gateway that shall hold the package.
+ *   L3. In offline mode a version waits for the release key before it is the newest.
  */
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
@@ -51,6 +52,8 @@ export interface ContentLibraryOptions
   log: Log
   /** Releases bytes under a name of the catalogue; the same bytes again change nothing. */
   release(target: string, bytes: Uint8Array): Promise<unknown>
+  /** Whether it is; in offline mode it first waits for the release key. */
+  isReleased(target: string): Promise<boolean>
   /** Told after gateways shall hold other contents than before; all of them when none is named. */
   onContentsChanged(gatewayId?: GatewayId): void
 }
@@ -79,6 +82,8 @@ export interface ContentLibrary extends ContentSource {
   /** `NOT_FOUND` */
   job(id: JobId): Promise<JobInfo>
   contentToken: DeviceHandler<'contentToken'>
+  /** To be called after names of the catalogue were released that had waited (L3). */
+  released(): Promise<void>
   start(): Promise<void>
   /** Breaks off imports; they go on at the next start. */
   stop(): Promise<void>
@@ -93,13 +98,13 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
     const { packageId, version, folder } = job
-    const { packageKey, target } = await packages.row(db, packageId)
+    const { packageKey, target: rules } = await packages.row(db, packageId)
     if ((await packages.version(db, packageId, version)) === undefined) {
       const imported = await importVersion({
         folder,
         packageId,
         version,
-        target,
+        target: rules,
         packageKey,
         index,
         store,
@@ -116,14 +121,27 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     }
     const made = await packages.version(db, packageId, version)
     if (made === undefined) throw new Error('the version is gone')
-    await options.release(`manifest/${packageId}/${version}`, made.root) // L1
+    const target = manifestTarget(packageId, version)
+    await options.release(target, made.root) // L1
+    if (await options.isReleased(target)) await makeNewest(packageId, version, hold) // L3
+  }
+
+  async function makeNewest(packageId: PackageId, version: number, hold?: JobHold): Promise<void> {
     await db.transaction().execute(async (trx) => {
-      await hold.confirm(trx)
+      await hold?.confirm(trx)
+      const made = await packages.version(trx, packageId, version)
+      if (made === undefined) throw new Error('the version is gone')
       await packages.release(trx, packageId, version)
       const gateways = await distributions.gatewaysOf(trx, packageId)
       await distributions.add(trx, { packageId, version, ...made }, gateways, 'keep') // L2
     })
     onContentsChanged()
+  }
+
+  /** L3: those that were released while nobody looked. */
+  async function makeReleasedNewest(): Promise<void> {
+    for (const { packageId, version } of await packages.unreleased())
+      if (await options.isReleased(manifestTarget(packageId, version))) await makeNewest(packageId, version)
   }
 
   async function checkFolder(folder: string): Promise<void> {
@@ -174,7 +192,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       await db.transaction().execute(async (trx) => {
         const { version } = await packages.row(trx, packageId)
         const newest = await packages.version(trx, packageId, version)
-        if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done.`)
+        if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done, or not released.`)
         await distributions.add(trx, { packageId, version, ...newest }, gatewayIds, installed)
       })
       for (const id of new Set(gatewayIds)) onContentsChanged(id)
@@ -187,13 +205,17 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     gatewayContents: distributions.gatewayContents,
     contentObjects: distributions.contentObjects,
     contentReport: distributions.contentReport,
+    released: makeReleasedNewest,
     openObject: (kind, hash, range) => store.get({ kind, hash }, range),
 
     async start() {
       await rm(stagingFolder, { recursive: true, force: true })
       await mkdir(stagingFolder, { recursive: true, mode: 0o700 })
+      await makeReleasedNewest()
       await queue.start()
     },
     stop: () => queue.stop(),
   }
 }
+
+const manifestTarget = (id: PackageId, version: number) => `manifest/${id}/${version}`

@@ -56,6 +56,8 @@ export interface Packages {
   addVersion(trx: Db, id: PackageId, version: number, imported: ImportedVersion): Promise<void>
   /** The catalogue has it: it is the newest version now. */
   release(trx: Db, id: PackageId, version: number): Promise<void>
+  /** Versions that are durable and not the newest yet, newer than it. */
+  unreleased(): Promise<{ packageId: PackageId; version: number }[]>
   grants(contents: readonly ContentId[]): Promise<Map<ContentId, GrantRow>>
 }
 
@@ -76,6 +78,17 @@ export function createPackages(options: {
       const taken = await trx.selectFrom('packages').select('id').where('id', '=', id).executeTakeFirst()
       if (taken === undefined) return id
     }
+  }
+
+  /** Versions that the release key has not signed yet (offline mode). */
+  async function waitingVersions(): Promise<Map<string, number>> {
+    const rows = await db.selectFrom('catalogue_drafts').select('name').where('name', 'like', 'manifest/%').execute()
+    return new Map(
+      rows.map(({ name }) => {
+        const [, id = '', version = ''] = name.split('/')
+        return [id, Number(version)]
+      }),
+    )
   }
 
   return {
@@ -129,6 +142,7 @@ export function createPackages(options: {
         .orderBy('packages.id')
         .execute()
       const distribution = await distributions.list(rows.map((row) => row.id))
+      const waiting = await waitingVersions()
       return rows.map((row) => ({
         id: row.id,
         name: row.name,
@@ -136,6 +150,7 @@ export function createPackages(options: {
         target: row.target,
         version: row.version,
         ...(row.content_id === null ? {} : { contentId: row.content_id }),
+        ...releaseState(row.version, waiting.get(row.id)),
         fileCount: row.file_count ?? 0,
         totalBytes: row.total_bytes ?? 0,
         storedBytes: row.stored_bytes ?? 0,
@@ -195,6 +210,17 @@ export function createPackages(options: {
           .execute()
     },
 
+    async unreleased() {
+      return await db
+        .selectFrom('package_versions')
+        .innerJoin('packages', 'packages.id', 'package_versions.package_id')
+        .select(['package_versions.package_id as packageId', 'package_versions.version'])
+        .where('released', '=', 0)
+        .whereRef('package_versions.version', '>', 'packages.version')
+        .orderBy('package_versions.version')
+        .execute()
+    },
+
     async release(trx, id, version) {
       await trx
         .updateTable('package_versions')
@@ -226,4 +252,9 @@ export function createPackages(options: {
       )
     },
   }
+}
+
+function releaseState(version: number, waiting: number | undefined): Pick<PackageInfo, 'state' | 'waitingVersion'> {
+  if (waiting !== undefined) return { state: 'waitingForRelease', waitingVersion: waiting }
+  return { state: version > 0 ? 'released' : 'draft' }
 }

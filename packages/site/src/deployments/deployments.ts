@@ -10,6 +10,7 @@
  */
 import { checkInputs, readSequence, refusal } from '@sluice/engine'
 import {
+  type CatalogueMode,
   ClientSettings,
   type CollectionId,
   type DeploymentCreate,
@@ -70,11 +71,15 @@ export function createDeployments(options: {
   sequences: Pick<Sequences, 'find'>
   facts: SiteFacts
   contentsOf: ContentsOf
+  catalogueMode(): Promise<CatalogueMode>
   onChanged(collection: CollectionId): void
   /** Told after an order for one device is durable. */
   onOrdered(device: DeviceId): void
 }): Deployments {
   const { db, clock, log, collections, sequences, facts, contentsOf, onChanged, onOrdered } = options
+
+  /** Only online mode, where the site releases by itself anyway, lets undeclared inputs through (design §5). */
+  const undeclaredInputs = async () => ((await options.catalogueMode()) === 'online' ? 'allow' : 'refuse')
 
   async function infos(rows: DeploymentRow[]): Promise<DeploymentInfo[]> {
     const deployed = rows.map(toDeployed)
@@ -101,8 +106,8 @@ export function createDeployments(options: {
     async create({ sequence: sequenceName, collection: collectionName, settings }) {
       const sequence = await sequences.find(sequenceName)
       const collection = await collections.find(collectionName)
-      if (sequence.state === 'draft') fail('NOT_RELEASED', `${sequence.name} is a draft: apply it again.`)
-      await refuseHopeless(db, sequence.id, settings)
+      await refuseUnreleased(facts, sequence)
+      await refuseHopeless(db, sequence.id, settings, await undeclaredInputs())
       const id = newId('dep', DeploymentId)
       changeConcerns(id)
       const now = clock.now()
@@ -117,7 +122,7 @@ export function createDeployments(options: {
 
     async change(id, settings) {
       const { id: known, sequenceId, collectionId } = await get(id)
-      await refuseHopeless(db, sequenceId, settings)
+      await refuseHopeless(db, sequenceId, settings, await undeclaredInputs())
       await db
         .updateTable('deployments')
         .set((eb) => ({
@@ -157,8 +162,21 @@ export function createDeployments(options: {
 const knownId = (id: string): DeploymentId =>
   DeploymentId.safeParse(id).data ?? fail('NOT_FOUND', `There is no deployment ${id}.`)
 
+/** What no release key has signed reaches no device: better to hear of it now. */
+async function refuseUnreleased(facts: SiteFacts, { name, state, packages }: SequenceInfo): Promise<void> {
+  if (state === 'draft') fail('NOT_RELEASED', `${name} is a draft: apply it again.`)
+  if (state === 'waitingForRelease') fail('NOT_RELEASED', `${name} waits for release.`)
+  const waiting = (await facts.packages(packages)).filter((one) => one.version === 0).map((one) => one.id)
+  if (waiting.length > 0) fail('NOT_RELEASED', `Packages that wait for release: ${waiting.join(', ')}.`)
+}
+
 /** D1. What no device could escape: wherever it is, and whatever else is set. */
-async function refuseHopeless(db: Db, id: SequenceInfo['id'], settings: DeploymentSettings): Promise<void> {
+async function refuseHopeless(
+  db: Db,
+  id: SequenceInfo['id'],
+  settings: DeploymentSettings,
+  undeclared: 'allow' | 'refuse',
+): Promise<void> {
   const { availableAt, deadlineAt, expiresAt } = settings
   for (const [name, time] of Object.entries({ availableAt, deadlineAt }))
     if (time !== undefined && expiresAt !== undefined && Date.parse(expiresAt) <= Date.parse(time))
@@ -175,8 +193,7 @@ async function refuseHopeless(db: Db, id: SequenceInfo['id'], settings: Deployme
   if (!sequence.ok) throw new ProblemError(sequence.problem)
   const cannotRun = refusal(sequence.value)
   if (cannotRun !== undefined) throw new ProblemError(cannotRun)
-  // Online mode: undeclared inputs are allowed (design §5).
-  const inputs = checkInputs(sequence.value, settings.inputs, 'allow')
+  const inputs = checkInputs(sequence.value, settings.inputs, undeclared)
   if (!inputs.ok) throw new ProblemError(inputs.problem)
   const [hopeless] = deploymentRefusals({
     location: 'internal',

@@ -57,11 +57,11 @@ export interface Policy {
   restored(): Promise<void>
 }
 
-/** @param key that signs policy */
 export function createPolicy(options: {
   db: Kysely<Database>
   clock: Clock
-  key: SigningKey
+  /** Signs policy; another one after a rotation. */
+  key: () => SigningKey
   facts: SiteFacts
   requireDevice: RequireDevice
   devices: Pick<Devices, 'saw'>
@@ -74,8 +74,19 @@ export function createPolicy(options: {
     const bodyHash = sha256(bytes)
     for (;;) {
       const sent = await lastBody(db, deviceId)
-      if (sent?.bodyHash === bodyHash) return sent
-      const envelope = JSON.stringify(signEnvelope(key, POLICY_BODY_TYPE, bytes))
+      if (sent?.bodyHash === bodyHash) {
+        if (keyOf(sent) === key().keyid) return sent
+        // The key was rotated: the same body under the same number, signed by the new one.
+        const envelope = JSON.stringify(signEnvelope(key(), POLICY_BODY_TYPE, bytes))
+        await db
+          .updateTable('policy_bodies')
+          .set({ envelope })
+          .where('device_id', '=', deviceId)
+          .where('body_hash', '=', bodyHash)
+          .execute()
+        return { ...sent, envelope }
+      }
+      const envelope = JSON.stringify(signEnvelope(key(), POLICY_BODY_TYPE, bytes))
       const next = { body_hash: bodyHash, envelope, signed_at: clock.now() }
       const row = await db
         .insertInto('policy_bodies')
@@ -113,7 +124,7 @@ export function createPolicy(options: {
         expiresAt: timestamp(now + POLICY_LIFE_MS),
       }
       const answer: PolicyAnswer = {
-        head: signEnvelope(key, POLICY_HEAD_TYPE, writeSignedJson(head)),
+        head: signEnvelope(key(), POLICY_HEAD_TYPE, writeSignedJson(head)),
         ...(request.knownBodyHash === bodyHash ? {} : { body: Envelope.parse(JSON.parse(envelope)) }),
       }
       return { kind: 'json', body: answer }
@@ -155,6 +166,8 @@ interface SignedBody {
   /** `Envelope` as JSON. */
   envelope: string
 }
+
+const keyOf = (body: SignedBody) => Envelope.parse(JSON.parse(body.envelope)).signatures[0]?.keyid
 
 async function lastBody(db: Db, deviceId: DeviceId): Promise<SignedBody | undefined> {
   const row = await db

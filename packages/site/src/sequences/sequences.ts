@@ -4,7 +4,8 @@
  *   S1. A faulty file stores nothing: every fault is told with its place.
  *   S2. The same document is the same revision, however it is written.
  *   S3. A revision never changes. It is released under `sequence/<id>/<revision>`; where the site
- *       stopped in between, it is a draft and applying it again releases it.
+ *       stopped in between, it is a draft and applying it again releases it. In offline mode it then waits
+ *       for the release key; devices keep the revision before.
  */
 import {
   checkReferences,
@@ -147,8 +148,10 @@ const newest = (db: Db) =>
       join.onRef('newest.sequence_id', '=', 'sequences.id').onRef('newest.revision', '=', 'sequences.revision'),
     )
     .leftJoin('catalogue_targets as released', 'released.name', 'newest.target')
+    .leftJoin('catalogue_drafts as draft', 'draft.name', 'newest.target')
     .select(['sequences.id', 'sequences.name', 'newest.revision', 'newest.target', 'newest.sha256'])
     .select(['newest.packages', 'newest.steps', 'newest.warnings', 'released.sha256 as released_sha256'])
+    .select('draft.sha256 as waiting_sha256')
 
 type NewestRow = Awaited<ReturnType<ReturnType<typeof newest>['execute']>>[number]
 
@@ -162,7 +165,12 @@ function sequenceInfo(row: NewestRow): SequenceInfo {
     sha256: row.sha256,
     packages: PackageIds.parse(JSON.parse(row.packages)),
     steps: row.steps,
-    state: row.released_sha256 === row.sha256 ? 'released' : 'draft',
+    state:
+      row.released_sha256 === row.sha256
+        ? 'released'
+        : row.waiting_sha256 === row.sha256
+          ? 'waitingForRelease'
+          : 'draft',
     warnings: z.array(z.string()).parse(JSON.parse(row.warnings)),
   }
 }

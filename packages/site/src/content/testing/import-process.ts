@@ -45,6 +45,7 @@ if (import.meta.main) {
     gateways: async () => [],
     clientSettings: async () => ClientSettings.parse({}),
     entitledContents: async () => new Set(),
+    isReleased: async () => true,
     release: (target, bytes) =>
       writeFile(join(folder, `released ${target.replaceAll('/', '-')} ${sha256(bytes)}`), bytes),
     onContentsChanged: () => {},

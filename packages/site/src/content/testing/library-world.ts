@@ -43,6 +43,8 @@ export async function createLibraryWorld(db: Kysely<Database>) {
     entitled: new Set<ContentId>(),
     released: new Map<string, Uint8Array>(),
     changes: [] as (GatewayId | undefined)[],
+    /** Offline mode: what is released waits until the test takes it off. */
+    waiting: false,
     /** Stands in the way of a release while it is set. */
     beforeRelease: async () => {},
   }
@@ -64,6 +66,7 @@ export async function createLibraryWorld(db: Kysely<Database>) {
       gateways: async () => world.gateways,
       clientSettings: async () => world.clientSettings,
       entitledContents: async () => world.entitled,
+      isReleased: async () => !world.waiting,
       async release(target, bytes) {
         await world.beforeRelease()
         world.released.set(target, bytes)

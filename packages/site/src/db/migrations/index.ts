@@ -5,6 +5,15 @@ import { migration as content } from './0002-content.ts'
 import { migration as deployments } from './0003-deployments.ts'
 import { migration as gateways } from './0004-gateways.ts'
 import { migration as cancellations } from './0005-cancellations.ts'
+import { migration as releases } from './0011-releases.ts'
 import { migration as administrators } from './0012-administrators.ts'
 
-export const migrations: readonly Migration[] = [site, content, deployments, gateways, cancellations, administrators]
+export const migrations: readonly Migration[] = [
+  site,
+  content,
+  deployments,
+  gateways,
+  cancellations,
+  releases,
+  administrators,
+]

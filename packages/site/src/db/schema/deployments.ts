@@ -25,6 +25,13 @@ export interface DeploymentsTables {
     length_bytes: number
     released_at: number
   }
+  /** What waits for the release key, in offline mode. */
+  catalogue_drafts: {
+    name: string
+    sha256: Sha256
+    length_bytes: number
+    offered_at: number
+  }
   /** The bytes of targets, each once. */
   catalogue_blobs: { sha256: Sha256; bytes: Uint8Array }
 
@@ -56,6 +63,21 @@ export interface DeploymentsTables {
     settings: string
     created_at: number
     changed_at: number
+    /** Who made it or changed it last; null: made before anybody was asked. */
+    author: string | null
+    /** Who agreed to it, when more devices are meant than one person may reach. */
+    approved_by: string | null
+    /** SHA-256 of what was agreed to. */
+    approved_digest: Sha256 | null
+  }
+  /** When a deployment needs a second person; one row. */
+  approval_rule: {
+    id: number
+    /** Deployments to more devices than this need it; null: none does. */
+    above_devices: number | null
+    /** A looser rule that somebody asked for, as JSON; it counts when another one asks for it too. */
+    proposed: string | null
+    proposed_by: string | null
   }
   /** What devices said about a deployment; no row: nothing yet. */
   deployment_devices: {

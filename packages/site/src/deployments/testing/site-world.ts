@@ -114,7 +114,7 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
   const policy = createPolicy({
     db,
     clock,
-    key: keyring.policy,
+    key: () => keyring.policy,
     facts,
     requireDevice,
     devices: { saw: async (id) => void seen.push(id) },
@@ -127,6 +127,7 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     sequences,
     facts,
     contentsOf: policy.contentsOf,
+    catalogueMode: catalogue.mode,
     onChanged,
     onOrdered: onChanged,
   })
@@ -146,7 +147,16 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     await catalogue.release(`manifest/${id}/${version}`, manifest)
     const bytes = { fileCount: 1, totalBytes: 1000, storedBytes: 500 }
     const kind = { name: `Package ${id}`, kind: 'package', target: 'any' } as const
-    const info: PackageInfo = { id, ...kind, version, contentId, ...bytes, losses: [], distribution: [] }
+    const info: PackageInfo = {
+      id,
+      ...kind,
+      version,
+      contentId,
+      state: 'released',
+      ...bytes,
+      losses: [],
+      distribution: [],
+    }
     packages.set(id, info)
     return info
   }
