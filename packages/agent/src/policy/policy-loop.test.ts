@@ -227,7 +227,7 @@ test('a step that this agent does not know refuses the deployment, and only that
   const { codes } = await world(t, (site) => {
     const strange = { format: 'sluice-sequence/1', name: 'New', inputs: [], steps: [{ type: 'teleport', name: 'x' }] }
     const one = site.deploy()
-    one.sequence = site.release('sequence/strange/1', Buffer.from(JSON.stringify(strange)))
+    one.sequence = site.release(`sequence/${one.sequenceId}/2`, Buffer.from(JSON.stringify(strange)))
     site.deploy()
   })
   assert.deepEqual(codes(), [['PLATFORM_NOT_SUPPORTED'], []])

@@ -176,12 +176,13 @@ export async function startTestSite(t: TestContext): Promise<TestSite> {
         steps: [{ type: 'setVariable', name: 'Step', variable: 'a', value: '1' }],
         ...sequence,
       })
+      const sequenceId = `seq_${String(number).padStart(10, '0')}` as PolicyDeployment['sequenceId']
       const deployment: PolicyDeployment = {
         id: DeploymentId.parse(`dep_${String(number).padStart(10, '0')}`),
         revision: 1,
         name: document.name,
-        sequenceId: `seq_${String(number).padStart(10, '0')}` as PolicyDeployment['sequenceId'],
-        sequence: site.release(`sequence/seq_${number}/1`, writeSignedJson(document)),
+        sequenceId,
+        sequence: site.release(`sequence/${sequenceId}/1`, writeSignedJson(document)),
         settings: DeploymentSettings.parse({ allowInternet: true, ...settings }),
         packages: [],
         refusals: [],

@@ -37,6 +37,8 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'BAD_REQUEST',
   'BODY_TOO_LARGE',
   'FORBIDDEN',
+  'RELEASE_REFUSED',
+  'KEY_ELSEWHERE',
   'ENROLMENT_TOKEN_REFUSED',
   'RANGE_REFUSED',
   'STORAGE_REFUSED',

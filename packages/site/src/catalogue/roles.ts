@@ -1,5 +1,5 @@
 /** How often the catalogue's signatures are looked at, and how long what they replace is kept. */
-import { catalogueBins, catalogueLives } from '@sluice/protocol'
+import { catalogueBins } from '@sluice/protocol'
 
 export { type CatalogueLife as OnlineRole, catalogueBins as bins, catalogueLives as lives } from '@sluice/protocol'
 
@@ -7,7 +7,7 @@ export { type CatalogueLife as OnlineRole, catalogueBins as bins, catalogueLives
 export const RENEWAL_INTERVAL_MS = 3600_000 / 2
 
 /** Nobody asks for metadata that was superseded longer ago than a timestamp lives. Twice that is kept. */
-export const SUPERSEDED_KEPT_MS = 2 * catalogueLives.timestamp.lifeMs
+export const SUPERSEDED_KEPT_MS = 2 * 24 * 3600_000
 
 /** The roles that the release key signs. */
 export const releaseRoles = ['targets', ...catalogueBins.map(({ role }) => role)]
