@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { failed, ok, type ProblemDetail, problem, type Result } from '@sluice/protocol'
 import { z } from 'zod'
+import { SignOnConfig } from './administrators/sign-in/sign-on.ts'
 
 const MAX_CONFIG_BYTES = 1024 * 1024
 
@@ -21,6 +22,15 @@ export const SiteConfig = z.strictObject({
     .strictObject({
       host: z.string().min(1).max(255).default('127.0.0.1'),
       port: z.int().min(0).max(65_535).default(8443),
+      /** Where browsers find it, when that is not host and port: passkeys and sign-on are bound to it. */
+      url: z
+        .url()
+        .refine(
+          (url) => new URL(url).protocol === 'https:' && new URL(url).pathname === '/',
+          'an https address without a path',
+        )
+        .optional(),
+      signOn: SignOnConfig.optional(),
     })
     .prefault({}),
   /** SQLite lies in the data folder. */
@@ -50,5 +60,8 @@ export async function readSiteConfig(path: string): Promise<Result<SiteConfig>> 
   const parsed = SiteConfig.safeParse(value)
   if (!parsed.success)
     return invalid(parsed.error.issues.map((issue) => ({ path: z.core.toDotPath(issue.path), message: issue.message })))
-  return ok({ ...parsed.data, dataFolder: resolve(dirname(path), parsed.data.dataFolder) })
+  const near = (name: string) => resolve(dirname(path), name)
+  const { signOn } = parsed.data.admin
+  if (signOn?.clientSecretFile !== undefined) signOn.clientSecretFile = near(signOn.clientSecretFile)
+  return ok({ ...parsed.data, dataFolder: near(parsed.data.dataFolder) })
 }

@@ -36,7 +36,9 @@ export async function main(args: string[]): Promise<void> {
     return
   }
   process.stdout.write(`${JSON.stringify({ ready: true, ...running.addresses })}\n`)
-  log.info('ready', { ...running.addresses })
+  // The link for the first administrator is a secret: printed, not logged.
+  const { firstAdministrator: _, ...addresses } = running.addresses
+  log.info('ready', addresses)
 
   log.info('ending', { signal: await signal })
   const late = setTimeout(() => {

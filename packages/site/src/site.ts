@@ -59,6 +59,8 @@ export interface SiteAddresses {
   url: string
   /** `AdminConnection` as JSON: what the command line needs. */
   connectionFile: string
+  /** As long as nobody administers: the page on which the first one sets a password, once. Not for the log. */
+  firstAdministrator?: { url: string; expiresAt: string }
 }
 
 export interface Site {
@@ -81,7 +83,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const keyring = await createKeyring({ folder: join(folder.keys, 'signing'), log })
   const { siteId } = identity
   await ensureAdminToken({ db, file: folder.adminToken, clock, log })
-  const administration = createAdministration({ db, clock, log, siteId, auditKey: keyring.audit })
+  let adminPort = config.admin.port
+  const administration = createAdministration({
+    ...{ db, clock, log, siteId, siteName: config.name, auditKey: keyring.audit, signOn: config.admin.signOn },
+    origin: () => adminOrigin(config, adminPort),
+  })
 
   const push = createPush({ db, tell: (devices) => connector.sync(devices), log })
   const requireDevice = createAdmission({ db, clock })
@@ -228,10 +234,16 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       const listener = await openAdminListener({
         host,
         port,
-        credentials: await identity.adminCredentials([host, 'localhost']),
-        fetch: (request, from) => admin.fetch(request, from),
+        credentials: await identity.adminCredentials([
+          ...new Set([host, 'localhost', new URL(adminOrigin(config, adminPort)).hostname]),
+        ]),
+        fetch: (request, from) =>
+          /^\/sign-in(?:\/|$)/.test(new URL(request.url).pathname)
+            ? administration.signInPages(request, from)
+            : admin.fetch(request, from),
       })
       running.defer(() => listener.close())
+      adminPort = listener.port
       const heads = administration.audit.logHeads()
       running.defer(() => heads[Symbol.dispose]())
       await connector.start()
@@ -242,8 +254,18 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       await writeFileAtomic(folder.adminAuthority, identity.adminAuthority)
       const connection: AdminConnection = { url, authority: folder.adminAuthority, tokenFile: folder.adminToken }
       await writeFileAtomic(folder.adminConnection, `${JSON.stringify(connection, undefined, 2)}\n`)
-      return { siteId, url, connectionFile: folder.adminConnection }
+      const addresses = { siteId, url, connectionFile: folder.adminConnection }
+      const firstAdministrator = await administration.invitations.first()
+      return { ...addresses, ...(firstAdministrator === undefined ? {} : { firstAdministrator }) }
     },
     stop: () => running.disposeAsync(),
   }
+}
+
+/** Passkeys need a name: on this machine alone that is `localhost`. */
+function adminOrigin({ admin }: SiteConfig, port: number): string {
+  if (admin.url !== undefined) return new URL(admin.url).origin
+  const local = ['127.0.0.1', '::1', '0.0.0.0', '::'].includes(admin.host)
+  const host = isIPv6(admin.host) ? `[${admin.host}]` : admin.host
+  return `https://${local ? 'localhost' : host}:${port}`
 }

@@ -14,6 +14,7 @@ import type { Permission } from './role.ts'
  * - `devices`, `deployments`, `collections`: the answer is a list of such things, and shrinks to the scope.
  * - `newDeployment`, `members`: as above, and what the body names must be in scope too.
  * - `status`: messages of devices in scope.
+ * - `account`: what belongs to a person who is signed in; a token has none.
  */
 export type Reach =
   | 'open'
@@ -27,13 +28,17 @@ export type Reach =
   | 'newDeployment'
   | 'members'
   | 'status'
+  | 'account'
 
 export interface Access {
   permission: Permission
   reach: Reach
+  /** A person must have signed in a short time ago: for what would keep a stolen session alive. */
+  fresh?: true
 }
 
 const access = (permission: Permission, reach: Reach): Access => ({ permission, reach })
+const fresh = (permission: Permission, reach: Reach): Access => ({ permission, reach, fresh: true })
 
 export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   site: access('site.read', 'open'),
@@ -81,8 +86,20 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
 
   me: access('own', 'open'),
   apiTokens: access('administrator.read', 'site'),
-  createApiToken: access('administrator.modify', 'site'),
+  createApiToken: fresh('administrator.modify', 'site'),
   revokeApiToken: access('administrator.modify', 'site'),
+  administrators: access('administrator.read', 'site'),
+  inviteAdministrator: fresh('administrator.modify', 'site'),
+  changeAdministrator: fresh('administrator.modify', 'site'),
+  resetAdministrator: fresh('administrator.modify', 'site'),
+  account: access('own', 'account'),
+  changePassword: access('own', 'account'),
+  startTotp: fresh('own', 'account'),
+  confirmTotp: fresh('own', 'account'),
+  passkeyQuestion: fresh('own', 'account'),
+  addPasskey: fresh('own', 'account'),
+  removePasskey: fresh('own', 'account'),
+  endSession: access('own', 'account'),
   audit: access('audit.read', 'site'),
   auditHead: access('audit.read', 'site'),
 }

@@ -2,6 +2,20 @@
 import { z } from 'zod'
 import type { AdminRoute } from '../admin.ts'
 import { Envelope } from '../dsse.ts'
+import {
+  Account,
+  AdministratorChange,
+  AdministratorInfo,
+  AdministratorInvite,
+  Invitation,
+  PasskeyAdd,
+  PasskeyInfo,
+  PasskeyQuestion,
+  PasswordChange,
+  RecoveryCodes,
+  TotpConfirm,
+  TotpStart,
+} from './administrator.ts'
 import { ApiTokenCreate, ApiTokenInfo, ApiTokenMade, Me } from './api-token.ts'
 import { AuditPage } from './audit.ts'
 
@@ -27,6 +41,56 @@ export const administrationRoutes = {
     body: none,
     answer: ApiTokenInfo,
   },
+  administrators: { method: 'GET', path: '/admin/v1/administrators', ...plain, answer: z.array(AdministratorInfo) },
+  inviteAdministrator: {
+    method: 'POST',
+    path: '/admin/v1/administrators',
+    ...plain,
+    body: AdministratorInvite,
+    answer: Invitation,
+  },
+  changeAdministrator: {
+    method: 'PATCH',
+    path: '/admin/v1/administrators/:id',
+    ...plain,
+    body: AdministratorChange,
+    answer: AdministratorInfo,
+  },
+  /** Takes password, second factors and sessions away and invites anew: for who lost them. */
+  resetAdministrator: {
+    method: 'POST',
+    path: '/admin/v1/administrators/:id/reset',
+    ...plain,
+    body: none,
+    answer: Invitation,
+  },
+  account: { method: 'GET', path: '/admin/v1/account', ...plain, answer: Account },
+  /** Ends all other sessions. */
+  changePassword: {
+    method: 'POST',
+    path: '/admin/v1/account/password',
+    ...plain,
+    body: PasswordChange,
+    answer: Account,
+  },
+  startTotp: { method: 'POST', path: '/admin/v1/account/totp', ...plain, body: none, answer: TotpStart },
+  confirmTotp: {
+    method: 'POST',
+    path: '/admin/v1/account/totp/confirm',
+    ...plain,
+    body: TotpConfirm,
+    answer: RecoveryCodes,
+  },
+  passkeyQuestion: {
+    method: 'POST',
+    path: '/admin/v1/account/passkey-question',
+    ...plain,
+    body: none,
+    answer: PasskeyQuestion,
+  },
+  addPasskey: { method: 'POST', path: '/admin/v1/account/passkeys', ...plain, body: PasskeyAdd, answer: PasskeyInfo },
+  removePasskey: { method: 'DELETE', path: '/admin/v1/account/passkeys/:id', ...plain, answer: none },
+  endSession: { method: 'DELETE', path: '/admin/v1/account/sessions/:id', ...plain, answer: none },
   /** `?after=<seq>`: the entries that follow, oldest first, at most 1,000. */
   audit: { method: 'GET', path: '/admin/v1/audit', ...plain, answer: AuditPage },
   /** Signed now. */

@@ -14,6 +14,36 @@ export const identityProblems = {
     title: 'The administrator may not do this',
     remedy: 'Ask somebody who may to do it, or to give you a role that allows it: `docs/administrators.md`.',
   },
+  SIGN_IN_REFUSED: {
+    status: 401,
+    retry: 'never',
+    title: 'Name, password, code or key is wrong',
+    remedy: 'Try again. Who forgot the password asks another administrator: `sluice admins reset <name>`.',
+  },
+  SECOND_FACTOR_NEEDED: {
+    status: 401,
+    retry: 'now',
+    title: 'The code of the authenticator app is needed too',
+    remedy: 'Send it along with name and password; a recovery code does it as well.',
+  },
+  SIGN_IN_THROTTLED: {
+    status: 429,
+    retry: 'later',
+    title: 'There were too many failed attempts',
+    remedy: 'Wait as long as the detail says. A passkey works meanwhile.',
+  },
+  SIGN_IN_AGAIN: {
+    status: 403,
+    retry: 'never',
+    title: 'For this you must have signed in a short time ago',
+    remedy: 'Sign in again (`sluice login`), then repeat it within 15 minutes.',
+  },
+  INVITATION_REFUSED: {
+    status: 403,
+    retry: 'never',
+    title: 'The invitation is unknown, used or expired',
+    remedy: 'Ask for another one. Before there is a first administrator, every start of the site prints one.',
+  },
   CERTIFICATE_EXPIRED: {
     status: 401,
     retry: 'never',

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { Agent } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -106,17 +107,18 @@ describe('who gets what', () => {
 
   test('the admin API, every route', async () => {
     const token = (await readFile(join(folder, 'line/site/admin-token'), 'utf8')).trim()
-    const given = await makeBearers(line.admin, token)
+    const given = await makeBearers(line, token)
+    const agent = new Agent({ keepAlive: true })
+    resources.defer(() => agent.destroy())
     const live: Partial<Record<AdminRouteId, Record<string, string>>> = {}
     for (const [id, route] of Object.entries(adminRoutes) as [AdminRouteId, AdminRoute][]) {
       const row: Record<string, string> = {}
       for (const who of bearers) {
-        const bearer = given[who]
-        const headers: Record<string, string> = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
+        const headers = given[who]
         // Of no form that a route takes: nothing is changed by asking.
         const body = route.body === undefined ? {} : { body: '{"matrix":true}' }
         // A certificate of a device opens nothing here.
-        const question = { method: route.method, path: route.path.replace(':id', 'nothing'), headers, ...body }
+        const question = { method: route.method, path: route.path.replace(':id', 'nothing'), headers, ...body, agent }
         row[who] = (await ask(line.ports.admin, { ...question, credentials: callers.device })).word
       }
       live[id] = row

@@ -112,7 +112,11 @@ function administrators(word: string, who: readonly RoleName[] = all, scoped = w
     wrongToken: 'NOT_AUTHENTICATED',
     enrolmentToken: 'NOT_AUTHENTICATED',
     revokedToken: 'NOT_AUTHENTICATED',
+    endedSession: 'NOT_AUTHENTICATED',
+    sessionOfOtherPage: 'NOT_AUTHENTICATED',
+    sessionWithoutHeader: 'NOT_AUTHENTICATED',
     dataFolder: word,
+    session: word,
     scoped,
     fullAdministrator: role('fullAdministrator'),
     operationsAdministrator: role('operationsAdministrator'),
@@ -127,6 +131,9 @@ function administrators(word: string, who: readonly RoleName[] = all, scoped = w
 }
 /** What concerns the whole site is beyond every scope. */
 const siteWide = (word: string, who: readonly RoleName[]) => administrators(word, who, 'FORBIDDEN')
+
+/** What belongs to a person: no token has an account. */
+const persons = (word: string) => ({ ...administrators('FORBIDDEN'), session: word })
 
 export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   site: administrators('in'),
@@ -176,6 +183,18 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   apiTokens: siteWide('in', auditors),
   createApiToken: siteWide('BAD_REQUEST', security),
   revokeApiToken: siteWide('NOT_FOUND', security),
+  administrators: siteWide('in', auditors),
+  inviteAdministrator: siteWide('BAD_REQUEST', security),
+  changeAdministrator: siteWide('BAD_REQUEST', security),
+  resetAdministrator: siteWide('NOT_FOUND', security),
+  account: persons('in'),
+  changePassword: persons('BAD_REQUEST'),
+  startTotp: persons('in'),
+  confirmTotp: persons('BAD_REQUEST'),
+  passkeyQuestion: persons('in'),
+  addPasskey: persons('BAD_REQUEST'),
+  removePasskey: persons('NOT_FOUND'),
+  endSession: persons('NOT_FOUND'),
   audit: siteWide('in', auditors),
   auditHead: siteWide('in', auditors),
 }

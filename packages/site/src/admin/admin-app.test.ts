@@ -29,6 +29,7 @@ const identity = await openSiteIdentity({ db, folder: join(folder, 'keys'), cloc
 
 const administration = createAdministration({
   ...{ db, clock: systemClock, log: silentLog, siteId: identity.siteId, auditKey: keyring.audit },
+  ...{ siteName: 'Contoso', origin: () => 'https://localhost' },
 })
 const { authenticate, gate } = administration
 

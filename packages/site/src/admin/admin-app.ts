@@ -9,22 +9,14 @@
  *    Nor is one read of a caller who may not use the route (`gate.ts`).
  * 4. What goes wrong is a problem document; the cause of a surprise stays in the log.
  */
-import {
-  type AdminRoute,
-  type AdminRouteId,
-  adminRoutes,
-  fail,
-  type Problem,
-  ProblemError,
-  problem,
-} from '@sluice/protocol'
-import { type Context, Hono } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { type AdminRoute, type AdminRouteId, adminRoutes, problem } from '@sluice/protocol'
+import { Hono } from 'hono'
 import type { z } from 'zod'
 import type { Actor } from '../administrators/actor.ts'
 import type { Gate } from '../administrators/gate.ts'
 import type { Log } from '../log.ts'
-import { badRequest, PROBLEM_TYPE, parseJson, problemOf, problemStatus } from '../problem-document.ts'
+import { problemOf } from '../problem-document.ts'
+import { type FromWhere, jsonBody, refuse } from './exchange.ts'
 
 type Routes = typeof adminRoutes
 type Body<K extends AdminRouteId> = Routes[K] extends { body: infer S extends z.ZodType } ? z.output<S> : undefined
@@ -57,10 +49,6 @@ export interface AdminAppOptions {
   checkAnswers?: boolean
 }
 
-/** What the listener knows of a request beside its text. */
-export interface FromWhere {
-  address: string
-}
 interface Env {
   Bindings: FromWhere
   Variables: { actor: Actor }
@@ -93,7 +81,9 @@ export function createAdminApp(options: AdminAppOptions): Hono<Env> {
       const request = {
         ...call,
         // Parsed by the schema of this very route.
-        body: (await requestBody(context, route)) as Body<AdminRouteId>,
+        body: (route.body === undefined
+          ? undefined
+          : await jsonBody(context.req.raw, route.body, route.maxBodyBytes)) as Body<AdminRouteId>,
         query: context.req.query(),
         signal: context.req.raw.signal,
       }
@@ -131,39 +121,4 @@ const beforeChange: Partial<Record<AdminRouteId, (handlers: AdminHandlers, reque
   revokeDevice: (handlers, request) => handlers.device(request),
   deleteDevice: (handlers, request) => handlers.device(request),
   changeGateway: (handlers, request) => named(handlers.gateways(request), request.id),
-}
-
-/** 3. */
-async function requestBody(context: Context<Env>, route: AdminRoute): Promise<unknown> {
-  if (route.body === undefined) return undefined
-  const bytes = await boundedBody(context.req.raw, route.maxBodyBytes)
-  // No body at all is an empty one: some routes ask for nothing.
-  const body = bytes.length === 0 ? { value: {} } : (parseJson(bytes) ?? fail('BAD_REQUEST', 'The body is not JSON.'))
-  const parsed = route.body.safeParse(body.value)
-  if (!parsed.success) throw new ProblemError(badRequest(parsed.error))
-  return parsed.data
-}
-
-/** A body may come without its length. */
-async function boundedBody({ headers, body }: Request, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = () => fail('BODY_TOO_LARGE', `This route takes ${maxBytes} bytes.`)
-  if (Number(headers.get('content-length') ?? 0) > maxBytes) tooLarge()
-  const reader = body?.getReader()
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
-    sizeBytes += part.value.length
-    if (sizeBytes > maxBytes) tooLarge()
-    parts.push(part.value)
-  }
-  return Buffer.concat(parts, sizeBytes)
-}
-
-/** 4. */
-function refuse(context: Context<Env>, reason: Problem): Response {
-  const headers: Record<string, string> = { 'content-type': PROBLEM_TYPE }
-  if (reason.retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(reason.retryAfterMs / 1000))
-  if (reason.code === 'NOT_AUTHENTICATED') headers['www-authenticate'] = 'Bearer'
-  for (const [name, value] of Object.entries(headers)) context.header(name, value)
-  return context.body(JSON.stringify(reason), problemStatus(reason) as ContentfulStatusCode)
 }

@@ -1,5 +1,6 @@
 /** Which area of the site answers which route of the admin API. */
 import {
+  AdministratorId,
   ApiTokenId,
   DeploymentId,
   DeviceId,
@@ -13,8 +14,9 @@ import {
   TokenId,
 } from '@sluice/protocol'
 import { z } from 'zod'
-import { meOf } from '../administrators/actor.ts'
+import { type Actor, meOf } from '../administrators/actor.ts'
 import type { Administration } from '../administrators/administration.ts'
+import type { Person } from '../administrators/sign-in/account.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
@@ -57,6 +59,10 @@ function idIn<S extends z.ZodType>(schema: S, id: string, kind: string): z.outpu
   return parsed.success ? parsed.data : fail('NOT_FOUND', `There is no ${kind} ${id}.`)
 }
 
+/** The gate lets nobody else come to a route about an account. */
+const person = (actor: Actor): Person =>
+  actor.kind === 'administrator' ? actor : fail('FORBIDDEN', 'A token has no account.')
+
 export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
   const {
     info,
@@ -71,6 +77,8 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     status,
     administration,
   } = areas
+  const { own, passkeys } = administration
+  const administratorId = (id: string) => idIn(AdministratorId, id, 'administrator')
   const packageId = (id: string) => idIn(PackageId, id, 'package')
   const deploymentId = (id: string) => idIn(DeploymentId, id, 'deployment')
   const deviceId = (id: string) => idIn(DeviceId, id, 'device')
@@ -139,6 +147,24 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     apiTokens: () => administration.apiTokens.list(),
     createApiToken: ({ actor, body }) => administration.apiTokens.create(actor, body),
     revokeApiToken: ({ actor, id }) => administration.apiTokens.revoke(actor, idIn(ApiTokenId, id, 'token')),
+    administrators: () => administration.accounts.list(),
+    inviteAdministrator: ({ actor, body }) => administration.accounts.invite(actor, body),
+    changeAdministrator: ({ actor, id, body }) => administration.accounts.change(actor, administratorId(id), body),
+    resetAdministrator: ({ actor, id }) => administration.accounts.reset(actor, administratorId(id)),
+    account: ({ actor }) => own.show(person(actor)),
+    changePassword: ({ actor, body }) => own.changePassword(person(actor), body.password, body.newPassword),
+    startTotp: ({ actor }) => own.startTotp(person(actor)),
+    confirmTotp: ({ actor, body }) => own.confirmTotp(person(actor), body.code),
+    passkeyQuestion: ({ actor }) => passkeys.addQuestion(person(actor).id, actor.name),
+    addPasskey: ({ actor, body }) => passkeys.add(person(actor).id, body),
+    async removePasskey({ actor, id }) {
+      await passkeys.remove(person(actor).id, id)
+      return {}
+    },
+    async endSession({ actor, id }) {
+      await own.endSession(person(actor), id)
+      return {}
+    },
     async audit({ query }) {
       const after = AuditParameters.safeParse(query)
       if (!after.success) throw new ProblemError(badRequest(after.error))

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { fail } from '@sluice/protocol'
 import type { Credentials } from '../identity/site-identity.ts'
-import type { FromWhere } from './admin-app.ts'
+import type { FromWhere } from './exchange.ts'
 
 /** AEAD only under TLS 1.2 (SEC-59). */
 const CIPHERS = [

@@ -13,7 +13,12 @@ import { z } from 'zod'
 
 export type Actor = Grant & { name: string } & (
     | { kind: 'token'; id: ApiTokenId }
-    | { kind: 'administrator'; id: AdministratorId; sessionId: string }
+    | {
+        kind: 'administrator'
+        id: AdministratorId
+        sessionId: string /** Milliseconds since 1970. */
+        signedInAt: number
+      }
   )
 
 const Collections = z.array(CollectionId).nullable()

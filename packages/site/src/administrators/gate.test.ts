@@ -29,7 +29,18 @@ const DAY_MS = 24 * 3600_000
 function setUp(db: Kysely<Database>) {
   const clock = createManualClock()
   const siteId = SiteId.parse('site_0123456789')
-  return { clock, ...createAdministration({ db, clock, log: silentLog, siteId, auditKey }) }
+  return {
+    clock,
+    ...createAdministration({
+      db,
+      clock,
+      log: silentLog,
+      siteId,
+      auditKey,
+      siteName: 'Contoso',
+      origin: () => 'https://localhost',
+    }),
+  }
 }
 const full: Actor = { kind: 'token', id: 'api_0123456789' as never, name: 'full', roles: ['fullAdministrator'] }
 const bearer = (token: string) => new Request('https://site/', { headers: { authorization: `Bearer ${token}` } })

@@ -7,13 +7,16 @@
  * 3. What changes anything is in the audit: with the change, in its transaction; without one, before
  *    the answer. So is every try that was forbidden.
  */
-import { type AdminRouteId, adminAccess, adminRoutes, fail, ProblemError, problem } from '@sluice/protocol'
+import { type AdminRouteId, adminAccess, adminRoutes, type Problem, ProblemError, problem } from '@sluice/protocol'
 import { type Clock, timestamp } from '../clock.ts'
 import { type Actor, may } from './actor.ts'
 import type { Audit } from './audit/audit.ts'
 import { asChange, type Change } from './audit/change.ts'
 import { redacted } from './audit/redact.ts'
 import type { Scope } from './scope.ts'
+
+/** How long somebody who signed in may do what would keep a stolen session alive. */
+const FRESH_MS = 15 * 60_000
 
 export interface Call {
   route: AdminRouteId
@@ -46,13 +49,8 @@ export function createGate({ audit, scope, clock }: { audit: Audit; scope: Scope
 
   return {
     async admit(call) {
-      const { permission, reach } = adminAccess[call.route]
-      const permitted = may(call.actor, permission)
-      if (permitted && (reach !== 'site' || call.actor.collections === undefined)) return
-      const detail = permitted
-        ? 'This concerns the whole site, and your scope is some collections.'
-        : `This needs the permission ${permission}, which none of your roles has.`
-      const reason = problem('FORBIDDEN', detail)
+      const reason = hindrance(call, clock.now())
+      if (reason === undefined) return
       await audit.record({ ...told(call), outcome: reason.code }) // 3.
       throw new ProblemError(reason)
     },
@@ -91,6 +89,16 @@ export function createGate({ audit, scope, clock }: { audit: Audit; scope: Scope
   }
 }
 
-/** @throws ProblemError `FORBIDDEN` */
-export const requireAdministrator = (actor: Actor): Extract<Actor, { kind: 'administrator' }> =>
-  actor.kind === 'administrator' ? actor : fail('FORBIDDEN', 'Sign in for this: a token has no account of its own.')
+/** Why this caller may not use the route, whatever he asks for. */
+function hindrance({ route, actor }: Call, now: number): Problem | undefined {
+  const { permission, reach, fresh } = adminAccess[route]
+  if (!may(actor, permission))
+    return problem('FORBIDDEN', `This needs the permission ${permission}, which none of your roles has.`)
+  if (reach === 'site' && actor.collections !== undefined)
+    return problem('FORBIDDEN', 'This concerns the whole site, and your scope is some collections.')
+  if (reach === 'account' && actor.kind !== 'administrator')
+    return problem('FORBIDDEN', 'Sign in for this: a token has no account of its own.')
+  if (fresh === true && actor.kind === 'administrator' && now - actor.signedInAt > FRESH_MS)
+    return problem('SIGN_IN_AGAIN', 'You signed in more than 15 minutes ago.')
+  return undefined
+}

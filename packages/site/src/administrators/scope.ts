@@ -88,6 +88,7 @@ export function createScope({ db }: { db: Kysely<Database> }): Scope {
         case 'deployments':
         case 'collections':
         case 'status':
+        case 'account':
           return // Read, and narrowed where the answer or the question is.
       }
     },

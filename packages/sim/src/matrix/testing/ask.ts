@@ -1,6 +1,6 @@
 /** One request at a door of the line, and in one word what came of it. */
 import { request as plainRequest } from 'node:http'
-import { type RequestOptions, request } from 'node:https'
+import { type Agent, type RequestOptions, request } from 'node:https'
 import type { Credentials } from './callers.ts'
 
 export interface Question {
@@ -13,13 +13,19 @@ export interface Question {
   scheme?: 'https' | 'http'
   /** Read a good answer to its end; else its beginning says enough, since some never end. */
   whole?: boolean
+  /** Keeps connections, for many questions in a row; answers are then read to their end. */
+  agent?: Agent
 }
 
-/** `word`: the problem code, `in` for a good answer, `cut` when there is none at all. */
-export function ask(port: number, question: Question): Promise<{ word: string; body: string }> {
-  const { method, path, body, credentials, headers = {}, scheme = 'https', whole = false } = question
+/** `cookie`: what the answer set, ready to be sent back. `word`: the problem code, `in` for a good answer, `cut` when there is none at all. */
+export function ask(
+  port: number,
+  question: Question,
+): Promise<{ word: string; body: string; cookie?: string | undefined }> {
+  const { method, path, body, credentials, headers = {}, scheme = 'https', agent } = question
+  const whole = question.whole ?? agent !== undefined
   const options: RequestOptions = {
-    ...{ host: '127.0.0.1', port, method, path, agent: false },
+    ...{ host: '127.0.0.1', port, method, path, agent: agent ?? false },
     // Who the server is is not the question here.
     ...(scheme === 'https' ? { rejectUnauthorized: false, ...credentials } : {}),
     headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -29,8 +35,12 @@ export function ask(port: number, question: Question): Promise<{ word: string; b
       let text = ''
       const good = (answer.statusCode ?? 500) < 300
       const end = () => {
-        resolve({ word: good ? 'in' : codeOf(text), body: text })
-        outgoing.destroy()
+        resolve({
+          word: good ? 'in' : codeOf(text),
+          body: text,
+          cookie: answer.headers['set-cookie']?.[0]?.split(';')[0],
+        })
+        if (agent === undefined) outgoing.destroy()
       }
       answer.on('data', (part: Buffer) => {
         text += part.toString()

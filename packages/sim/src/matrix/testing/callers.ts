@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  type AdminClient,
+  COOKIE_HEADER,
   type CollectionId,
   connectorUri,
   type DeviceId,
@@ -14,6 +14,7 @@ import {
   problem,
   RoleName,
   type SiteId,
+  signInPaths,
 } from '@sluice/protocol'
 import { createAuthority, openAuthority, type Purpose } from '../../../../site/src/identity/authority.ts'
 import { PemConverter } from '../../../../site/src/identity/x509.ts'
@@ -151,20 +152,25 @@ async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
   return { deviceId: answer.deviceId, credentials }
 }
 
-/** Tokens of every role, one with a scope, the one in the data folder, wrong ones, and none. */
+/** Tokens of every role, one with a scope, the one in the data folder, sessions of a person, wrong ones, and none. */
 export const bearers = [
   'nobody',
   'wrongToken',
   'enrolmentToken',
   'revokedToken',
+  'endedSession',
+  'sessionOfOtherPage',
+  'sessionWithoutHeader',
   'dataFolder',
+  'session',
   'scoped',
   ...RoleName.options,
 ] as const
 export type Bearer = (typeof bearers)[number]
 
-/** @param token of the data folder */
-export async function makeBearers(admin: AdminClient, token: string): Promise<Record<Bearer, string | undefined>> {
+/** The headers with which each comes. @param token of the data folder */
+export async function makeBearers(line: Line, token: string): Promise<Record<Bearer, Record<string, string>>> {
+  const { admin } = line
   const { bundle } = must(await admin.call('createDeviceToken', { body: {} }))
   const make = async (role: RoleName, collections?: CollectionId[]) => {
     const body = { name: role, roles: [role], ...(collections === undefined ? {} : { collections }) }
@@ -173,15 +179,38 @@ export async function makeBearers(admin: AdminClient, token: string): Promise<Re
   const empty = must(await admin.call('createCollection', { body: { name: 'Nobody' } }))
   const revoked = await make('fullAdministrator')
   must(await admin.call('revokeApiToken', { id: revoked.info.id, body: {} }))
-  const ofRoles: Partial<Record<RoleName, string>> = {}
-  for (const role of RoleName.options) ofRoles[role] = (await make(role)).token
+  const ofRoles: Partial<Record<RoleName, Record<string, string>>> = {}
+  for (const role of RoleName.options) ofRoles[role] = bearer((await make(role)).token)
+
+  // A person, as a browser would come.
+  const body = { name: 'anna', roles: ['fullAdministrator' as const] }
+  const invited = must(await admin.call('inviteAdministrator', { body }))
+  const cookie = await signIn(line, signInPaths.invitation, { code: invited.code, password: PASSWORD })
+  const ended = await signIn(line, signInPaths.password, { name: 'anna', password: PASSWORD })
+  await ask(line.ports.admin, { method: 'POST', path: signInPaths.out, headers: { cookie: ended } })
+  const ofPage = { cookie, [COOKIE_HEADER]: 'cookie' }
   return {
-    nobody: undefined,
-    wrongToken: `${token}x`,
-    enrolmentToken: bundle.token,
-    revokedToken: revoked.token,
-    dataFolder: token,
-    scoped: (await make('fullAdministrator', [empty.id])).token,
-    ...(ofRoles as Record<RoleName, string>),
+    nobody: {},
+    wrongToken: bearer(`${token}x`),
+    enrolmentToken: bearer(bundle.token ?? ''),
+    revokedToken: bearer(revoked.token),
+    endedSession: { ...ofPage, cookie: ended },
+    sessionOfOtherPage: { ...ofPage, 'sec-fetch-site': 'cross-site' },
+    sessionWithoutHeader: { cookie },
+    dataFolder: bearer(token),
+    session: { ...ofPage, 'sec-fetch-site': 'same-origin', origin: `https://127.0.0.1:${line.ports.admin}` },
+    scoped: bearer((await make('fullAdministrator', [empty.id])).token),
+    ...(ofRoles as Record<RoleName, Record<string, string>>),
   }
+}
+
+const PASSWORD = 'a ladder leans on the wall'
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+/** @returns the cookie of the session */
+async function signIn(line: Line, path: string, body: Record<string, string>): Promise<string> {
+  const question = { method: 'POST', path, body: JSON.stringify(body), whole: true }
+  const { word, cookie } = await ask(line.ports.admin, question)
+  if (cookie === undefined) throw new Error(`no session: ${word}`)
+  return cookie
 }
