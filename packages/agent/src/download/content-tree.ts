@@ -15,7 +15,8 @@ import { dirname, join } from 'node:path'
 import { type ChunkRef, type FileEntry, type FilePart, type ManifestPage, sha256 } from '@sluice/content'
 import type { Sha256 } from '@sluice/protocol'
 import { syncFolder } from '../state/durable-file.ts'
-import type { LackingChunk, Place } from './frame-plan.ts'
+import type { Frame, LackingChunk, Place } from './frame-plan.ts'
+import { createFrameThread } from './frame-thread.ts'
 import { createOpenFiles } from './open-files.ts'
 import type { Seeds } from './seeds/seeds.ts'
 
@@ -36,8 +37,11 @@ export interface ContentTree {
    * @param trusted chunks that need not be read again when their file is there
    */
   prepare(page: ManifestPage, trusted: (index: number) => boolean): Promise<PageState>
-  /** Writes a chunk, which was verified, to all places where it lacks. */
-  write(chunk: LackingChunk, bytes: Uint8Array): Promise<void>
+  /** Memory to receive a sealed frame in: `writeFrame` takes it, or `free`. */
+  buffer(sizeBytes: number): Uint8Array<ArrayBuffer>
+  free(buffer: Uint8Array<ArrayBuffer>): void
+  /** Opens a frame and writes its chunks to all places where they lack. False when it is not the right one. */
+  writeFrame(frame: Frame, sealed: Uint8Array<ArrayBuffer>): Promise<boolean>
   /** Makes everything written so far durable. */
   sync(): Promise<void>
   /** Times and modes of the files that end in the page. Durable when it returns. */
@@ -69,7 +73,10 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
   const fresh = new Set<string>()
   const links: FileEntry[] = []
   const known = new Map<Sha256, Place>()
+  const thread = createFrameThread(folder)
   let dirty = new Set<string>()
+  /** Folders with names that a power cut could still undo. */
+  let namesChanged = new Set<string>()
   /** T4. */
   let syncing: Promise<void> = Promise.resolve()
 
@@ -90,7 +97,10 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
     await makeFolders(dirname(path))
     const facts = await lstat(path).catch(() => undefined)
     if (facts !== undefined && !facts.isDirectory()) await rm(path)
-    if (facts?.isDirectory() !== true) await mkdir(path, { mode: 0o700 })
+    if (facts?.isDirectory() !== true) {
+      await mkdir(path, { mode: 0o700 })
+      namesChanged.add(dirname(path))
+    }
     folders.add(path)
   }
 
@@ -104,7 +114,10 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
     const file = facts?.isFile() ? facts : undefined
     // A finished file is read-only.
     if (file !== undefined && (file.mode & 0o200) === 0) await chmod(path, 0o600)
-    if (file === undefined) fresh.add(part.path)
+    if (file === undefined) {
+      fresh.add(part.path)
+      namesChanged.add(dirname(path))
+    }
     if (file?.size !== part.sizeBytes || file.size === 0)
       await files.use(part.path, (opened) => opened.truncate(part.sizeBytes))
     if (file === undefined || fresh.has(part.path) || file.blocks === 0) return 'empty'
@@ -120,10 +133,12 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
     })
 
   const write = async (chunk: LackingChunk, bytes: Uint8Array): Promise<void> => {
-    for (const { path, offset } of chunk.places) {
-      dirty.add(path)
-      await files.use(path, (file) => writeAll(file, bytes, offset))
-    }
+    for (const { path, offset } of chunk.places) await files.use(path, (file) => writeAll(file, bytes, offset))
+    written(chunk)
+  }
+  /** T4: from now on, since what a flush took up before the bytes were there would not be flushed again. */
+  const written = (chunk: LackingChunk) => {
+    for (const { path } of chunk.places) dirty.add(path)
     if (chunk.places[0] !== undefined) remember(chunk.id, chunk.places[0])
   }
 
@@ -138,8 +153,11 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
   const sync = (): Promise<void> => {
     syncing = syncing.then(async () => {
       const paths = [...dirty]
+      const changedFolders = [...namesChanged]
       dirty = new Set()
-      await several(paths, (path) => files.use(path, (file) => file.sync()))
+      namesChanged = new Set()
+      await several(paths, (path) => files.use(path, (file) => file.datasync()))
+      await several(changedFolders, syncFolder)
     })
     return syncing
   }
@@ -167,11 +185,12 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
             continue
           }
           const index = indexes.get(extent.id) ?? -1
-          const there =
-            before !== 'empty' && ((before === 'filled' && trusted(index)) || (await read(place, extent)) !== undefined)
-          if (there) {
+          const known = before === 'filled' && trusted(index)
+          if (known || (before !== 'empty' && (await read(place, extent)) !== undefined)) {
             remember(extent.id, place)
             found.add(index)
+            // It may not be on the disk yet.
+            if (!known) dirty.add(place.path)
           } else missing[index]?.push(place)
         }
       }
@@ -191,7 +210,13 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
       const present = new Set(state.present)
       return { ...state, lacking: state.lacking.filter(({ index }) => !present.has(index)) }
     },
-    write,
+    buffer: thread.buffer,
+    free: thread.free,
+    async writeFrame(frame, sealed) {
+      const right = await thread.write(frame, sealed)
+      if (right) for (const chunk of frame.chunks) written(chunk)
+      return right
+    },
     sync,
     async finishPage(page) {
       const ended = page.entries.filter(
@@ -220,7 +245,10 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
       for (const entry of links) if (entry.kind === 'symlink') await symlink(entry.target, join(folder, entry.path))
       for (const path of folders) await syncFolder(path)
     },
-    close: () => files.close(),
+    async close() {
+      await thread.close()
+      await files.close()
+    },
   }
 }
 

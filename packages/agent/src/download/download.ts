@@ -16,7 +16,6 @@
  *   D5. The layout may change at any time: when an object is gone, it is asked for again, and only what
  *       still lacks is planned anew.
  */
-import { performance } from 'node:perf_hooks'
 import {
   type ChunkLocation,
   type Layout,
@@ -29,6 +28,7 @@ import {
 import type { CatalogueReference, ContentId, ManifestRoot, Problem, Sha256 } from '@sluice/protocol'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 import type { EntryId } from '../cache/entry.ts'
+import { type Checkpoint, createCheckpoint } from './checkpoint.ts'
 import { type ContentTree, openContentTree } from './content-tree.ts'
 import { fetchFrames } from './fetch-frames.ts'
 import { fetchPage, type PageSource } from './fetch-page.ts'
@@ -84,10 +84,6 @@ export interface DownloadOrder {
 const PAGES_AT_ONCE = 3
 /** Streams to begin with: enough for most lines, and soon more for those that starve each of them. */
 const FIRST_STREAMS = 8
-/** What a power cut may cost, in all. */
-const CHECKPOINT_BYTES = 64 * 1024 * 1024
-const PAGE_CHECKPOINT_BYTES = CHECKPOINT_BYTES / PAGES_AT_ONCE
-const CHECKPOINT_MS = 5_000
 /** Layouts that may be wrong one after the other without a byte in between. */
 const MOST_LAYOUTS = 5
 
@@ -112,7 +108,7 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
     const done = await completePages(order, root.value, tree, chosen.value)
     if (!done.ok) return done
     await tree.finish()
-    tally.checkpoint()
+    await tally.checkpoint()
     return ok(undefined)
   } finally {
     await tree.close()
@@ -154,6 +150,10 @@ async function completePages(
   const layouts = createLayouts(order, root)
   const progress = createProgress(order, chosen.totalBytes, root.totalBytes)
   const streams = createStreamPool(createStreamCount({ first: FIRST_STREAMS, most: order.streams }))
+  // D2
+  const checkpoint = createCheckpoint(tree.sync, (pages) => {
+    for (const { number, bits } of pages) order.ledger.write(order.entryId, number, bits)
+  })
   /** The first thing that ends it all; the other pages then end with an abort that says nothing. */
   let end: { problem: Problem } | { error: unknown } | undefined
   const running = new Set<Promise<void>>()
@@ -162,7 +162,7 @@ async function completePages(
   const complete = async (number: number, finished: Promise<void>, onPlanned: () => void) => {
     try {
       const page = await layouts.manifestPage(number)
-      const work = { number, tree, layouts, progress, streams, before: finished, onPlanned }
+      const work = { number, tree, layouts, progress, streams, checkpoint, before: finished, onPlanned }
       const done = page.ok ? await completePage(order, { ...work, page: chosen.of(page.value) }) : page
       if (done.ok) return
       end ??= { problem: done.problem }
@@ -186,6 +186,9 @@ async function completePages(
     await Promise.all(running)
   } finally {
     streams.close()
+    checkpoint.close()
+    // Whoever wrote has heard of its failure.
+    await checkpoint.settled().catch(() => {})
   }
   if (end === undefined) return ok(undefined)
   if ('problem' in end) return failed(end.problem)
@@ -199,6 +202,7 @@ interface PageWork {
   layouts: Layouts
   progress: Progress
   streams: StreamPool
+  checkpoint: Checkpoint
   /** Settles when the page before is finished. */
   before: Promise<void>
   /** It is known what the page lacks: the next one may begin. */
@@ -206,7 +210,7 @@ interface PageWork {
 }
 
 async function completePage(order: DownloadOrder, work: PageWork): Promise<Result<void>> {
-  const { number, page, tree, layouts, progress, streams, before: pageBefore, onPlanned } = work
+  const { number, page, tree, layouts, progress, streams, checkpoint, before: pageBefore, onPlanned } = work
   const { contentId, entryId, ledger, tally } = order
   const bits = ledger.read(entryId, number)
   const { present, lacking, foundBytes, seedBytes } = await tree.prepare(
@@ -216,30 +220,14 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
   for (const index of present) progress.present(page.chunks[index]?.sizeBytes ?? 0)
   tally.add({ cacheBytes: foundBytes, seedBytes })
   const lacks = new Map<number, LackingChunk>(lacking.map((chunk) => [chunk.index, chunk]))
-
-  // D2
-  let landed = present
-  let bytesAtRisk = 0
-  let flushedAt = performance.now()
-  let flushing: Promise<void> | undefined
-  const flush = async () => {
-    const safe = landed
-    landed = []
-    bytesAtRisk = 0
-    await tree.sync()
-    for (const index of safe) bits.add(index)
-    ledger.write(entryId, number, bits)
-    tally.checkpoint()
-    flushedAt = performance.now()
-    flushing = undefined
-  }
-
-  const startFlush = () => {
-    if (flushing !== undefined) return
-    flushing = flush()
-    // Whoever waits for it hears of a failure; until then it is nobody's.
-    flushing.catch(() => {})
-  }
+  const here = { number, bits }
+  const found = present.filter((index) => !bits.has(index))
+  if (found.length > 0)
+    await checkpoint.write(
+      here,
+      found.map((index) => ({ index, sizeBytes: page.chunks[index]?.sizeBytes ?? 0 })),
+      async () => true,
+    )
 
   for (let layoutsLeft = MOST_LAYOUTS; lacks.size > 0; ) {
     const locations = await layouts.locations(number, page)
@@ -256,19 +244,16 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
       tally,
       locate: ({ pack }) => order.source.urls.get({ contentId, kind: 'pack', hash: pack.hash }),
       forget: ({ pack }) => order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }),
-      async take(frame, plain) {
-        for (const chunk of frame.chunks) {
-          await tree.write(chunk, plain.subarray(chunk.offsetInFrame, chunk.offsetInFrame + chunk.sizeBytes))
-          lacks.delete(chunk.index)
-          landed.push(chunk.index)
-          bytesAtRisk += chunk.sizeBytes
-        }
+      buffer: tree.buffer,
+      free: tree.free,
+      async take(frame, sealed) {
+        const right = await checkpoint.write(here, frame.chunks, () => tree.writeFrame(frame, sealed))
+        if (!right) return false
+        for (const { index } of frame.chunks) lacks.delete(index)
         progress.fetched(frame.sizeBytes)
-        if (bytesAtRisk >= PAGE_CHECKPOINT_BYTES || performance.now() - flushedAt >= CHECKPOINT_MS) startFlush()
-        // Nobody runs ahead of the disk by more than one checkpoint.
-        if (bytesAtRisk >= PAGE_CHECKPOINT_BYTES) await flushing
+        return true
       },
-    }).finally(() => flushing)
+    })
     if (fetched.ok) continue
     // D5
     if (fetched.problem.code !== 'PACK_GONE') return fetched
@@ -279,6 +264,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
   // D4
   await pageBefore
   order.signal.throwIfAborted()
+  await checkpoint.settled()
   await tree.finishPage(page)
   for (const index of page.chunks.keys()) bits.add(index)
   ledger.write(entryId, number, bits)
@@ -318,7 +304,10 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
   const expectPages = ({ root: { pages } }: Layout, number: number) => {
     for (const named of pages.slice(number, number + 2)) {
       // One after the other over one connection is sooner than making a second one.
-      void pageBytes(named.manifest, named.manifestBytes).then(() => pageBytes(named.layout, named.layoutBytes))
+      pageBytes(named.manifest, named.manifestBytes)
+        .then(() => pageBytes(named.layout, named.layoutBytes))
+        // Whoever needs them hears what became of them.
+        .catch(() => {})
     }
   }
   const expectPacks = ({ packs }: Layout) => {

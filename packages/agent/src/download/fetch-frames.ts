@@ -6,7 +6,6 @@
  * While one frame of a stream is opened and written, the next one comes in, and no further: a stream
  * holds two frames at most.
  */
-import { openFrame } from '@sluice/content'
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
 import { fetchRange } from './fetch-range.ts'
@@ -26,8 +25,11 @@ export interface FrameOrder {
   locate: (range: FrameRange) => Promise<Result<ObjectTarget>>
   /** The address did not work. */
   forget: (range: FrameRange) => void
-  /** Takes the plain bytes of a frame; what it throws ends everything and passes through. */
-  take: (frame: Frame, plain: Uint8Array) => Promise<void>
+  /** Memory to receive a sealed frame in: given to `take`, or back with `free`. */
+  buffer: (sizeBytes: number) => Uint8Array<ArrayBuffer>
+  free: (buffer: Uint8Array<ArrayBuffer>) => void
+  /** Opens and takes a frame. False when it is not the right one; what it throws ends everything and passes through. */
+  take: (frame: Frame, sealed: Uint8Array<ArrayBuffer>) => Promise<boolean>
 }
 
 /** A frame that came wrong so often will not come right. */
@@ -96,24 +98,22 @@ async function bring(left: Set<Frame>, maxBytes: number, order: FrameOrder): Pro
 
 /** A problem of the connection or the source; frames that came wrong just stay in `left`. */
 async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder): Promise<Problem | undefined> {
-  const { patience, tally, streams } = order
+  const { patience, tally, streams, buffer, free } = order
   const target = await order.locate(range)
   if (!target.ok) return target.problem
   const frames = range.frames.values()
   let frame = frames.next().value
-  let sealed = Buffer.allocUnsafe(frame?.sizeBytes ?? 0)
+  let sealed = frame === undefined ? undefined : buffer(frame.sizeBytes)
   let filled = 0
   let uncounted = 0
   /** Frames that came whole, one after the other. */
   let finishing: Promise<void> = Promise.resolve()
   let unfinished = 0
 
-  const finish = async (whole: Frame, bytes: Buffer, receivedBytes: number) => {
-    const plain = openFrame(bytes, { hash: whole.hash, salt: whole.pack.salt }, whole.chunks)
+  const finish = async (whole: Frame, bytes: Uint8Array<ArrayBuffer>, receivedBytes: number) => {
     let neededBytes = 0
     try {
-      if (!plain.ok) return
-      await order.take(whole, plain.value)
+      if (!(await order.take(whole, bytes))) return
       left.delete(whole)
       neededBytes = whole.sizeBytes
     } finally {
@@ -123,14 +123,14 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
     patience.progressed()
   }
   /** What the connection must wait for before the next frame comes in. */
-  const frameEnded = (whole: Frame): Promise<void> | undefined => {
-    const [bytes, receivedBytes, before] = [sealed, uncounted, finishing]
+  const frameEnded = (whole: Frame, bytes: Uint8Array<ArrayBuffer>): Promise<void> | undefined => {
+    const [receivedBytes, before] = [uncounted, finishing]
     finishing = before.then(() => finish(whole, bytes, receivedBytes))
     // Whoever waits for it hears of a failure.
     finishing.catch(() => {})
     unfinished += 1
     frame = frames.next().value
-    sealed = Buffer.allocUnsafe(frame?.sizeBytes ?? 0)
+    sealed = frame === undefined ? undefined : buffer(frame.sizeBytes)
     filled = 0
     uncounted = 0
     return unfinished > 1 ? before : undefined
@@ -150,12 +150,11 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
       },
       take(piece) {
         let waitFor: Promise<void> | undefined
-        for (let at = 0; at < piece.length && frame !== undefined; ) {
+        for (let at = 0; at < piece.length && frame !== undefined && sealed !== undefined; ) {
           const count = piece.copy(sealed, filled, at)
           filled += count
           at += count
-          if (filled < frame.sizeBytes) continue
-          waitFor = frameEnded(frame)
+          if (filled === frame.sizeBytes) waitFor = frameEnded(frame, sealed)
         }
         return waitFor
       },
@@ -163,6 +162,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
     if (wrong?.code === 'SIGNED_URL_REFUSED' || wrong?.code === 'PACK_GONE') order.forget(range)
     return wrong
   } finally {
+    if (sealed !== undefined) free(sealed)
     if (uncounted > 0) tally.add({ fetchedBytes: uncounted })
     // What came whole counts, whatever happened to the rest.
     await finishing

@@ -35,7 +35,7 @@ export async function fetchPage(
         target: target.value,
         range: { start: 0, end: page.sizeBytes },
         objectBytes: page.sizeBytes,
-        take: (piece) => void parts.push(piece),
+        take: (piece) => void parts.push(Buffer.from(piece)),
         onReceived: (bytes) =>
           tally.add({ metadataBytes: bytes, ...(target.value.source === 'cloud' ? { cloudBytes: bytes } : {}) }),
         signal,

@@ -3,18 +3,17 @@
  * range, no byte more (REL-10, SEC-35, SEC-55). The bytes go to `take` as they come; while it works,
  * the connection waits.
  */
-import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
 import type { ByteRange } from '@sluice/content'
 import { type Problem, problem, readProblem } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
+import { connectTo, type Head } from './connection.ts'
 
 export interface RangeOrder {
   target: ObjectTarget
   range: ByteRange
   /** Size of the whole object. */
   objectBytes: number
-  /** Gets every piece in order. Throwing ends the request and passes through. */
+  /** Gets every piece in order; the piece is good until this returns. Throwing ends the request and passes through. */
   take: (piece: Buffer) => Promise<void> | void
   /** Roughly one round trip, in milliseconds: how long the beginning of the answer took. */
   onAnswer?: (latencyMs: number) => void
@@ -38,146 +37,179 @@ export async function fetchRange(order: RangeOrder): Promise<Problem | undefined
   order.signal.throwIfAborted()
   const first = await attempt(order)
   // A kept connection that the server closed meanwhile says nothing about the server.
-  return first === 'staleConnection' ? ((await attempt(order)) as Problem | undefined) : first
+  return first === 'staleConnection' ? fetchRange(order) : first
 }
+
+/** The answer, as far as it came. */
+type Phase = { kind: 'asked' } | { kind: 'body' } | { kind: 'refused'; head: Head; body: Buffer }
+
+type Outcome =
+  | { kind: 'ended'; problem: Problem | undefined }
+  | { kind: 'staleConnection' }
+  | { kind: 'ours'; error: unknown }
 
 async function attempt(order: RangeOrder): Promise<Problem | undefined | 'staleConnection'> {
-  const { target, range, signal, idleMs } = order
+  const { target, range, take, onReceived, signal, idleMs } = order
   const where = `${target.url.host}, ${target.url.pathname.slice(0, 60)}`
-  const sent = request(target.url, {
-    agent: target.agent,
-    headers: { range: `bytes=${range.start}-${range.end - 1}`, 'accept-encoding': 'identity' },
-    signal,
-  })
-  sent.setTimeout(idleMs, () => sent.destroy(new Error(`silent for ${idleMs} ms`)))
-  sent.end()
+  const connection = connectTo(target, idleMs)
   const askedAt = performance.now()
-  let response: IncomingMessage
-  try {
-    response = await new Promise((resolve, reject) => {
-      sent.on('response', resolve)
-      sent.on('error', reject)
-    })
-  } catch (error) {
-    signal.throwIfAborted()
-    const { code, message } = error as NodeJS.ErrnoException
-    if (sent.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return 'staleConnection'
-    return problem('UNREACHABLE', `${target.url.host}: ${[code, message].filter(Boolean).join(': ')}`)
-  }
-  // A new connection takes one round trip for TCP and one for TLS before the request goes out.
-  order.onAnswer?.((performance.now() - askedAt) / (sent.reusedSocket ? 1 : 3))
-  try {
-    return (await refusal(response, order, where)) ?? (await receive(response, order, where))
-  } finally {
-    // What is left of a refused or broken answer is not read. After a whole one this does nothing.
-    if (!response.complete) sent.destroy()
-  }
-}
+  const over = Promise.withResolvers<Outcome>()
+  let ended = false
+  let phase: Phase = { kind: 'asked' }
+  let left = range.end - range.start
+  /** What `take` still works at: meanwhile nothing more is read from the connection. */
+  let takes = 0
+  let taken: Promise<unknown> = Promise.resolve()
+  const speed = watchSpeed(idleMs, () => {
+    if (phase.kind === 'body' && takes === 0) broken(`slower than ${LEAST_RATE} bytes/s`)
+  })
 
-/** What is wrong with the head of the answer. */
-async function refusal(response: IncomingMessage, order: RangeOrder, where: string): Promise<Problem | undefined> {
-  const { range, objectBytes } = order
-  const { statusCode: status = 0, headers } = response
-  const length = range.end - range.start
-  const bad = (what: string) => problem('BAD_ANSWER', `${where}: ${what}`)
-  if (status >= 400) return sourceProblem(response, order, where)
-  const whole = length === objectBytes
-  if (status !== 206 && !(status === 200 && whole)) return bad(`status ${status} for a range`)
-  if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity')
-    return bad('the answer is encoded')
-  if (status === 206 && headers['content-range'] !== `bytes ${range.start}-${range.end - 1}/${objectBytes}`)
-    return bad(`the range ${String(headers['content-range']).slice(0, 60)} of another request`)
-  if (headers['content-length'] !== undefined && Number(headers['content-length']) !== length)
-    return bad(`${headers['content-length'].slice(0, 20)} bytes instead of ${length}`)
-  return undefined
-}
-
-async function sourceProblem(response: IncomingMessage, order: RangeOrder, where: string): Promise<Problem> {
-  const { statusCode: status = 0, headers } = response
-  let body = Buffer.alloc(0)
-  try {
-    for await (const piece of response) {
-      body = Buffer.concat([body, piece as Buffer])
-      if (body.length > LARGEST_PROBLEM_BYTES) break
+  const end = (outcome: Outcome) => {
+    if (ended) return
+    ended = true
+    if (phase.kind === 'body' && left === 0) connection.keep()
+    else connection.destroy()
+    over.resolve(outcome)
+  }
+  const endWith = (reason: Problem | undefined) => end({ kind: 'ended', problem: reason })
+  const broken = (why: string) => endWith(problem('CONTENT_SOURCE_FAILED', `${where}: ${why}`))
+  const bad = (what: string) => endWith(problem('BAD_ANSWER', `${where}: ${what}`))
+  const hold = async (work: Promise<void>) => {
+    takes += 1
+    if (takes === 1) connection.pause()
+    const goOn = speed.pause()
+    await work.catch((error: unknown) => end({ kind: 'ours', error }))
+    goOn()
+    takes -= 1
+    if (takes === 0 && !ended) connection.resume()
+  }
+  const received = (piece: Buffer) => {
+    onReceived(piece.length)
+    speed.count(piece.length)
+    left -= piece.length
+    if (left < 0) return bad('more bytes than it announced')
+    try {
+      const work = take(piece)
+      if (work !== undefined) taken = Promise.all([taken, hold(work)])
+    } catch (error) {
+      return end({ kind: 'ours', error })
     }
-  } catch {
-    order.signal.throwIfAborted()
+    if (left === 0) endWith(undefined)
   }
-  const seconds = Number(headers['retry-after'])
+  const aborted = () => endWith(undefined)
+  signal.addEventListener('abort', aborted, { once: true })
+  connection.get(
+    { range: `bytes=${range.start}-${range.end - 1}`, 'accept-encoding': 'identity' },
+    {
+      head(head) {
+        // A new connection takes one round trip for TCP and one for TLS before the request goes out.
+        order.onAnswer?.((performance.now() - askedAt) / (connection.reused ? 1 : 3))
+        phase = head.status >= 400 ? { kind: 'refused', head, body: Buffer.alloc(0) } : { kind: 'body' }
+        const fault = head.status >= 400 ? undefined : faultOf(head, order)
+        if (fault !== undefined) bad(fault)
+      },
+      piece(piece) {
+        if (ended) return
+        if (phase.kind !== 'refused') return received(piece)
+        phase.body = Buffer.concat([phase.body, piece])
+        if (isWhole(phase)) endWith(refusalOf(phase, where))
+      },
+      closed(error) {
+        const why = [error?.code, error?.message].filter(Boolean).join(': ')
+        if (phase.kind === 'refused') endWith(refusalOf(phase, where))
+        else if (phase.kind === 'body') broken(why === '' ? `broke off ${left} bytes before the end` : why)
+        else if (connection.reused && (why === '' || error?.code === 'ECONNRESET' || error?.code === 'EPIPE'))
+          end({ kind: 'staleConnection' })
+        else endWith(problem('UNREACHABLE', `${target.url.host}: ${why === '' ? 'closed without an answer' : why}`))
+      },
+    },
+  )
+  const outcome = await over.promise
+  signal.removeEventListener('abort', aborted)
+  speed.close()
+  await taken
+  signal.throwIfAborted()
+  if (outcome.kind === 'ours') throw outcome.error
+  return outcome.kind === 'ended' ? outcome.problem : outcome.kind
+}
+
+/** What is wrong with the head of an answer that is no refusal. */
+function faultOf({ status, headers }: Head, { range, objectBytes }: RangeOrder): string | undefined {
+  const length = range.end - range.start
+  const encoding = headers.get('content-encoding') ?? 'identity'
+  const announced = headers.get('content-length')
+  const part = headers.get('content-range')
+  if (status !== 206 && !(status === 200 && length === objectBytes)) return `status ${status} for a range`
+  if (encoding !== 'identity') return 'the answer is encoded'
+  if (headers.has('transfer-encoding') || announced === undefined) return 'the answer does not say how long it is'
+  if (status === 206 && part !== `bytes ${range.start}-${range.end - 1}/${objectBytes}`)
+    return `the range ${String(part).slice(0, 60)} of another request`
+  return announced === String(length) ? undefined : `${announced.slice(0, 20)} bytes instead of ${length}`
+}
+
+interface Refused {
+  head: Head
+  body: Buffer
+}
+
+/** The text of a refusal is there, or as much of it as is read. */
+function isWhole({ head: { headers }, body }: Refused): boolean {
+  if (body.length > LARGEST_PROBLEM_BYTES) return true
+  if (headers.has('transfer-encoding')) return body.subarray(-5).equals(LAST_CHUNK)
+  return body.length >= Number(headers.get('content-length') ?? 0)
+}
+
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+
+function refusalOf({ head: { status, headers }, body }: Refused, where: string): Problem {
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   const more = seconds >= 0 ? { retryAfterMs: Math.min(seconds, 3600) * 1000 } : {}
-  const said = readProblem(parse(body), status)
+  const said = readProblem(parse(headers.has('transfer-encoding') ? unchunked(body) : body), status)
   // A page of some proxy: what counts is whether the other side may be better later.
   if (said.code === 'BAD_ANSWER' && (status >= 500 || status === 429))
     return problem('CONTENT_SOURCE_FAILED', `${where}: HTTP ${status}`, more)
   return { ...more, ...said }
 }
 
-/** While `take` works, nothing more is read from the connection; what it takes at once costs no turn of the loop. */
-async function receive(response: IncomingMessage, order: RangeOrder, where: string): Promise<Problem | undefined> {
-  const { range, take, onReceived, signal, idleMs } = order
-  let left = range.end - range.start
-  let inWindow = 0
-  let ourTime = 0
-  let windowStart = performance.now()
-  let tooSlow = false
-  let tooLong = false
-  let ours: { error: unknown } | undefined
-  let taking: Promise<void> | undefined
-  const watch = setInterval(() => {
-    const seconds = (performance.now() - windowStart - ourTime) / 1000
-    if (left > 0 && taking === undefined && inWindow < seconds * LEAST_RATE) {
-      tooSlow = true
-      response.destroy()
-    }
-    inWindow = 0
-    ourTime = 0
-    windowStart = performance.now()
+/** The bytes of chunks (RFC 9112 §7.1), as far as they are well formed. */
+function unchunked(body: Buffer): Buffer {
+  const parts: Buffer[] = []
+  for (let at = 0; ; ) {
+    const lineEnd = body.indexOf('\r\n', at)
+    const size = /^[0-9a-f]{1,6}$/i.test(body.toString('latin1', at, lineEnd))
+      ? Number.parseInt(body.toString('latin1', at, lineEnd), 16)
+      : 0
+    if (lineEnd === -1 || size === 0) return Buffer.concat(parts)
+    parts.push(body.subarray(lineEnd + 2, lineEnd + 2 + size))
+    at = lineEnd + 2 + size + 2
+  }
+}
+
+/** Looks every `idleMs` whether enough came; the time of our own pauses does not count. */
+function watchSpeed(idleMs: number, onSlow: () => void) {
+  let bytes = 0
+  let pausedMs = 0
+  let began = performance.now()
+  const timer = setInterval(() => {
+    const seconds = (performance.now() - began - pausedMs) / 1000
+    if (bytes < seconds * LEAST_RATE) onSlow()
+    bytes = 0
+    pausedMs = 0
+    began = performance.now()
   }, idleMs)
-  const stop = (error: unknown) => {
-    ours ??= { error }
-    response.destroy()
+  return {
+    count(more: number) {
+      bytes += more
+    },
+    /** Returns what ends the pause. */
+    pause() {
+      const from = performance.now()
+      return () => {
+        pausedMs += performance.now() - Math.max(from, began)
+      }
+    },
+    close: () => clearInterval(timer),
   }
-  const wait = async (work: Promise<void>) => {
-    const began = performance.now()
-    response.pause()
-    try {
-      await work
-      response.resume()
-    } catch (error) {
-      stop(error)
-    }
-    ourTime += performance.now() - Math.max(began, windowStart)
-    taking = undefined
-  }
-  await new Promise<void>((resolve) => {
-    response.on('data', (piece: Buffer) => {
-      onReceived(piece.length)
-      inWindow += piece.length
-      left -= piece.length
-      if (left < 0) {
-        tooLong = true
-        response.destroy()
-      } else if (ours === undefined)
-        try {
-          const work = take(piece)
-          if (work !== undefined) taking = wait(work)
-        } catch (error) {
-          stop(error)
-        }
-    })
-    // Everything but our own failure is the connection's end.
-    response.on('error', () => {})
-    response.once('end', resolve)
-    response.once('close', resolve)
-  })
-  clearInterval(watch)
-  await taking
-  signal.throwIfAborted()
-  if (ours !== undefined) throw ours.error
-  if (tooLong) return problem('BAD_ANSWER', `${where}: more bytes than it announced`)
-  if (left === 0) return undefined
-  const why = tooSlow ? `slower than ${LEAST_RATE} bytes/s` : `broke off ${left} bytes before the end`
-  return problem('CONTENT_SOURCE_FAILED', `${where}: ${why}`)
 }
 
 function parse(body: Buffer): unknown {

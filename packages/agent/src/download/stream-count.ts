@@ -13,6 +13,7 @@
  *   N1. A larger number stays only when it brought a tenth more than the smaller one did.
  *   N2. An interval in which not every stream had work says nothing about the line.
  *   N3. Never more than `most`, never fewer than `first`.
+ *   N4. On a line that brings as much as a processor can check, more streams cost memory and bring nothing.
  */
 export type StreamState =
   | { kind: 'settling'; before: Rate }
@@ -38,6 +39,8 @@ export interface StreamCount {
 }
 
 const WORTH_IT = 1.1
+/** 100 MB a second. */
+const ENOUGH = 100_000
 const SHORTEST_INTERVAL_MS = 300
 const LONGEST_INTERVAL_MS = 3_000
 /** A new stream needs about two round trips to connect, and two more until it is fast. */
@@ -56,7 +59,8 @@ export function createStreamCount({ first, most }: { first: number; most: number
 
   const raise = (rate: number) => {
     const before = { streams, rate }
-    if (streams === most) return steady(rate)
+    // N4
+    if (streams === most || rate >= ENOUGH) return steady(rate)
     streams = Math.min(most, streams * 2)
     state = { kind: 'settling', before }
   }

@@ -154,7 +154,7 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     const { contentId, manifest, storedBytes } = pack
     const here = cache.find(entryId)?.complete === true
     cache.begin({ entryId, packageId: pack.id, version: pack.version, persist: pack.persist === true })
-    const counted = openTally(tallyPath(pack.id))
+    const counted = await openTally(tallyPath(pack.id))
     const before = counted.current()
     /** Later, what is here came with this run. */
     const isFirst = Object.values(before).every((bytes) => bytes === 0)
@@ -215,7 +215,7 @@ export function createRunContents(options: RunContentsOptions): RunContents {
       if (full === undefined) throw error
       return failed(full)
     } finally {
-      tally.close()
+      await tally.close()
     }
   }
 
