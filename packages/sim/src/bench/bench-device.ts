@@ -11,7 +11,8 @@ import { until } from '../until.ts'
 
 export type DeviceQuestion =
   | { accept: DeploymentId }
-  | { download: PackageId; keep: boolean }
+  | { download: PackageId; keep: boolean; remembered: boolean }
+  | { remember: PackageId }
   | { sign: PackageId; packs: Sha256[] }
 
 export interface SignedPacks {
@@ -33,10 +34,18 @@ export interface DeviceAnswer {
   peakBytes: number
 }
 
+export interface DownloadHow {
+  keep: boolean
+  remembered: boolean
+}
+
 export interface BenchDevice {
   id: DeviceId
   accept(deployment: DeploymentId): Promise<void>
-  download(packageId: PackageId, keep?: boolean): Promise<DeviceAnswer>
+  /** Downloads a content and keeps it: `remembered` downloads begin with all that was. */
+  remember(packageId: PackageId): Promise<void>
+  /** The cache is empty, or holds what was remembered. The content is removed unless it shall be kept. */
+  download(packageId: PackageId, how?: DownloadHow | boolean): Promise<DeviceAnswer>
   sign(packageId: PackageId, packs: Sha256[]): Promise<SignedPacks>
 }
 
@@ -86,7 +95,11 @@ export async function startBenchDevice(options: {
   return {
     id,
     accept: async (deployment) => void (await ask({ accept: deployment })),
-    download: async (packageId, keep = false) => (await ask({ download: packageId, keep })) as DeviceAnswer,
+    remember: async (packageId) => void (await ask({ remember: packageId })),
+    download: async (packageId, how = false) => {
+      const { keep, remembered } = typeof how === 'boolean' ? { keep: how, remembered: false } : how
+      return (await ask({ download: packageId, keep, remembered })) as DeviceAnswer
+    },
     sign: async (packageId, packs) => (await ask({ sign: packageId, packs })) as SignedPacks,
   }
 }

@@ -4,7 +4,7 @@
  *
  *     device-child.ts CONFIGURATION   the agent's configuration file
  */
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type AcceptedDeployment, AgentConfig, createAgent, measureDownload, type RunParts } from '@sluice/agent'
@@ -60,6 +60,7 @@ must(await agent.start())
 const center = createSoftwareCenter(config.stateFolder)
 
 async function accept(id: DeploymentId): Promise<void> {
+  accepted = undefined
   await until(async () => {
     const state = await center.state()
     if (state?.items.some((item) => item.deploymentId === id)) await center.install(id)
@@ -68,12 +69,21 @@ async function accept(id: DeploymentId): Promise<void> {
   }, 'the deployment to come')
 }
 
-async function download(packageId: PackageId, keep: boolean): Promise<DeviceAnswer> {
-  if (parts === undefined || accepted === undefined) throw new Error('nothing is deployed yet')
+/** Where a device's cache and state lie that earlier downloads have filled. */
+const memory = join(folder, 'remembered')
+
+async function download(packageId: PackageId, keep: boolean, remembered: boolean): Promise<DeviceAnswer> {
   const place = join(folder, 'download')
   await rm(place, { recursive: true, force: true })
-  const { milliseconds, fetchedBytes, folder: content } = await measureDownload(parts, accepted, packageId, place)
+  if (remembered) await cp(memory, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  const answer = await measure(packageId, place)
   if (!keep) await rm(place, { recursive: true, force: true })
+  return answer
+}
+
+async function measure(packageId: PackageId, place: string): Promise<DeviceAnswer> {
+  if (parts === undefined || accepted === undefined) throw new Error('nothing is deployed yet')
+  const { milliseconds, fetchedBytes, folder: content } = await measureDownload(parts, accepted, packageId, place)
   const { user, system } = process.cpuUsage()
   return {
     milliseconds,
@@ -109,7 +119,13 @@ async function answer(question: DeviceQuestion): Promise<DeviceAnswer | SignedPa
     return {}
   }
   if ('sign' in question) return sign(question.sign, question.packs)
-  return download(question.download, question.keep)
+  if ('remember' in question) {
+    await measure(question.remember, memory)
+    // What that run counted is not the next one's.
+    await rm(join(memory, 'run'), { recursive: true, force: true })
+    return {}
+  }
+  return download(question.download, question.keep, question.remembered)
 }
 
 process.stdout.write('{}\n')

@@ -1,11 +1,10 @@
 /** The benchmark as a program: what `npm run bench` does. */
 import { execFile } from 'node:child_process'
-import { access, mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { bootstrapRelease, configuredMirror, copyRoot } from '../demo/debian-release.ts'
 import { startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
 import { gatewayCpuRow, importRow, loopbackRow } from './machine-rows.ts'
@@ -14,16 +13,18 @@ import { chartOf, tableOf } from './report.ts'
 import { type Row, type RowName, rowNames } from './rows.ts'
 import { makeBenchFolder, raiseLoopback, runSandboxed, sandboxFolder, sandboxObstacle } from './sandbox.ts'
 import { missingTools } from './tools.ts'
+import { fetchTree, layTree, type TreeName, treeIsKept } from './trees.ts'
+import { type UpdateRow, updateRows, updateTrees } from './update-rows.ts'
 import { cleanRow, largeRows, smallRows } from './wan-rows.ts'
 import { openYard, type SourceName } from './yard.ts'
 
 const run = promisify(execFile)
 const documents = fileURLToPath(new URL('../../../../docs/benchmarks', import.meta.url))
-const debianCache = fileURLToPath(new URL('../../../../data/debian-cache', import.meta.url))
+const updates = Object.keys(updateTrees) as UpdateRow[]
 const say = (line: string) => void process.stderr.write(`${line}\n`)
 
 /** What a row needs, beside ourselves. */
-const needs: Record<RowName, { tools: string[]; source?: SourceName; line?: true }> = {
+const needs: Record<RowName, { tools: string[]; source?: SourceName; tree?: TreeName; line?: true }> = {
   'wan-large-vs-curl': { tools: ['nginx', 'curl'], source: 'large', line: true },
   'wan-large-vs-aria2': { tools: ['nginx', 'aria2c'], source: 'large', line: true },
   'wan-clean-rate': { tools: [], source: 'large', line: true },
@@ -31,7 +32,11 @@ const needs: Record<RowName, { tools: string[]; source?: SourceName; line?: true
   'wan-small-vs-aria2': { tools: ['nginx', 'aria2c'], source: 'small', line: true },
   'loopback-verified': { tools: ['nginx', 'curl', 'sha256sum', 'openssl'], source: 'huge' },
   'gateway-cpu': { tools: ['nginx', 'curl', 'ps'], source: 'huge' },
-  import: { tools: ['casync', 'debootstrap'] },
+  'update-os-tree-bytes': { tools: ['casync', 'debootstrap'], tree: 'os' },
+  'update-os-tree-time': { tools: ['casync', 'debootstrap', 'nginx'], tree: 'os', line: true },
+  'update-kernel-bytes': { tools: ['casync', 'apt-get', 'dpkg-deb'], tree: 'kernel' },
+  'update-debs-bytes': { tools: ['casync', 'apt-get', 'debootstrap'], tree: 'debs' },
+  import: { tools: ['casync', 'debootstrap'], tree: 'os' },
 }
 
 /** @param words after the program's name. Returns the exit code: 1 when a row missed its target. */
@@ -43,7 +48,11 @@ export async function benchMain(words: string[]): Promise<number> {
   }
   const given = sandboxFolder()
   const obstacle = given === undefined ? sandboxObstacle() : undefined
-  if (given === undefined && obstacle === undefined) return runSandboxed()
+  if (given === undefined && obstacle === undefined) {
+    // The sandbox has no network.
+    await fetchTrees(options.rows)
+    return runSandboxed()
+  }
 
   const skipped = new Map<string, string>()
   for (const name of options.rows) {
@@ -73,12 +82,19 @@ export async function benchMain(words: string[]): Promise<number> {
   }
 }
 
+async function fetchTrees(rows: ReadonlySet<RowName>): Promise<void> {
+  const trees = new Set([...rows].flatMap((name) => needs[name].tree ?? []))
+  for (const tree of trees)
+    await fetchTree(tree, say).catch((error: unknown) => say(`the tree ${tree} cannot be had: ${error}`))
+}
+
 async function obstacleTo(name: RowName, sandbox: string | undefined): Promise<string | undefined> {
-  const { tools, line } = needs[name]
+  const { tools, line, tree } = needs[name]
   const missing = await missingTools(tools)
   if (missing.length > 0) return `${missing.join(', ')} is not installed`
   if (line && sandbox !== undefined) return `no wide-area line: ${sandbox}`
-  if (name === 'import' && sandbox !== undefined) return sandbox
+  if (tree !== undefined && sandbox !== undefined) return sandbox
+  if (tree !== undefined && !(await treeIsKept(tree))) return 'its tree could not be fetched'
   return undefined
 }
 
@@ -96,7 +112,7 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
   const rows: Row[] = []
   if (any('import')) rows.push(...(await measureImport(folder, runs(5), sandboxed)))
   const sources = new Set([...wanted].flatMap((name) => needs[name].source ?? []))
-  if (sources.size > 0) {
+  if (sources.size > 0 || any(...updates)) {
     const yard = await openYard({
       folder,
       sources: [...sources],
@@ -106,6 +122,7 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
       log: say,
     })
     const common = { yard, folder: join(folder, 'scratch'), rows: wanted, log: say }
+    if (any(...updates)) rows.push(...(await updateRows({ ...common, folder: join(folder, 'updates'), runs: runs(3) })))
     if (any('loopback-verified')) rows.push(...(await loopbackRow({ ...common, runs: runs(5) })))
     if (any('gateway-cpu')) rows.push(...(await gatewayCpuRow({ ...common, runs: runs(5) })))
     if (any('wan-large-vs-curl', 'wan-large-vs-aria2')) rows.push(...(await largeRows({ ...common, runs: runs(3) })))
@@ -118,32 +135,7 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
 async function measureImport(folder: string, runs: number, sandboxed: boolean): Promise<Row[]> {
   if (sandboxed) raiseLoopback()
   const tree = join(folder, 'tree')
-  const kept = join(debianCache, 'bookworm')
-  const known = await access(kept).then(
-    () => true,
-    () => false,
-  )
-  const mirror = known ? '' : await configuredMirror()
-  if (mirror === undefined) throw new Error('no Debian mirror is configured, and no root is kept from before')
-  await copyRoot(await bootstrapRelease('bookworm', mirror, debianCache), tree)
-  // Neither can carry them.
-  await run('find', [
-    tree,
-    '(',
-    '-type',
-    'b',
-    '-o',
-    '-type',
-    'c',
-    '-o',
-    '-type',
-    'p',
-    '-o',
-    '-type',
-    's',
-    ')',
-    '-delete',
-  ])
+  await layTree('os', 'old', tree)
   const rows = await importRow({
     tree,
     folder: join(folder, 'casync'),

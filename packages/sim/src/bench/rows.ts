@@ -6,6 +6,10 @@ export const rowNames = [
   'wan-small-vs-curl',
   'wan-small-vs-aria2',
   'loopback-verified',
+  'update-os-tree-bytes',
+  'update-os-tree-time',
+  'update-kernel-bytes',
+  'update-debs-bytes',
   'gateway-cpu',
   'import',
 ] as const
@@ -29,6 +33,10 @@ export const targets: Record<RowName, Target> = {
   'wan-small-vs-curl': ratio(0.2, '2,000 files of 16 KiB over the lossy line: time, of curl, one after another'),
   'wan-small-vs-aria2': ratio(1, 'the same: time, of aria2c -j16'),
   'loopback-verified': ratio(1, '1 GiB received, opened, verified and on disk: time, of curl and then sha256sum -c'),
+  'update-os-tree-bytes': ratio(0.95, 'Debian root 12 → 13 on a device that has 12: bytes fetched, of casync'),
+  'update-os-tree-time': ratio(0.5, 'the same over the lossy line: time, of casync'),
+  'update-kernel-bytes': ratio(0.95, 'unpacked kernel package, one point release on: bytes fetched, of casync'),
+  'update-debs-bytes': ratio(1, 'folder of .debs of which about a tenth changed: bytes fetched, of casync'),
   'gateway-cpu': ratio(1.2, 'packs from a folder, 8 streams: processor time per GiB, of nginx'),
   import: ratio(0.7, 'import of a Debian root: time, of casync make'),
 }

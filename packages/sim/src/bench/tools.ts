@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { until } from '../until.ts'
 
@@ -55,6 +55,8 @@ export interface Nginx {
   url: string
   /** File with the certificate to trust. */
   authority: string
+  /** Of a file or folder below what it serves. */
+  pathOf(file: string): string
   pids(): Promise<number[]>
 }
 
@@ -106,6 +108,7 @@ http {
   return {
     url: `https://${host}:${port}`,
     authority: at('nginx.pem'),
+    pathOf: (file) => relative(root, file),
     async pids() {
       const { stdout } = await run('ps', ['--ppid', String(child.pid), '-o', 'pid='])
       return [child.pid as number, ...stdout.split('\n').filter(Boolean).map(Number)]

@@ -76,20 +76,19 @@ export async function openYard(options: {
     package: ${packageIds[name]}
     commandLine: 'true'`
   const text = `format: sluice-sequence/1\nname: Benchmark\nsteps:${options.sources.map(step).join('')}\n`
-  must(await line.admin.call('applySequence', { body: { fileName: 'benchmark.yaml', text } }))
+  if (options.sources.length > 0)
+    must(await line.admin.call('applySequence', { body: { fileName: 'benchmark.yaml', text } }))
 
   const device = (name: string, prefix: readonly string[]) =>
     startBenchDevice({ folder: at(name), name, prefix, admin: line.admin, resources })
   const near = await device('near', [])
   const far = wan === undefined ? undefined : await device('far', wan.farEnd)
   const devices = far === undefined ? [near] : [near, far]
-  const { id } = await deployTo(
-    line.admin,
-    devices.map((one) => one.id),
-    'Benchmark',
-    {},
-  )
-  for (const one of devices) await one.accept(id)
+  if (options.sources.length > 0) {
+    const ids = devices.map((one) => one.id)
+    const { id } = await deployTo(line.admin, ids, 'Benchmark', {})
+    for (const one of devices) await one.accept(id)
+  }
   return {
     line,
     lineFolder: at('line'),
