@@ -71,7 +71,7 @@ test('a package: import, update, list, show; a folder that is not there', async 
   await writeFile(join(source, 'more'), 'x')
   const updated = await json<{ version: number; fileCount: number }>('package', 'update', 'ABC00001', source)
   assert.deepEqual([updated.version, updated.fileCount], [2, 3])
-  assert.match(await text('package', 'list'), /ABC00001 +2 +package +3 +300.0 kB .* Tools/)
+  assert.match(await text('package', 'list'), /ABC00001 +2 +released +package +3 +300.0 kB .* Tools/)
 
   const missing = await as(['package', 'import', join(folder, 'nowhere'), '--json'])
   assert.equal(missing.code, 1)

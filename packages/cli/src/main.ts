@@ -1,5 +1,6 @@
 /** The command as a process: the terminal, the environment and Ctrl-C. */
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 import { run } from './run.ts'
 
 /** @returns the exit code: 0, or 1 for everything that did not work */
@@ -14,6 +15,7 @@ export async function main(args: string[]): Promise<number> {
     stderr: process.stderr,
     signal: interrupted.signal,
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
+    askSecret: process.stdin.isTTY && process.stderr.isTTY ? askSecret : undefined,
   })
 }
 
@@ -23,5 +25,18 @@ async function ask(question: string, signal: AbortSignal): Promise<string> {
     return await terminal.question(question, { signal })
   } finally {
     terminal.close()
+  }
+}
+
+/** What is typed is swallowed instead of shown. */
+async function askSecret(question: string, signal: AbortSignal): Promise<string> {
+  process.stderr.write(question)
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true })
+  try {
+    return await terminal.question('', { signal })
+  } finally {
+    terminal.close()
+    process.stderr.write('\n')
   }
 }

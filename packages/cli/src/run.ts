@@ -7,7 +7,9 @@ import { addCollectionCommands } from './commands/collection.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
 import { addDeviceCommands } from './commands/devices.ts'
 import { addGatewayCommands } from './commands/gateways.ts'
+import { addKeysCommands } from './commands/keys.ts'
 import { addPackageCommands } from './commands/package.ts'
+import { addReleaseCommands } from './commands/release.ts'
 import { addSequenceCommands } from './commands/sequence.ts'
 import { addSettingsCommands } from './commands/settings.ts'
 import { addSiteCommand } from './commands/site.ts'
@@ -26,6 +28,8 @@ export interface Environment {
   signal: AbortSignal
   /** Asks the person at the terminal; undefined when there is none. */
   ask: ((question: string, signal: AbortSignal) => Promise<string>) | undefined
+  /** The same, without showing what is typed. */
+  askSecret?: Environment['ask']
 }
 export type RunOptions = Environment
 
@@ -34,6 +38,7 @@ export interface Session {
   readonly out: Output
   readonly signal: AbortSignal
   readonly ask: Environment['ask']
+  readonly askSecret: Environment['ask']
   /** The site; the connection is resolved when it is first asked for, so that some commands need none. */
   site(): Promise<Site>
 }
@@ -47,6 +52,7 @@ export async function run(args: string[], environment: Environment): Promise<num
     out,
     signal: environment.signal,
     ask: environment.ask,
+    askSecret: environment.askSecret,
     async site() {
       site ??= await connect(program, environment)
       return site
@@ -75,6 +81,8 @@ export async function run(args: string[], environment: Environment): Promise<num
   addDeploymentCommands(program, session)
   addDeviceCommands(program, session)
   addGatewayCommands(program, session)
+  addReleaseCommands(program, session)
+  addKeysCommands(program, session)
   addSettingsCommands(program, session)
   addStatusCommand(program, session)
   addSiteCommand(program, session)

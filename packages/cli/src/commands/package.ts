@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path'
-import { ContentTarget, PackageId, type PackageInfo, PackageKind } from '@sluice/protocol'
+import { ContentTarget, PackageId, type PackageInfo, PackageKind, type ReleaseState } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Session } from '../run.ts'
 import { fields, formatBytes, table } from '../text.ts'
@@ -55,10 +55,11 @@ export function addPackageCommands(program: Command, session: Session): void {
       const packages = await site.call('packages')
       session.out.result(packages, () =>
         table(
-          ['ID', 'VERSION', 'KIND', 'FILES', 'SIZE', 'STORED', 'ON', 'NAME'],
+          ['ID', 'VERSION', 'STATE', 'KIND', 'FILES', 'SIZE', 'STORED', 'ON', 'NAME'],
           packages.map((one) => [
             one.id,
             one.version,
+            releaseStateText(one),
             one.kind,
             one.fileCount,
             formatBytes(one.totalBytes),
@@ -102,6 +103,7 @@ function showPackage(session: Session, one: PackageInfo): void {
       ['Kind', one.kind],
       ['Target', one.target],
       ['Version', one.version === 0 ? 'none yet' : one.version],
+      ['State', releaseStateText(one)],
       ['Files', one.fileCount],
       ['Size', formatBytes(one.totalBytes)],
       ['Stored', `${formatBytes(one.storedBytes)} compressed and sealed`],
@@ -127,3 +129,9 @@ function packageId(text: string): PackageId {
   if (!parsed.success) throw new InvalidArgumentError('Give a package id such as ABC00001.')
   return parsed.data
 }
+
+/** `waiting for release (version 2)` */
+export const releaseStateText = (one: { state: ReleaseState; waitingVersion?: number | undefined }): string =>
+  one.state === 'waitingForRelease'
+    ? `waiting for release${one.waitingVersion === undefined ? '' : ` (version ${one.waitingVersion})`}`
+    : one.state

@@ -6,7 +6,7 @@ import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
 import { waitForDistribution } from '../wait.ts'
-import { distributionLines } from './package.ts'
+import { distributionLines, releaseStateText } from './package.ts'
 import { addSequenceImportCommands } from './sequence-import.ts'
 import { addSequenceLintCommands } from './sequence-lint.ts'
 
@@ -29,7 +29,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
           ['Revision', applied.revision],
           ['Steps', applied.steps],
           ['Packages', applied.packages.join(', ')],
-          ['State', applied.state],
+          ['State', releaseStateText(applied)],
         ]),
       ])
     })
@@ -69,7 +69,14 @@ export function addSequenceCommands(program: Command, session: Session): void {
       session.out.result(sequences, () =>
         table(
           ['ID', 'REVISION', 'STEPS', 'PACKAGES', 'STATE', 'NAME'],
-          sequences.map((one) => [one.id, one.revision, one.steps, one.packages.length, one.state, one.name]),
+          sequences.map((one) => [
+            one.id,
+            one.revision,
+            one.steps,
+            one.packages.length,
+            releaseStateText(one),
+            one.name,
+          ]),
         ),
       )
     })

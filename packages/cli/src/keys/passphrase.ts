@@ -1,0 +1,21 @@
+/** The passphrase of a key: from a file that is for this alone, or from the person at the terminal. */
+import { readFile } from 'node:fs/promises'
+import { failLocally } from '../local-failure.ts'
+import type { Session } from '../run.ts'
+
+const LEAST_CHARACTERS = 12
+
+/** @param twice for a new key: typed again, so that a slip does not lose it */
+export async function passphrase(session: Session, file: string | undefined, twice: boolean): Promise<string> {
+  const text = file === undefined ? await typed(session, twice) : (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+  if (twice && text.length < LEAST_CHARACTERS)
+    failLocally(`The passphrase needs at least ${LEAST_CHARACTERS} characters.`)
+  return text
+}
+
+async function typed({ askSecret, signal }: Session, twice: boolean): Promise<string> {
+  if (askSecret === undefined) return failLocally('There is no terminal to ask at: give --passphrase-file.')
+  const first = await askSecret('Passphrase of the keys: ', signal)
+  if (twice && (await askSecret('Once more: ', signal)) !== first) failLocally('These were two different passphrases.')
+  return first
+}

@@ -1,0 +1,35 @@
+/** Files of the workstation that has the keys for root and releases (offline mode). */
+import { z } from 'zod'
+import { SiteId } from './ids.ts'
+
+export const OfflineRole = z.enum(['root', 'release'])
+export type OfflineRole = z.infer<typeof OfflineRole>
+
+const Base64 = z.base64().max(4096)
+
+/** A signing key under a passphrase. A file is not trusted before it is open: its cost is bounded. */
+export const ReleaseKeyFile = z.strictObject({
+  format: z.literal('sluice-key/1'),
+  role: OfflineRole,
+  keyid: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Raw Ed25519 public key. */
+  publicKey: Base64,
+  createdAt: z.iso.datetime(),
+  kdf: z.strictObject({
+    name: z.literal('scrypt'),
+    N: z
+      .int()
+      .min(2)
+      .max(2 ** 20),
+    r: z.int().min(1).max(16),
+    p: z.int().min(1).max(4),
+    salt: Base64,
+  }),
+  cipher: z.strictObject({ name: z.literal('aes-256-gcm'), nonce: Base64 }),
+  /** PKCS#8 in DER, sealed with everything else in the file as additional data; the last 16 bytes are the tag. */
+  sealed: Base64,
+})
+export type ReleaseKeyFile = z.infer<typeof ReleaseKeyFile>
+
+/** Which site the keys of a folder are for. */
+export const ReleaseKeysSite = z.object({ format: z.literal('sluice-release-keys/1'), siteId: SiteId })
