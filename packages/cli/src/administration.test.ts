@@ -66,7 +66,10 @@ test('a package: import, update, list, show; a folder that is not there', async 
   const imported = await as(['package', 'import', source, '--name', 'Tools', '--target', 'linux', '--id', 'ABC00001'])
   assert.equal(imported.code, 0, imported.stderr)
   assert.match(imported.stderr, /^Importing: .* of /)
-  assert.match(imported.stdout, /Package: ABC00001\nName: {4}Tools\n[\s\S]*Version: 1\nFiles: {3}2\nSize: {4}300.0 kB/)
+  assert.match(
+    imported.stdout,
+    /Package: ABC00001\nName: {4}Tools\n[\s\S]*Version: 1\nState: {3}released\nFiles: {3}2\nSize: {4}300.0 kB/,
+  )
 
   await writeFile(join(source, 'more'), 'x')
   const updated = await json<{ version: number; fileCount: number }>('package', 'update', 'ABC00001', source)
