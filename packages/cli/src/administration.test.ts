@@ -1,12 +1,15 @@
 /** A site and a gateway as real processes, and everything an administrator does with them by this command. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import 'reflect-metadata'
+import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
 import { deviceRoutes, EnrolmentBundle, type EnrolmentRequest } from '@sluice/protocol'
-import { prepareGatewayFolder } from './gateway-folder.ts'
 import { createHttpsFetch } from './https-fetch.ts'
 import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
 import { freePorts, startServer } from './testing/server.ts'
@@ -105,19 +108,33 @@ test('a sequence: faults and missing packages with their places, nothing stored;
   assert.match(await text('sequence', 'list'), /seq_[0-9a-z]+ +1 +1 +1 +released +Upgrade\n/)
 })
 
-test('a gateway: its folder is made here, it starts from it, takes content, and can be told not to serve', async () => {
+test('a gateway: joins with a code, takes content, and can be told not to serve', async () => {
   const [device, enrolment, link] = await freePorts(3)
   const out = join(folder, 'gateway')
   const adding = [
-    ...['gateways', 'add', 'edge', '--out', out, '--listen', '127.0.0.1', '--link', `127.0.0.1:${link}`],
+    ...['gateways', 'add', 'edge', '--link', `127.0.0.1:${link}`],
     ...['--device-url', `https://127.0.0.1:${device}`, '--enrolment-url', `https://127.0.0.1:${enrolment}`],
   ]
-  const { configuration } = await json<{ configuration: string }>(...adding)
-  assert.equal((await stat(join(out, 'gateway.key'))).mode & 0o777, 0o600)
-  const again = await as(adding)
-  assert.deepEqual([again.code, again.stderr], [1, `The folder ${out} is not empty.\n`])
-  const taken = await as(adding.map((argument) => (argument === out ? join(folder, 'second') : argument)))
-  assert.match(taken.stderr, /CONFLICT/)
+  const { code } = await json<{ code: string }>(...adding)
+  assert.match((await as(adding)).stderr, /CONFLICT/)
+  assert.match((await as(['gateways', 'add', 'other'])).stderr, /Give --url/)
+  const program = fileURLToPath(new URL('../bin/sluice.ts', import.meta.url))
+  const joining = (...words: string[]) =>
+    promisify(execFile)(process.execPath, [
+      program,
+      'gateway',
+      'join',
+      '--folder',
+      out,
+      '--listen',
+      '127.0.0.1',
+      ...words,
+    ])
+  const { stdout } = await joining(code)
+  const { configuration } = JSON.parse(stdout) as { configuration: string }
+  for (const name of await readdir(out)) assert.equal((await stat(join(out, name))).mode & 0o077, 0, name)
+  await assert.rejects(joining(code), /is not empty/)
+  await assert.rejects(joining('sluice-join-x'), /This is no join code/)
 
   servers.use(await startServer('gateway', configuration))
   const sent = await as(['sequence', 'distribute', 'Upgrade', '--to', 'edge', '--wait'])
@@ -125,20 +142,17 @@ test('a gateway: its folder is made here, it starts from it, takes content, and 
   assert.match(sent.stdout, /^ABC00001 version 2 on gw_[0-9a-z]+: installed, /)
   assert.match(await text('package', 'distribute', 'ABC00001', '--to', 'edge', '--wait'), /: installed, /)
   assert.match(await text('gateways'), /internet +up +on .*edge\n/)
+  assert.match(await text('gateways', 'status'), /edge +control +up .* ms +\d+ .*\nedge +bulk +up /)
 
   assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'off'), /Serves content: off/)
   assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'on'), /Serves content: on/)
   const unknown = await as(['gateways', 'set', 'nobody', '--serve-content', 'on'])
   assert.match(unknown.stderr, /There is no gateway nobody/)
+  assert.match(await text('gateways', 'code', 'edge'), /sluice gateway join .* sluice-join-/)
 
-  // The running gateway takes its new certificate by itself, and the site sees it.
-  const shown = async () => (await json<{ certificateExpiresAt?: string }[]>('gateways'))[0]?.certificateExpiresAt ?? ''
-  const before = await shown()
-  await sleep(1_100) // Certificates end at whole seconds.
-  assert.match(await text('gateways', 'renew', 'edge', out), /^Wrote .*gateway\.pem: good until /)
-  while ((await shown()) <= before) await sleep(50)
-  const lost = await as(['gateways', 'renew', 'edge', join(folder, 'nowhere')])
-  assert.match(lost.stderr, /is no folder of a gateway/)
+  await text('gateways', 'add', 'second', '--url', 'https://127.0.0.1:1')
+  assert.match(await text('gateways', 'remove', 'second'), /^Removed gw_/)
+  assert.doesNotMatch(await text('gateways'), /second/)
 })
 
 test('client settings: shown with their names; what is not named stays', async () => {
@@ -218,9 +232,15 @@ test('a device without a token waits; it is approved by its fingerprint, and rev
   assert.match(await text('devices', 'revoke', 'laptop-7'), /State: +revoked/)
 })
 
+async function makeRequest(): Promise<string> {
+  const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const keys = await crypto.subtle.generateKey(signingAlgorithm, true, ['sign', 'verify'])
+  return (await Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm })).toString('pem')
+}
+
 /** @returns the request for its key, to come again with the same one */
 async function enrolWithoutToken(bundle: EnrolmentBundle, known?: string): Promise<string> {
-  const csr = known ?? (await prepareGatewayFolder(join(folder, 'device'))).csr
+  const csr = known ?? (await makeRequest())
   const request: EnrolmentRequest = {
     csr,
     sealKey: Buffer.alloc(32, 1).toString('base64'),

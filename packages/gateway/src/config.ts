@@ -74,14 +74,18 @@ export const GatewayConfig = z.strictObject({
   siteId: SiteId,
   /** Everything that the gateway keeps: what it was told, its objects, its key for signed addresses. */
   dataFolder: FileName,
-  listeners: z.strictObject({
-    /** For computers without a certificate: enrolment and nothing else. */
-    enrolment: ListenAddress,
-    /** For devices with a certificate. */
-    device: ListenAddress,
-    /** For the connector of the site. */
-    link: ListenAddress,
-  }),
+  listeners: z.union([
+    /** One port for all, told apart by server name. */
+    z.strictObject({ shared: ListenAddress }),
+    z.strictObject({
+      /** For computers without a certificate: enrolment and nothing else. */
+      enrolment: ListenAddress,
+      /** For devices with a certificate. */
+      device: ListenAddress,
+      /** For the connector of the site. */
+      link: ListenAddress,
+    }),
+  ]),
   /** For whoever runs it: health, readiness and figures, without TLS. Absent: no such listener. */
   management: ListenAddress.optional(),
   /** PEM of the server certificate with its chain, and of its key. */

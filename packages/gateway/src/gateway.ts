@@ -22,11 +22,14 @@ import type { Log } from './log.ts'
 import { createManagement } from './management.ts'
 import { createMetrics } from './metrics.ts'
 import { createNotices } from './notices.ts'
+import { keepOwnCertificate } from './own-certificate.ts'
 import { createRelay } from './relay.ts'
 import { openSiteConfiguration, type SiteConfiguration } from './site-configuration.ts'
+import { createAddressCap } from './tls/address-cap.ts'
 import { createHttpsListener, type HttpsListener } from './tls/https-listener.ts'
 import { type ListenerBounds, listenerBounds } from './tls/listener-bounds.ts'
 import { type ServerCertificate, watchCertificate } from './tls/server-certificate.ts'
+import { createSharedListener } from './tls/shared-listener.ts'
 
 /** Ports that the gateway listens on. */
 export interface GatewayPorts {
@@ -140,16 +143,28 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
       log,
     })
   const dispatches = { enrolment: dispatchOf('enrolment'), device: dispatchOf('device') }
+  const addressCap = createAddressCap(config.limits)
   const httpsListener = (listener: ListenerKind) =>
     createHttpsListener({
       ...tls,
       wantsCertificate: listener === 'device',
       limits: config.limits,
+      addressCap,
       bounds,
       onRequest: dispatches[listener].answer,
     })
   const listeners = { enrolment: httpsListener('enrolment'), device: httpsListener('device') }
   const linkListener = createLinkListener({ tls, siteId: config.siteId, link, log })
+  const shared = createSharedListener({
+    doors: { enrolment: listeners.enrolment.accept, device: listeners.device.accept, link: linkListener.accept },
+    addressCap,
+    connections: config.limits.connections,
+    handshakeTimeoutMs: bounds.handshakeTimeoutMs,
+  })
+  const own =
+    options.certificateFiles === undefined
+      ? undefined
+      : keepOwnCertificate({ files: options.certificateFiles, name: config.gatewayId, link, now, log })
   const certificate = watchCertificate({
     first: { certificate: tls.certificate, key: tls.key },
     files: options.certificateFiles,
@@ -190,6 +205,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     if (!up) return
     reports.forget()
     keeper.refresh()
+    void own?.look()
     // Whatever the site wanted to say meanwhile is lost.
     notices.sync()
   }
@@ -204,6 +220,8 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     ending = true
     notices.stop()
     await certificate.stop()
+    own?.stop()
+    shared.close()
     await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
     for (const dispatch of Object.values(dispatches)) dispatch.stop()
     bodies.stop()
@@ -222,10 +240,15 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
   if (config.scanAtStart) log.info('content.scanned', { corrupt: await keeper.scan() })
 
   const ports = { enrolment: 0, device: 0, link: 0 }
-  const doors: [keyof GatewayPorts, { listen: HttpsListener['listen'] }, ListenAddress | undefined][] = [
-    ['enrolment', listeners.enrolment, config.listeners.enrolment],
-    ['device', listeners.device, config.listeners.device],
-    ['link', linkListener, config.listeners.link],
+  const at = config.listeners
+  const doors: (readonly [string, { listen: HttpsListener['listen'] }, ListenAddress | undefined])[] = [
+    ...('shared' in at
+      ? [['shared', shared, at.shared] as const]
+      : ([
+          ['enrolment', listeners.enrolment, at.enrolment],
+          ['device', listeners.device, at.device],
+          ['link', linkListener, at.link],
+        ] as const)),
     ['management', management, config.management],
   ]
   for (const [name, listener, address] of doors) {
@@ -235,7 +258,8 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
       await stop()
       return failed(port.problem)
     }
-    Object.assign(ports, { [name]: port.value })
+    if (name === 'shared') Object.assign(ports, { enrolment: port.value, device: port.value, link: port.value })
+    else Object.assign(ports, { [name]: port.value })
   }
   void certificate.look()
   return ok({ ports, stop })

@@ -1,15 +1,22 @@
-/** The gateway as a process: reads its configuration, says when it is ready, ends when told to. */
+/** The gateway as a process: joins its site, or reads its configuration, says when it is ready, ends when told to. */
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Problem } from '@sluice/protocol'
 import { type GatewayConfig, readGatewayConfig } from './config.ts'
 import { CONFIG_VARIABLE } from './environment.ts'
 import { createGateway, type GatewayPorts } from './gateway.ts'
+import { joinSite } from './join.ts'
 import { createLog } from './log.ts'
 
-const USAGE = 'sluice-gateway --config <file.json>, or the file in SLUICE_GATEWAY_CONFIG'
+/** Of a join code. */
+const MAX_CODE_CHARACTERS = 40_000
+const USAGE = `sluice-gateway --config <file.json>       runs it; without the option, the file is in SLUICE_GATEWAY_CONFIG
+sluice-gateway join --folder <folder> [--listen <host>] [<code>]
+                                          makes a gateway of a new folder; without the code, it is read from standard input`
 
 /** Runs until SIGTERM or SIGINT. Sets the exit code: 0 after a proper end, 1 when it could not start. */
 export async function main(args: string[]): Promise<void> {
+  if (args[0] === 'join') return await runJoin(args.slice(1))
   const file = configFile(args)
   if (file === undefined) return end(USAGE)
   const read = await readGatewayConfig(file, process.env)
@@ -31,6 +38,44 @@ export async function main(args: string[]): Promise<void> {
   log.info('gateway.ended')
 }
 
+/** Waits until the site dials, SIGTERM or SIGINT. */
+async function runJoin(args: string[]): Promise<void> {
+  const asked = joinArguments(args)
+  if (asked === undefined) return end(USAGE)
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
+  const log = createLog((line) => process.stderr.write(`${line}\n`))
+  const code = asked.code ?? (await readAll(process.stdin))
+  try {
+    const joined = await joinSite({ ...asked, code, log, signal: stop.signal })
+    if (!joined.ok) return end(describe(joined.problem))
+    process.stdout.write(`${JSON.stringify({ joined: true, configuration: joined.value })}\n`)
+  } catch (thrown) {
+    if (!stop.signal.aborted) throw thrown
+    end('given up')
+  }
+}
+
+function joinArguments(args: string[]): { code: string | undefined; folder: string; host: string } | undefined {
+  try {
+    const options = { folder: { type: 'string' }, listen: { type: 'string', default: '0.0.0.0' } } as const
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
+    if (values.folder === undefined || positionals.length > 1) return undefined
+    return { code: positionals[0], folder: resolve(values.folder), host: values.listen }
+  } catch {
+    return undefined
+  }
+}
+
+async function readAll(input: NodeJS.ReadStream): Promise<string> {
+  let text = ''
+  for await (const chunk of input.setEncoding('utf8')) {
+    text += chunk
+    if (text.length > MAX_CODE_CHARACTERS) break
+  }
+  return text
+}
+
 function configFile(args: string[]): string | undefined {
   try {
     return parseArgs({ args, options: { config: { type: 'string' } } }).values.config ?? process.env[CONFIG_VARIABLE]
@@ -43,10 +88,13 @@ function addresses({ listeners, management }: GatewayConfig, ports: GatewayPorts
   const hosts = Object.entries({ ...listeners, management })
   return Object.fromEntries(
     hosts.flatMap(([name, address]) =>
-      address === undefined ? [] : [[name, { host: address.host, port: ports[name as keyof GatewayPorts] }]],
+      address === undefined ? [] : [[name, { host: address.host, port: portOf(ports, name) }]],
     ),
   )
 }
+
+const portOf = (ports: GatewayPorts, name: string) =>
+  name === 'shared' ? ports.device : ports[name as keyof GatewayPorts]
 
 const describe = ({ code, detail }: Problem): string => `${code}: ${detail}`
 

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
+import { gatewayRoutes } from './admin/gateway.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
@@ -207,56 +208,6 @@ export const DeviceTokenEntry = z.object({
 })
 export type DeviceTokenEntry = z.infer<typeof DeviceTokenEntry>
 
-export const GatewayCreate = z.strictObject({
-  name: Name,
-  kind: z.enum(['internet', 'internal']),
-  /** Host and ports as devices see them. */
-  deviceUrl: z.url(),
-  enrolmentUrl: z.url(),
-  /** Where the connector of the site dials: `host:port`. */
-  linkAddress: z.string().regex(/^.{1,255}:\d{1,5}$/),
-  serveContent: z.boolean().default(true),
-  /** PKCS#10 in PEM for the server certificate of both listeners and of the link. */
-  csr: z.string().max(8000),
-})
-
-/** All that a new gateway needs besides its own key. */
-export const GatewayJoin = z.object({
-  gatewayId: GatewayId,
-  siteId: SiteId,
-  /** PEM chain for the key of the request. */
-  certificate: z.string().max(40_000),
-  /** PEM of the authority that signs the connector's certificate. */
-  linkAuthority: z.string().max(20_000),
-})
-export type GatewayJoin = z.infer<typeof GatewayJoin>
-
-export const GatewayRenewal = z.strictObject({
-  /** PKCS#10 in PEM, for the key that the gateway has or for a new one. */
-  csr: z.string().max(8000),
-})
-
-export const GatewayChange = z.strictObject({ serveContent: z.boolean().optional() })
-
-export const GatewayInfo = z.object({
-  id: GatewayId,
-  name: z.string(),
-  kind: z.enum(['internet', 'internal']),
-  deviceUrl: z.string(),
-  enrolmentUrl: z.string(),
-  linkAddress: z.string(),
-  serveContent: z.boolean(),
-  link: z.discriminatedUnion('state', [
-    z.object({ state: z.literal('up'), since: Time }),
-    z.object({ state: z.literal('down'), since: Time, problem: Problem.optional() }),
-  ]),
-  packBytesServed: z.int().nonnegative(),
-  pageBytesServed: z.int().nonnegative(),
-  /** Of the certificate that it showed when the site dialled it last; absent before. */
-  certificateExpiresAt: Time.optional(),
-})
-export type GatewayInfo = z.infer<typeof GatewayInfo>
-
 export const DistributeRequest = z.strictObject({ gateways: z.array(GatewayId).min(1).max(100) })
 
 export const StatusEntry = z.object({
@@ -414,23 +365,7 @@ export const adminRoutes = {
   },
   /** What a computer needs to enrol and wait for approval: no token, no secret. */
   enrolmentBundle: { method: 'GET', path: '/admin/v1/enrolment-bundle', ...plain, answer: EnrolmentBundle },
-  gateways: { method: 'GET', path: '/admin/v1/gateways', ...plain, answer: z.array(GatewayInfo) },
-  createGateway: { method: 'POST', path: '/admin/v1/gateways', ...plain, body: GatewayCreate, answer: GatewayJoin },
-  changeGateway: {
-    method: 'PATCH',
-    path: '/admin/v1/gateways/:id',
-    ...plain,
-    body: GatewayChange,
-    answer: GatewayInfo,
-  },
-  /** A new certificate for the same gateway, with its present addresses; the old one goes on to count. */
-  renewGateway: {
-    method: 'POST',
-    path: '/admin/v1/gateways/:id/renew',
-    ...plain,
-    body: GatewayRenewal,
-    answer: GatewayJoin,
-  },
+  ...gatewayRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },
   ...administrationRoutes,

@@ -12,6 +12,16 @@ import { Problem } from './problem.ts'
 export const LINK_CONTROL = 'sluice-control/1'
 export const LINK_BULK = 'sluice-bulk/1'
 
+/**
+ * Server names that nobody owns, so that one port serves all: in the first bytes of a connection they say
+ * which listener of a gateway it is for. Who asks for neither is a device.
+ */
+export const LINK_SERVER_NAME = 'link.sluice.internal'
+export const ENROLMENT_SERVER_NAME = 'enrol.sluice.internal'
+
+/** Where the connector of the site dials: `host:port`, an IPv6 address in brackets. */
+export const LinkAddress = z.string().regex(/^.{1,255}:\d{1,5}$/)
+
 /** Paths on the link. All are asked for by the gateway. */
 export const linkPaths = {
   /** POST `/link/relay/<routeId>`: body and answer as on the device plane; `sluice-caller` says who. */
@@ -24,6 +34,10 @@ export const linkPaths = {
   contentObjects: '/link/contents/',
   /** POST `ContentReport`. */
   contentReports: '/link/content-reports',
+  /** POST `JoinRequest`, on a connection of its own only. */
+  join: '/link/join',
+  /** POST `CertificateRenewal`. */
+  certificate: '/link/certificate',
   /** POST `TrafficReport`. */
   trafficReports: '/link/traffic-reports',
   /** GET `/link/objects/<kind>/<hash>`, bulk connection only, optional single range. */

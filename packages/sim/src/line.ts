@@ -8,14 +8,16 @@ import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { type AdminClient, createAdminClient, type GatewayId } from '@sluice/protocol'
+import { joinSite } from '@sluice/gateway'
+import { type AdminClient, createAdminClient, type GatewayId, silentLog } from '@sluice/protocol'
 import { z } from 'zod'
 import { linkUp, must } from './administrator.ts'
-import { makeCertificateRequest } from './certificate-request.ts'
 import { type Part, startPart } from './child-process.ts'
 import type { LinePorts } from './ports.ts'
 
 const script = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+const JOIN_TIMEOUT_MS = 60_000
 
 /** What the site leaves in its data folder for the command line. */
 const AdminConnection = z.object({ url: z.url(), authority: z.string(), tokenFile: z.string() })
@@ -105,9 +107,7 @@ async function gatewayPart(
   const known = must(await admin.call('gateways')).find((gateway) => gateway.name === 'demo-gateway')
   if (known && (await exists(configuration))) return { id: known.id, part }
 
-  await mkdir(home, { recursive: true, mode: 0o700 })
-  const { csr, key } = await makeCertificateRequest()
-  const joined = must(
+  const { gatewayId, code } = must(
     await admin.call('createGateway', {
       body: {
         name: 'demo-gateway',
@@ -116,28 +116,22 @@ async function gatewayPart(
         enrolmentUrl: `https://${advertised.host}:${ports.enrolment}`,
         linkAddress: `127.0.0.1:${ports.link}`,
         serveContent: true,
-        csr,
       },
     }),
   )
-  await writeFile(join(home, 'gateway.key'), key, { mode: 0o600 })
-  await writeFile(join(home, 'gateway.pem'), joined.certificate)
-  await writeFile(join(home, 'link-authority.pem'), joined.linkAuthority)
+  const signal = AbortSignal.timeout(JOIN_TIMEOUT_MS)
+  must(await joinSite({ code, folder: home, host: '127.0.0.1', log: silentLog, signal }))
   const listen = (port: number, host = advertised.host) => ({ host, port })
   await writeJson(configuration, {
-    gatewayId: joined.gatewayId,
-    siteId: joined.siteId,
-    dataFolder: 'data',
+    ...JSON.parse(await readFile(configuration, 'utf8')),
+    // What devices are told may not be where it listens.
     listeners: {
       enrolment: listen(ports.enrolment),
       device: listen(ports.device),
       link: listen(ports.link, '127.0.0.1'),
     },
-    certificateFile: 'gateway.pem',
-    keyFile: 'gateway.key',
-    linkAuthorityFile: 'link-authority.pem',
   })
-  return { id: joined.gatewayId, part }
+  return { id: gatewayId, part }
 }
 
 function partOf(file: string, configuration: string, logPath: string): LinePart {

@@ -4,10 +4,13 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { type Agent, request } from 'node:https'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 
 export interface ExchangeOrder {
   method: 'GET' | 'POST'
+  /** Which listener of the gateway is meant, where one port serves several; its host otherwise. */
+  serverName?: string | undefined
   agent: Agent
   headers: Record<string, string>
   body?: Buffer | undefined
@@ -44,7 +47,11 @@ function attempt(url: URL, order: ExchangeOrder): Promise<Attempt> {
   return new Promise((resolve, reject) => {
     const { method, agent, signal } = order
     const headers = { ...order.headers, 'accept-encoding': 'identity' }
-    const sent = request(url, { method, agent, headers, ...(signal === undefined ? {} : { signal }) })
+    const sent = request(url, {
+      ...{ method, agent, headers },
+      ...(signal === undefined ? {} : { signal }),
+      ...(order.serverName === undefined ? {} : meant(order.serverName, url)),
+    })
     const deadline = setTimeout(() => sent.destroy(new Error(`no answer within ${order.totalMs} ms`)), order.totalMs)
     let answer: IncomingMessage | undefined
 
@@ -88,6 +95,13 @@ function attempt(url: URL, order: ExchangeOrder): Promise<Attempt> {
     sent.end(order.body)
   })
 }
+
+/** Whatever is meant there, the certificate must be that of the host. */
+const meant = (servername: string, url: URL) => ({
+  servername,
+  checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+    checkServerIdentity(url.hostname.replace(/^\[|\]$/g, ''), certificate),
+})
 
 const isReset = (error: Error & { code?: string }) => error.code === 'ECONNRESET' || error.code === 'EPIPE'
 

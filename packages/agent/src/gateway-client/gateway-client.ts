@@ -19,6 +19,7 @@ import {
   type DeviceRouteId,
   devicePath,
   deviceRoutes,
+  ENROLMENT_SERVER_NAME,
   failed,
   type GatewayAddress,
   type GatewayId,
@@ -191,6 +192,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       const base = route.identity === 'anonymous' ? gateway.enrolmentUrl : gateway.deviceUrl
       const answered = await exchange(new URL(devicePath(id, request.parameters), base), {
         method: route.method,
+        serverName: route.identity === 'anonymous' ? ENROLMENT_SERVER_NAME : undefined,
         agent: route.identity === 'anonymous' ? agents.anonymous : agents.control,
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
         body,

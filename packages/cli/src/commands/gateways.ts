@@ -1,31 +1,27 @@
-import { X509Certificate } from 'node:crypto'
-import { resolve } from 'node:path'
-import type { GatewayInfo } from '@sluice/protocol'
+import type { GatewayConnection, GatewayInfo, GatewayJoinOffer } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
-import {
-  abandonGatewayFolder,
-  completeGatewayFolder,
-  type GatewayListeners,
-  prepareGatewayFolder,
-  renewalOf,
-} from '../gateway-folder.ts'
+import { runGatewayProgram } from '../gateway-process.ts'
 import { failLocally } from '../local-failure.ts'
 import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, formatBytes, onOff, table } from '../text.ts'
 
-interface AddOptions {
+interface Addresses {
+  url?: string
+  deviceUrl?: string
+  enrolmentUrl?: string
+  link?: string
+}
+interface AddOptions extends Addresses {
   kind: 'internet' | 'internal'
-  deviceUrl: string
-  enrolmentUrl: string
-  link: string
   serveContent?: boolean
-  listen: string
-  out: string
+}
+interface SetOptions extends Addresses {
+  serveContent?: boolean
 }
 
 export function addGatewayCommands(program: Command, session: Session): void {
-  const group = program.command('gateways').description('what devices on the internet talk to')
+  const group = program.command('gateways').alias('gateway').description('what devices on the internet talk to')
 
   group
     .command('list', { isDefault: true })
@@ -51,97 +47,138 @@ export function addGatewayCommands(program: Command, session: Session): void {
     })
 
   group
-    .command('add')
-    .description('makes the folder that a new gateway is started from')
+    .command('status')
+    .description('shows the connections of the site to its gateways: how far away they are, and what went over them')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const gateways = await site.call('gateways')
+      session.out.result(gateways, () => [
+        ...table(
+          ['GATEWAY', 'CONNECTION', 'STATE', 'SINCE', 'LATENCY', 'REQUESTS', 'SENT', 'RECEIVED', 'DIALS'],
+          gateways.flatMap(({ name, connections }) => connections.map((one) => [name, ...connectionRow(one)])),
+        ),
+        ...gateways.flatMap(({ name, link }) =>
+          link.state === 'down' && link.problem !== undefined ? [`${name}: ${link.problem.detail}`] : [],
+        ),
+      ])
+    })
+
+  addressOptions(group.command('add'))
+    .description('names a new gateway, and prints the code with which it joins')
     .argument('<name>')
-    .requiredOption('--device-url <url>', 'where devices reach it, as in https://gateway.example:8443')
-    .requiredOption('--enrolment-url <url>', 'where computers enrol, as in https://gateway.example:8444')
-    .requiredOption('--link <host:port>', 'where the site dials it')
-    .requiredOption('--out <folder>', 'new folder for key, certificate and configuration; take it to the gateway')
     .addOption(
       new Option('--kind <kind>', 'where its devices are').choices(['internet', 'internal']).default('internet'),
     )
     .addOption(switchOption('--serve-content', contentSetting))
-    .option('--listen <host>', 'address of the machine that it listens on', '0.0.0.0')
     .action(async (name: string, options: AddOptions): Promise<void> => {
       const site = await session.site()
-      const listeners = listenersOf(options)
-      const folder = resolve(options.out)
-      const { csr } = await prepareGatewayFolder(folder)
-      let joined: Awaited<ReturnType<typeof site.call<'createGateway'>>>
-      try {
-        joined = await site.call('createGateway', {
-          body: {
-            name,
-            kind: options.kind,
-            deviceUrl: options.deviceUrl,
-            enrolmentUrl: options.enrolmentUrl,
-            linkAddress: options.link,
-            ...(options.serveContent === undefined ? {} : { serveContent: options.serveContent }),
-            csr,
-          },
-        })
-      } catch (error) {
-        await abandonGatewayFolder(folder)
-        throw error
-      }
-      const configuration = await completeGatewayFolder(folder, joined, listeners)
-      session.out.result({ gatewayId: joined.gatewayId, configuration }, () => [
-        ...fields([
-          ['Gateway', joined.gatewayId],
-          ['Folder', folder],
-        ]),
-        `Take the folder to its machine and start it there: node packages/gateway/bin/sluice-gateway.ts --config ${configuration}`,
-      ])
+      const { deviceUrl, enrolmentUrl, linkAddress } = addressesOf(options)
+      if (deviceUrl === undefined || enrolmentUrl === undefined || linkAddress === undefined)
+        return failLocally('Give --url, or --device-url, --enrolment-url and --link.')
+      const { kind, serveContent } = options
+      const offer = await site.call('createGateway', {
+        body: {
+          ...{ name, kind, deviceUrl, enrolmentUrl, linkAddress },
+          ...(serveContent === undefined ? {} : { serveContent }),
+        },
+      })
+      showOffer(session, offer)
     })
 
   group
-    .command('renew')
-    .description(
-      'puts a new certificate into the folder that a gateway is started from; a running one takes it by itself',
-    )
+    .command('code')
+    .description('prints a new code to join with, for a machine that takes the place of a gateway')
     .argument('<gateway>', 'name or id')
-    .argument('<folder>', 'with `gateway.json` and the key')
-    .action(async (wanted: string, folder: string): Promise<void> => {
+    .action(async (wanted: string): Promise<void> => {
       const site = await session.site()
-      for (const id of await site.gateways([wanted])) {
-        const { gatewayId, csr, replace } = await renewalOf(folder)
-        if (gatewayId !== id) failLocally(`${folder} belongs to another gateway: ${gatewayId}.`)
-        const { certificate } = await site.call('renewGateway', { id, body: { csr } })
-        const file = await replace(certificate)
-        const { validTo } = new X509Certificate(certificate)
-        session.out.result({ gatewayId, file, validTo }, () => [`Wrote ${file}: good until ${validTo}.`])
-      }
+      for (const id of await site.gateways([wanted])) showOffer(session, await site.call('createJoinCode', { id }))
     })
 
   group
-    .command('set')
-    .description('changes settings of a gateway')
+    .command('join')
+    .description('makes this machine the gateway of a code; needs no connection to the site, which dials')
+    .argument('[code]', 'as the site printed it; read from standard input when absent')
+    .requiredOption('--folder <folder>', 'new folder for its key, certificate, configuration and data')
+    .option('--listen <host>', 'address of this machine that it listens on', '0.0.0.0')
+    .action(async (code: string | undefined, { folder, listen }: { folder: string; listen: string }) => {
+      const args = ['join', '--folder', folder, '--listen', listen, ...(code === undefined ? [] : [code])]
+      // What went wrong was said by the program.
+      if ((await runGatewayProgram(args, session.signal)) !== 0) failLocally('The gateway did not join.')
+    })
+
+  addressOptions(group.command('set'))
+    .description('changes a gateway; devices hear of other addresses with their policy')
     .argument('<gateway>', 'name or id')
-    .addOption(switchOption('--serve-content', contentSetting).makeOptionMandatory())
-    .action(async (wanted: string, { serveContent }: { serveContent: boolean }): Promise<void> => {
+    .addOption(switchOption('--serve-content', contentSetting))
+    .action(async (wanted: string, options: SetOptions): Promise<void> => {
+      const { serveContent } = options
+      const body = { ...addressesOf(options), ...(serveContent === undefined ? {} : { serveContent }) }
+      if (Object.keys(body).length === 0) failLocally('Say what to change: --help shows what is possible.')
       const site = await session.site()
       for (const id of await site.gateways([wanted]))
-        showGateway(session, await site.call('changeGateway', { id, body: { serveContent } }))
+        showGateway(session, await site.call('changeGateway', { id, body }))
+    })
+
+  group
+    .command('remove')
+    .description('forgets a gateway: devices use the others from their next policy on')
+    .argument('<gateway>', 'name or id')
+    .action(async (wanted: string): Promise<void> => {
+      const site = await session.site()
+      for (const id of await site.gateways([wanted])) {
+        await site.call('deleteGateway', { id })
+        session.out.result({ removed: id }, () => [`Removed ${id}.`])
+      }
     })
 }
 
-const contentSetting = 'Allow CMG to function as a cloud distribution point and serve content from Azure storage'
+const addressOptions = (command: Command): Command =>
+  command
+    .option('--url <url>', 'where everybody reaches it on one port, as in https://gateway.example')
+    .option('--device-url <url>', 'where devices reach it, when that is another')
+    .option('--enrolment-url <url>', 'where computers enrol, when that is another')
+    .option('--link <host:port>', 'where the site dials it, when that is another')
 
-/** It listens on the ports that others dial. */
-function listenersOf(options: AddOptions): GatewayListeners {
-  const port = (text: string, option: string): number => {
-    const url = URL.canParse(text) ? new URL(text) : undefined
-    if (url?.protocol !== 'https:') return failLocally(`${option}: ${text} is not an https address.`)
-    return url.port === '' ? 443 : Number(url.port)
+/** What the options say; `--url` stands for all three. */
+function addressesOf({ url, deviceUrl, enrolmentUrl, link }: Addresses) {
+  const found = {
+    deviceUrl: deviceUrl ?? url,
+    enrolmentUrl: enrolmentUrl ?? url,
+    linkAddress: link ?? (url === undefined ? undefined : hostAndPort(url)),
   }
-  const { listen: host } = options
-  return {
-    enrolment: { host, port: port(options.enrolmentUrl, '--enrolment-url') },
-    device: { host, port: port(options.deviceUrl, '--device-url') },
-    link: { host, port: port(`https://${options.link}`, '--link') },
-  }
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Partial<
+    Record<keyof typeof found, string>
+  >
 }
+
+function hostAndPort(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'https:') return failLocally(`--url: ${text} is not an https address.`)
+  return `${url.hostname}:${url.port || 443}`
+}
+
+const showOffer = (session: Session, offer: GatewayJoinOffer): void =>
+  session.out.result(offer, () => [
+    ...fields([
+      ['Gateway', offer.gatewayId],
+      ['Code holds until', offer.expiresAt],
+    ]),
+    'Type this on its machine; the code is good for one gateway, once:',
+    `sluice gateway join --folder /var/lib/sluice-gateway ${offer.code}`,
+  ])
+
+const connectionRow = (one: GatewayConnection): (string | number)[] => [
+  one.kind,
+  one.state,
+  one.since,
+  one.roundTripMs === undefined ? '' : `${one.roundTripMs.toFixed(1)} ms`,
+  one.requests,
+  formatBytes(one.sentBytes),
+  formatBytes(one.receivedBytes),
+  one.dials,
+]
+
+const contentSetting = 'Allow CMG to function as a cloud distribution point and serve content from Azure storage'
 
 const DAY_MS = 24 * 3600_000
 
@@ -151,7 +188,7 @@ function certificateEnd({ certificateExpiresAt }: GatewayInfo): string {
   const days = Math.floor((Date.parse(certificateExpiresAt) - Date.now()) / DAY_MS)
   const date = certificateExpiresAt.slice(0, 10)
   if (days < 0) return `${date} EXPIRED`
-  return days <= 30 ? `${date} RENEW: ${days} days left` : date
+  return days <= 30 ? `${date} ends in ${days} days` : date
 }
 
 const showGateway = (session: Session, one: GatewayInfo): void =>
@@ -165,6 +202,7 @@ const showGateway = (session: Session, one: GatewayInfo): void =>
       ['Link', `${one.link.state} since ${one.link.since}`],
       ['Serves content', onOff(one.serveContent)],
       ['Certificate', certificateEnd(one)],
+      ['Join code until', one.joinCodeExpiresAt],
       ['Served', `${formatBytes(one.packBytesServed)} of packs, ${formatBytes(one.pageBytesServed)} of pages`],
     ]),
   )

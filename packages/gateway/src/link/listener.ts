@@ -19,6 +19,8 @@ const MAX_CONNECTIONS = 32
 export interface LinkListener {
   /** `PORT_TAKEN`. */
   listen(address: ListenAddress): Promise<Result<number>>
+  /** Takes over a connection that another listener accepted, from its first byte. */
+  accept(socket: Socket): void
   /** New connections are shown this certificate. */
   setCertificate(next: ServerCertificate): void
   close(): Promise<void>
@@ -37,6 +39,8 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
   server.maxConnections = MAX_CONNECTIONS
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
+    // One that was handed over is not counted by the server.
+    if (sockets.size >= MAX_CONNECTIONS) return socket.destroy()
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -58,16 +62,15 @@ export function createLinkListener(options: { tls: TlsMaterial; siteId: SiteId; 
 
   return {
     listen: (address) => listen(server, address),
+    accept: (socket) => void server.emit('connection', socket),
     setCertificate: ({ certificate, key }) =>
       server.setSecureContext({ ...secureOptions(certificate, key), ca: tls.linkAuthority }),
     async close() {
-      if (!server.listening) return
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.close(() => {})
       const told = link.close()
       // Also those that never finished their handshake, or were replaced and linger.
       for (const socket of sockets) socket.destroy()
       await told
-      await closed
     },
   }
 }

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { deviceBounds, failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
 import type { GatewayLimits, ListenAddress } from '../config.ts'
-import { addressKey, createRateLimiter, type RateLimiter } from '../rate-limit.ts'
+import type { AddressCap } from './address-cap.ts'
 import { certificateHash } from './device-certificate.ts'
 import type { ListenerBounds } from './listener-bounds.ts'
 import { secureOptions } from './secure-options.ts'
@@ -19,6 +19,8 @@ import { dropSlowReaders } from './slow-readers.ts'
 export interface HttpsListener {
   /** Starts to listen; gives the port. `PORT_TAKEN`. */
   listen(address: ListenAddress): Promise<Result<number>>
+  /** Takes over a connection that another listener accepted, from its first byte. */
+  accept(socket: Socket): void
   /** New connections are shown this certificate; those that there are go on. */
   setCertificate(next: ServerCertificate): void
   /** Names the authorities to the other side in the handshake; who is admitted is decided per request. */
@@ -37,7 +39,8 @@ export interface HttpsListenerOptions {
   key: string
   /** Ask for a client certificate. */
   wantsCertificate: boolean
-  limits: Pick<GatewayLimits, 'connections' | 'connectionsPerAddress' | 'rates'>
+  limits: Pick<GatewayLimits, 'connections'>
+  addressCap: AddressCap
   bounds: ListenerBounds
   onRequest: (request: IncomingMessage, response: ServerResponse) => void
 }
@@ -46,6 +49,7 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
   const { limits, bounds } = options
   let secure = secureOptions(options.certificate, options.key, bounds)
   let authorities: { ca?: string } = {}
+  let tracking = false
   const server = createServer({
     ...secure,
     requestCert: options.wantsCertificate,
@@ -67,12 +71,20 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
   // Without these the library would say "100 Continue" before the request was judged.
   server.on('checkContinue', options.onRequest)
   server.on('checkExpectation', options.onRequest)
-  capPerAddress(server, limits.connectionsPerAddress, createRateLimiter(limits.rates.connections))
+  // The TCP connection, before any handshake.
+  server.prependListener('connection', (socket: Socket) => options.addressCap.admit(socket))
   const sockets = trackSockets(server)
   const stopDropping = dropSlowReaders(sockets.secure, bounds)
 
   return {
     listen: (address) => listen(server, address),
+    accept(socket) {
+      // A server that never listened does not look after the times of its requests until it is told to.
+      if (server.listenerCount('listening') > 0 && !tracking) server.emit('listening')
+      tracking = true
+      if (sockets.count() < limits.connections) server.emit('connection', socket)
+      else socket.destroy()
+    },
     setCertificate({ certificate, key }) {
       secure = secureOptions(certificate, key, bounds)
       server.setSecureContext({ ...secure, ...authorities })
@@ -87,11 +99,11 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
     },
     async close(drainMs) {
       stopDropping()
-      if (!server.listening) return
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      // Without a port of its own it says so; its connections end all the same.
+      server.close(() => {})
       const idle = setInterval(() => server.closeIdleConnections(), 50)
       const end = setTimeout(() => sockets.destroyAll(), drainMs)
-      await closed
+      await sockets.gone()
       clearInterval(idle)
       clearTimeout(end)
     },
@@ -116,29 +128,17 @@ export function listen(server: import('node:net').Server, { host, port }: Listen
   })
 }
 
-function capPerAddress(server: Server, cap: number, rate: RateLimiter): void {
-  const open = new Map<string, number>()
-  // The TCP connection, before any handshake costs something.
-  server.prependListener('connection', (socket: Socket) => {
-    const address = addressKey(socket.remoteAddress ?? '')
-    const count = (open.get(address) ?? 0) + 1
-    open.set(address, count)
-    socket.once('close', () => {
-      const left = (open.get(address) ?? 1) - 1
-      if (left === 0) open.delete(address)
-      else open.set(address, left)
-    })
-    if (count > cap || rate.take(address) > 0) socket.destroy()
-  })
-}
-
 function trackSockets(server: Server) {
   const raw = new Set<Socket>()
   const secure = new Set<TLSSocket>()
+  const waiting: (() => void)[] = []
   const byCertificate = new Map<Sha256, Set<TLSSocket>>()
   server.on('connection', (socket: Socket) => {
     raw.add(socket)
-    socket.once('close', () => raw.delete(socket))
+    socket.once('close', () => {
+      raw.delete(socket)
+      if (raw.size === 0) for (const done of waiting.splice(0)) done()
+    })
   })
   server.on('secureConnection', (socket: TLSSocket) => {
     secure.add(socket)
@@ -156,6 +156,8 @@ function trackSockets(server: Server) {
   return {
     secure,
     count: () => raw.size,
+    /** Resolves when there is no connection any more. */
+    gone: () => (raw.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => waiting.push(resolve))),
     withCertificate: (hash: Sha256): Iterable<TLSSocket> => [...(byCertificate.get(hash) ?? [])],
     destroyAll(): void {
       for (const socket of raw) socket.destroy()

@@ -81,7 +81,8 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   gateways: access('gateway.read', 'open'),
   createGateway: access('gateway.modify', 'site'),
   changeGateway: access('gateway.modify', 'site'),
-  renewGateway: access('gateway.modify', 'site'),
+  createJoinCode: access('gateway.modify', 'site'),
+  deleteGateway: access('gateway.modify', 'site'),
   status: access('status.read', 'status'),
 
   me: access('own', 'open'),

@@ -176,7 +176,8 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   gateways: administrators('in'),
   createGateway: siteWide('BAD_REQUEST', infrastructure),
   changeGateway: siteWide('BAD_REQUEST', infrastructure),
-  renewGateway: siteWide('BAD_REQUEST', infrastructure),
+  createJoinCode: siteWide('NOT_FOUND', infrastructure),
+  deleteGateway: siteWide('NOT_FOUND', infrastructure),
   status: administrators('in'),
 
   me: administrators('in'),

@@ -121,4 +121,5 @@ const beforeChange: Partial<Record<AdminRouteId, (handlers: AdminHandlers, reque
   revokeDevice: (handlers, request) => handlers.device(request),
   deleteDevice: (handlers, request) => handlers.device(request),
   changeGateway: (handlers, request) => named(handlers.gateways(request), request.id),
+  deleteGateway: (handlers, request) => named(handlers.gateways(request), request.id),
 }

@@ -140,7 +140,11 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
 
     gateways: () => gateways.infos(),
     createGateway: ({ body }) => gateways.create(body),
-    renewGateway: ({ id, body }) => gateways.renew(id, body),
+    createJoinCode: ({ id }) => gateways.offerJoin(id),
+    async deleteGateway({ id }) {
+      await gateways.remove(id)
+      return {}
+    },
     changeGateway: ({ id, body }) => gateways.change(id, body),
 
     me: async ({ actor }) => meOf(actor),

@@ -2,7 +2,7 @@
  * The connector: keeps two connections to each gateway, dialled from inside, so that the site needs
  * no open port; and answers what gateways ask over them.
  *
- * Owns dialling, and what happens to a link. Does not own what is said (`link-routes.ts`,
+ * Owns dialling, and what happens to a link. Does not own what is said (`link-routes.ts`, `join.ts`,
  * `event-stream.ts`) or the list of gateways.
  *
  * 1. Only addresses of the table are ever dialled (SEC-51).
@@ -17,6 +17,7 @@ import {
   gatewayUri,
   LINK_BULK,
   LINK_CONTROL,
+  LINK_JOIN,
   linkBounds,
   type Problem,
   problem,
@@ -28,11 +29,14 @@ import type { Gateway, Gateways } from '../gateways/gateways.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import { problemOf } from '../problem-document.ts'
+import { type ConnectionFigures, createConnectionFigures } from './connection-figures.ts'
 import type { ContentSource } from './content-source.ts'
 import { dialGateway } from './dial.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
+import { letJoin } from './join.ts'
 import { type LinkKind, linkRoutes } from './link-routes.ts'
 import { createLinkSession, type LinkCall } from './link-session.ts'
+import type { LinkProxy } from './proxy-tunnel.ts'
 
 const FIRST_DELAY_MS = 250
 /** A link that comes back is used within 30 s (REL-18). */
@@ -54,6 +58,8 @@ export interface ConnectorOptions {
   revokedCertificates(): Promise<Sha256[]>
   clock: Clock
   log: Log
+  /** What lies between the site and its gateways; they are dialled directly without it. */
+  proxy?: LinkProxy | undefined
   /** How long a gateway without a link goes on serving content, in milliseconds; 4 hours by default. */
   unlinkedContentMs?: number
 }
@@ -72,7 +78,7 @@ export interface Connector {
 export function createConnector(options: ConnectorOptions): Connector {
   const { gateways, identity, clock, log } = options
   const stopped = new AbortController()
-  const dialled = new Map<GatewayId, Promise<unknown>>()
+  const dialled = new Map<GatewayId, { address: string; stop: AbortController; done: Promise<unknown> }>()
   const events = new Map<GatewayId, Set<EventStream>>()
 
   /** As the table has it now: settings change while a link lives. */
@@ -109,15 +115,15 @@ export function createConnector(options: ConnectorOptions): Connector {
   }
 
   /** @returns why it ended, and how long it lived in milliseconds */
-  async function connectOnce(gateway: Gateway, kind: LinkKind): Promise<{ why: Problem; livedMs: number }> {
-    const socket = await dialGateway({
-      address: gateway.linkAddress,
-      protocol: protocols[kind],
-      credentials: await identity.connectorCredentials(),
-      gatewayAuthority: identity.gatewayAuthority,
-      gatewayUri: gatewayUri(identity.siteId, gateway.id),
-      signal: stopped.signal,
-    })
+  async function connectOnce(
+    gateway: Gateway,
+    kind: LinkKind,
+    figures: ConnectionFigures,
+    signal: AbortSignal,
+  ): Promise<{ why: Problem; livedMs: number }> {
+    if (kind === 'control' && gateway.awaitsJoin) await tryJoin(gateway, signal)
+    figures.dialled()
+    const socket = await dial(gateway, protocols[kind], gatewayUri(identity.siteId, gateway.id), signal)
     if (!socket.ok) return { why: socket.problem, livedMs: 0 }
     const shown = socket.value.getPeerX509Certificate()
     if (shown !== undefined) gateways.recordCertificate(gateway.id, shown.validToDate.getTime())
@@ -127,6 +133,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       gateway,
       devicePlane: options.devicePlane,
       content: options.content,
+      renew: gateways.renew,
       recordTraffic: gateways.recordTraffic,
       onEvents(call) {
         if (listening) fail('CONFLICT', 'The events of this connection are listened to already.')
@@ -135,41 +142,90 @@ export function createConnector(options: ConnectorOptions): Connector {
       },
       log,
     })
-    const session = createLinkSession(socket.value, (call) => answer(kind, call))
+    const session = createLinkSession(socket.value, (call) => {
+      figures.asked()
+      answer(kind, call)
+    })
+    figures.opened(socket.value, session)
     const end = () => session.destroy('the site ends')
-    stopped.signal.addEventListener('abort', end)
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
     const why = await session.closed
-    stopped.signal.removeEventListener('abort', end)
+    signal.removeEventListener('abort', end)
+    figures.closed()
     return { why: problem('UNREACHABLE', `${gateway.linkAddress}: ${why}`), livedMs: performance.now() - since }
   }
 
-  async function keepConnected(id: GatewayId, kind: LinkKind): Promise<void> {
+  async function dial(gateway: Gateway, protocol: string, uri: string, signal: AbortSignal) {
+    return await dialGateway({
+      address: gateway.linkAddress,
+      protocol,
+      credentials: await identity.connectorCredentials(),
+      gatewayAuthority: identity.gatewayAuthority,
+      gatewayUri: uri,
+      proxy: options.proxy,
+      signal,
+    })
+  }
+
+  /** Whoever listens there may be the gateway that joins, or the one that is still in its place. */
+  async function tryJoin(gateway: Gateway, signal: AbortSignal): Promise<void> {
+    const socket = await dial(gateway, LINK_JOIN, 'unproved', signal)
+    if (socket.ok) await letJoin(socket.value, gateway.id, gateways.join, log)
+  }
+
+  async function keepConnected(
+    id: GatewayId,
+    kind: LinkKind,
+    figures: ConnectionFigures,
+    signal: AbortSignal,
+  ): Promise<void> {
     let failures = 0
-    while (!stopped.signal.aborted) {
-      const { why, livedMs } = await findAndConnect(id, kind)
+    while (!signal.aborted) {
+      const { why, livedMs } = await findAndConnect(id, kind, figures, signal)
       if (kind === 'control') gateways.recordLink(id, { state: 'down', since: timestamp(clock.now()), problem: why })
-      if (stopped.signal.aborted) return
+      if (signal.aborted) return
       failures = livedMs >= SETTLED_MS ? 0 : failures + 1
       log.warn('link down', { gatewayId: id, connection: kind, reason: why.detail, failures })
-      await pause(delayMs(failures), stopped.signal)
+      await pause(delayMs(failures), signal)
     }
   }
 
   /** The address is looked up each time: it may have been changed (1). */
-  async function findAndConnect(id: GatewayId, kind: LinkKind): Promise<{ why: Problem; livedMs: number }> {
+  async function findAndConnect(
+    id: GatewayId,
+    kind: LinkKind,
+    figures: ConnectionFigures,
+    signal: AbortSignal,
+  ): Promise<{ why: Problem; livedMs: number }> {
     try {
       const gateway = (await gateways.list()).find((one) => one.id === id)
-      if (gateway !== undefined) return await connectOnce(gateway, kind)
+      if (gateway !== undefined) return await connectOnce(gateway, kind, figures, signal)
       return { why: problem('NOT_FOUND', `There is no gateway ${id}.`), livedMs: 0 }
     } catch (error) {
       return { why: problemOf(error, log, 'connector'), livedMs: 0 }
     }
   }
 
+  /** Dials those that are new, and leaves those that were removed or are elsewhere now. */
   async function dialNew(): Promise<void> {
-    for (const gateway of await gateways.list()) {
-      if (dialled.has(gateway.id) || stopped.signal.aborted) continue
-      dialled.set(gateway.id, Promise.all([keepConnected(gateway.id, 'control'), keepConnected(gateway.id, 'bulk')]))
+    const all = await gateways.list()
+    const leaving = new Map<GatewayId, Promise<unknown>>()
+    for (const [id, { address, stop, done }] of dialled)
+      if (!all.some((gateway) => gateway.id === id && gateway.linkAddress === address)) {
+        dialled.delete(id)
+        leaving.set(id, done)
+        stop.abort()
+      }
+    for (const { id, linkAddress } of all) {
+      if (dialled.has(id) || stopped.signal.aborted) continue
+      const stop = new AbortController()
+      const signal = AbortSignal.any([stopped.signal, stop.signal])
+      const figures = (['control', 'bulk'] as const).map((kind) => ({ kind, of: createConnectionFigures(kind, clock) }))
+      gateways.recordConnections(id, () => figures.map((each) => each.of.read()))
+      const start = () => Promise.all(figures.map(({ kind, of }) => keepConnected(id, kind, of, signal)))
+      const done = leaving.get(id)?.then(start) ?? start()
+      dialled.set(id, { address: linkAddress, stop, done })
     }
   }
 
@@ -199,7 +255,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     },
     async stop() {
       stopped.abort()
-      await Promise.all(dialled.values())
+      await Promise.all([...dialled.values()].map(({ done }) => done))
     },
   }
 }

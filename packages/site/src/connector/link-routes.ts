@@ -2,11 +2,13 @@
 import {
   CALLER_HEADER,
   Caller,
+  CertificateRenewal,
   ContentId,
   ContentReport,
   type DeviceRoute,
   deviceRoutes,
   fail,
+  type GatewayCertificate,
   type GatewayId,
   linkBounds,
   linkPaths,
@@ -32,6 +34,8 @@ export interface LinkRoutesOptions {
   gateway: Gateway
   devicePlane: DevicePlane
   content: ContentSource
+  /** Signs the gateway's key anew. */
+  renew: (id: GatewayId, request: { csr: string }) => Promise<GatewayCertificate>
   recordTraffic: (id: GatewayId, report: TrafficReport) => Promise<void>
   /** Opens the stream of events on a call. */
   onEvents: (call: LinkCall) => void
@@ -53,6 +57,11 @@ export function linkRoutes(options: LinkRoutesOptions): (kind: LinkKind, call: L
         if (report === undefined) return
         await content.contentReport(gateway.id, report)
         return answerJson(call.stream, 200, {})
+      }
+      if (path === linkPaths.certificate) {
+        const request = await readReport(call, CertificateRenewal)
+        if (request === undefined) return
+        return answerJson(call.stream, 200, await options.renew(gateway.id, request))
       }
       if (path === linkPaths.trafficReports) {
         const report = await readReport(call, TrafficReport)
@@ -148,7 +157,8 @@ function readHeader<S extends z.ZodType>(call: LinkCall, name: string, schema: S
   return parsed.success ? parsed.data : fail('BAD_REQUEST', `The header ${name} cannot be read.`)
 }
 
-async function readReport<S extends z.ZodType>(call: LinkCall, schema: S): Promise<z.output<S> | undefined> {
+/** Also for `join.ts`. */
+export async function readReport<S extends z.ZodType>(call: LinkCall, schema: S): Promise<z.output<S> | undefined> {
   const bytes = await call.readBody(linkBounds.reportBytes)
   if (bytes === undefined) return undefined
   const parsed = schema.safeParse(parseJson(bytes)?.value)

@@ -33,6 +33,8 @@ export interface LinkSession {
   /** Resolves, with the reason, when the connection is gone. */
   closed: Promise<string>
   destroy(why: string): void
+  /** Between the last ping and its answer, in milliseconds; undefined before the first. */
+  roundTripMs(): number | undefined
 }
 
 /** @param onCall never throws */
@@ -87,12 +89,12 @@ export function createLinkSession(socket: TLSSocket, onCall: (call: LinkCall) =>
       },
     })
   })
-  keepAlive(session, destroy)
+  const roundTripMs = keepAlive(session, destroy)
   const closed = new Promise<string>((resolve) => {
     session.once('close', () => resolve(why))
     socket.once('close', () => resolve(why))
   })
-  return { destroy, closed }
+  return { destroy, closed, roundTripMs }
 }
 
 /** The library holds the peer to the length it announced. */
@@ -107,20 +109,25 @@ async function readAll(stream: ServerHttp2Stream, size: number): Promise<Buffer 
 }
 
 /** 2 */
-function keepAlive(session: ServerHttp2Session, destroy: (why: string) => void): void {
+function keepAlive(session: ServerHttp2Session, destroy: (why: string) => void): () => number | undefined {
   let waiting: NodeJS.Timeout | undefined
-  const ping = setInterval(() => {
+  let roundTripMs: number | undefined
+  const once = () => {
     if (waiting !== undefined || session.destroyed) return
     waiting = setTimeout(() => destroy('no answer to a ping'), linkBounds.pingTimeoutMs)
-    session.ping(() => {
+    session.ping((fault, durationMs) => {
       clearTimeout(waiting)
       waiting = undefined
+      if (fault === null) roundTripMs = durationMs
     })
-  }, linkBounds.pingIntervalMs)
+  }
+  once()
+  const ping = setInterval(once, linkBounds.pingIntervalMs)
   session.once('close', () => {
     clearInterval(ping)
     clearTimeout(waiting)
   })
+  return () => roundTripMs
 }
 
 export function answerJson(

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type GatewayCreate, GatewayId, gatewayUri, ProblemError } from '@sluice/protocol'
+import { type GatewayCreate, GatewayId, gatewayUri, ProblemError, readJoinCode } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import type { Database } from '../db/database.ts'
@@ -32,7 +32,6 @@ async function withGateways(
         enrolmentUrl: 'https://edge.example:8444',
         linkAddress: '[::1]:8445',
         serveContent: true,
-        csr: await (await makeDeviceKey()).request(),
       }),
     })
   } finally {
@@ -54,17 +53,22 @@ const refused = (attempt: Promise<unknown>, code: string) =>
 
 onEveryDatabase('a gateway gets a certificate of its name and addresses, and devices hear of it', async (db) =>
   withGateways(db, async ({ gateways, identity, request, changed }) => {
-    const join = await gateways.create(await request('Edge'))
-    const certificate = new X509Certificate(join.certificate)
+    const offer = await gateways.create(await request('Edge'))
+    const { gatewayId } = offer
+    const code = readJoinCode(offer.code)
+    assert.ok(code.ok)
+    const { secret, linkAuthority } = code.value
+    const csr = await (await makeDeviceKey()).request()
+    const certificate = new X509Certificate((await gateways.join(gatewayId, { secret, csr })).certificate)
     const names = certificate.subjectAltName ?? ''
-    assert.ok(names.includes(`URI:${gatewayUri(identity.siteId, join.gatewayId)}`), names)
+    assert.ok(names.includes(`URI:${gatewayUri(identity.siteId, gatewayId)}`), names)
     assert.ok(names.includes('DNS:edge.example') && names.includes('IP Address:0:0:0:0:0:0:0:1'), names)
     assert.ok(certificate.verify(new X509Certificate(identity.gatewayAuthority).publicKey))
-    assert.equal(join.linkAuthority, identity.linkAuthority)
-    assert.deepEqual(changed, [join.gatewayId])
+    assert.equal(linkAuthority, identity.linkAuthority)
+    assert.deepEqual(changed, [gatewayId])
     assert.deepEqual(await gateways.addresses(), [
       {
-        gatewayId: join.gatewayId,
+        gatewayId,
         name: 'Edge',
         kind: 'internet',
         deviceUrl: 'https://edge.example:8443',
@@ -78,7 +82,6 @@ onEveryDatabase('what cannot be a gateway leaves nothing behind', async (db) =>
   withGateways(db, async ({ gateways, request }) => {
     await gateways.create(await request('Edge'))
     await refused(gateways.create(await request('Edge')), 'CONFLICT')
-    await refused(gateways.create({ ...(await request('Other')), csr: 'nonsense' }), 'BAD_REQUEST')
     await refused(gateways.change('gw_9999999999', { serveContent: false }), 'NOT_FOUND')
     await refused(gateways.change('nonsense', {}), 'NOT_FOUND')
     assert.equal((await gateways.list()).length, 1)
@@ -144,19 +147,69 @@ onEveryDatabase(
   'a certificate is renewed for the same name and addresses; its end is shown once it was seen',
   async (db) =>
     withGateways(db, async ({ gateways, clock, request }) => {
-      const first = await gateways.create(await request('Edge'))
-      clock.advance(24 * 3600_000)
+      const { gatewayId } = await gateways.create(await request('Edge'))
       const csr = await (await makeDeviceKey()).request()
-      const renewed = await gateways.renew(first.gatewayId, { csr })
+      const first = await gateways.renew(gatewayId, { csr })
+      clock.advance(24 * 3600_000)
+      const renewed = await gateways.renew(gatewayId, { csr })
       const [before, now] = [new X509Certificate(first.certificate), new X509Certificate(renewed.certificate)]
       assert.equal(now.subjectAltName, before.subjectAltName)
       assert.ok(now.validToDate > before.validToDate)
-      assert.equal(renewed.linkAuthority, first.linkAuthority)
-      await refused(gateways.renew(first.gatewayId, { csr: 'nonsense' }), 'BAD_REQUEST')
-      await refused(gateways.renew('gw_9999999999', { csr }), 'NOT_FOUND')
+      await refused(gateways.renew(gatewayId, { csr: 'nonsense' }), 'BAD_REQUEST')
+      await refused(gateways.renew(GatewayId.parse('gw_9999999999'), { csr }), 'NOT_FOUND')
 
       assert.equal((await gateways.infos())[0]?.certificateExpiresAt, undefined)
-      gateways.recordCertificate(first.gatewayId, now.validToDate.getTime())
+      gateways.recordCertificate(gatewayId, now.validToDate.getTime())
       assert.equal((await gateways.infos())[0]?.certificateExpiresAt, now.validToDate.toISOString())
     }),
+)
+
+onEveryDatabase('a join code is good for one gateway, once, for a day, and until there is a newer one', async (db) =>
+  withGateways(db, async ({ gateways, clock, request }) => {
+    const secretOf = ({ code }: { code: string }) => {
+      const read = readJoinCode(code)
+      assert.ok(read.ok)
+      return read.value.secret
+    }
+    const csr = await (await makeDeviceKey()).request()
+    const first = await gateways.create(await request('Edge'))
+    const other = await gateways.create(await request('Other'))
+    const { gatewayId } = first
+    assert.ok((await gateways.list()).every(({ awaitsJoin }) => awaitsJoin))
+    await refused(gateways.join(gatewayId, { secret: secretOf(other), csr }), 'NOT_AUTHENTICATED')
+    await refused(gateways.join(gatewayId, { secret: secretOf(first), csr: 'nonsense' }), 'BAD_REQUEST')
+
+    const racers = Array.from({ length: 20 }, () => gateways.join(gatewayId, { secret: secretOf(first), csr }))
+    const won = (await Promise.allSettled(racers)).filter(({ status }) => status === 'fulfilled')
+    assert.equal(won.length, 1)
+    const waits = async () => (await gateways.list()).find(({ id }) => id === gatewayId)?.awaitsJoin
+    assert.equal(await waits(), false)
+
+    const second = await gateways.offerJoin(gatewayId)
+    const third = await gateways.offerJoin(gatewayId)
+    const info = async () => (await gateways.infos()).find(({ id }) => id === gatewayId)
+    assert.equal((await info())?.joinCodeExpiresAt, third.expiresAt)
+    await refused(gateways.join(gatewayId, { secret: secretOf(second), csr }), 'NOT_AUTHENTICATED')
+    clock.advance(24 * 3600_000 + 1)
+    await refused(gateways.join(gatewayId, { secret: secretOf(third), csr }), 'NOT_AUTHENTICATED')
+    assert.equal((await info())?.joinCodeExpiresAt, undefined)
+  }),
+)
+
+onEveryDatabase('a gateway moves, and is forgotten', async (db) =>
+  withGateways(db, async ({ gateways, request, changed }) => {
+    const { gatewayId } = await gateways.create(await request('Edge'))
+    const moved = {
+      deviceUrl: 'https://new.example',
+      enrolmentUrl: 'https://new.example',
+      linkAddress: 'new.example:443',
+    }
+    await gateways.change(gatewayId, moved)
+    assert.equal((await gateways.addresses())[0]?.deviceUrl, 'https://new.example')
+    assert.equal((await gateways.list())[0]?.linkAddress, 'new.example:443')
+    await gateways.remove(gatewayId)
+    assert.deepEqual(await gateways.list(), [])
+    assert.equal(changed.length, 3)
+    await refused(gateways.remove(gatewayId), 'NOT_FOUND')
+  }),
 )

@@ -1,6 +1,8 @@
 /** The connector of a site with a database and authorities of its own; content and device plane are turned by hand. */
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -15,6 +17,7 @@ import {
   ok,
   PackageId,
   problem,
+  readJoinCode,
   Sha256,
   type StoredObject,
 } from '@sluice/protocol'
@@ -88,16 +91,19 @@ export async function createLinkedSite() {
     /** A gateway's row and credentials; where it listens is set once it does. */
     async makeGateway(name: string) {
       const key = await makeDeviceKey()
-      const made = await gateways.create({
+      const { gatewayId, code } = await gateways.create({
         name,
         kind: 'internet',
         deviceUrl: 'https://127.0.0.1:1',
         enrolmentUrl: 'https://127.0.0.1:1',
         linkAddress: '127.0.0.1:1',
         serveContent: true,
-        csr: await key.request(),
       })
-      return { ...made, key: key.privateKey }
+      const read = readJoinCode(code)
+      if (!read.ok) throw new Error(read.problem.detail)
+      const { siteId, linkAuthority, secret } = read.value
+      const { certificate } = await gateways.join(gatewayId, { secret, csr: await key.request() })
+      return { gatewayId, siteId, linkAuthority, certificate, key: key.privateKey }
     },
     async moveGateway(id: GatewayId, linkPort: number) {
       await db
@@ -145,6 +151,15 @@ export async function createLinkedSite() {
     },
   }
   return site
+}
+
+/** A port of loopback that nobody has at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  await once(server.close(), 'close')
+  return port
 }
 
 export const sha256 = (bytes: Uint8Array): Sha256 => Sha256.parse(createHash('sha256').update(bytes).digest('hex'))

@@ -14,6 +14,9 @@ export interface GatewaysTables {
     link_address: string
     serve_content: Flag
     created_at: number
+    /** SHA-256 of the secret of the join code that still holds, in hexadecimal. */
+    join_hash: string | null
+    join_expires_at: number | null
     /** When the process started that sent the last traffic report; null before the first. */
     traffic_since: number | null
     /** Of that process. */
