@@ -15,7 +15,7 @@ export const migrations: readonly Migration[] = [
   deployments,
   gateways,
   cancellations,
+  joinCodes,
   releases,
   administrators,
-  joinCodes,
 ]
