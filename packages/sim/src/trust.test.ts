@@ -3,156 +3,24 @@
  * somebody who changes, swaps, withholds and replays. Only time is turned by hand.
  */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import {
-  type CatalogueReference,
-  DeploymentSettings,
-  failed,
-  ok,
-  type PolicyAnswer,
-  ProblemError,
-  problem,
-  type Result,
-  readSignedJson,
-  Sha256,
-} from '@sluice/protocol'
-import type { FetchBytes } from '../../agent/src/trust/catalogue-fetcher.ts'
-import type { StoredPolicy } from '../../agent/src/trust/policy.ts'
-import { openTrust, type Trust } from '../../agent/src/trust/trust.ts'
+import { DeploymentSettings, ok, type PolicyAnswer, readSignedJson, Sha256 } from '@sluice/protocol'
+import { openTrust } from '../../agent/src/trust/trust.ts'
 import { openDatabase } from '../../site/src/db/database.ts'
-import { createSiteWorld, makeKeyring, type SiteWorld } from '../../site/src/deployments/testing/site-world.ts'
-
-const HOUR = 3600_000
-const DAY = 24 * HOUR
-const keyring = await makeKeyring()
-
-type Bytes = Uint8Array
-/** Stands between device and site. Gets what the site answered; gives what the device receives. */
-type Relay = (file: string, bytes: Bytes) => Result<Bytes>
-const honest: Relay = (_, bytes) => ok(bytes)
-const offline: Relay = () => failed(problem('UNREACHABLE', 'no network'))
-
-interface World {
-  site: SiteWorld
-  deployed: Awaited<ReturnType<SiteWorld['deployToInternet']>>
-  device: Device
-  advance(ms: number): void
-}
-
-interface Device {
-  trust: Trust
-  relay: Relay
-  /** Files asked for, as `timestamp.json` or `target`. */
-  asked: string[]
-  folder: string
-  /** Polls, accepts and refreshes as the agent does. */
-  sync(): Promise<Result<unknown>>
-  poll(): Promise<Result<unknown>>
-  restart(): Promise<void>
-}
-
-/** A site with a deployment, and an enrolled device that has not asked for anything yet. */
-async function inWorld(t: TestContext, body: (world: World) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'trust-'))
-  const opened = await openDatabase({ kind: 'sqlite', path: join(folder, 'site.db') })
-  assert.ok(opened.ok)
-  try {
-    const site = await createSiteWorld(opened.value, keyring)
-    // The TUF client reads the system's clock.
-    t.mock.timers.enable({ apis: ['Date'], now: site.clock.now() })
-    const advance = (ms: number) => {
-      site.clock.advance(ms)
-      t.mock.timers.setTime(site.clock.now())
-    }
-    const deployed = await site.deployToInternet()
-    await body({ site, deployed, device: await makeDevice(site, deployed, join(folder, 'device')), advance })
-  } finally {
-    await opened.value.destroy()
-    await rm(folder, { recursive: true })
-  }
-}
-
-async function makeDevice(site: SiteWorld, { caller }: World['deployed'], folder: string): Promise<Device> {
-  let stored: StoredPolicy | undefined
-  const asked: string[] = []
-  const fetch: FetchBytes = async (route, parameters, { maxBytes }) => {
-    const file = parameters.file ?? 'target'
-    asked.push(file)
-    let bytes: Bytes
-    try {
-      const answer = await site.catalogue.handlers[route]({
-        ...site.relayed(caller, 'internet', undefined),
-        parameters,
-      })
-      assert.ok(answer.kind === 'bytes')
-      bytes = answer.body
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error
-      if (device.relay === offline) return offline(file, new Uint8Array())
-      return failed(error.problem)
-    }
-    assert.ok(bytes.length <= maxBytes, `${file}: ${bytes.length} of ${maxBytes}`)
-    return device.relay(file, bytes)
-  }
-  async function open(): Promise<Trust> {
-    const trusted = await openTrust({
-      folder,
-      deviceId: caller.deviceId,
-      root: site.catalogue.trust().catalogueRoot,
-      rootHash: site.catalogue.rootHash(),
-      fetch,
-      store: {
-        load: () => stored,
-        save(policy) {
-          stored = policy
-        },
-      },
-      clock: () => site.clock.now(),
-    })
-    assert.ok(trusted.ok)
-    return trusted.value
-  }
-  const device: Device = {
-    trust: await open(),
-    relay: honest,
-    asked,
-    folder,
-    async poll() {
-      const question = device.trust.policy.question()
-      return device.trust.policy.accept(await site.poll(caller, 'internet', question), question)
-    },
-    async sync() {
-      const accepted = await device.poll()
-      if (!accepted.ok) return accepted
-      return await device.trust.catalogue.refresh(references(device).map(({ target }) => target))
-    },
-    async restart() {
-      device.trust = await open()
-    },
-  }
-  return device
-}
-
-/** Everything that the policy of the device names. */
-function references({ trust }: Device): CatalogueReference[] {
-  const deployments = trust.policy.current()?.body.deployments ?? []
-  return deployments.flatMap(({ sequence, packages }) => [sequence, ...packages.map(({ manifest }) => manifest)])
-}
-const sequenceOf = (device: Device): CatalogueReference => {
-  const [first] = references(device)
-  assert.ok(first)
-  return first
-}
-const code = (result: Result<unknown>) => (result.ok ? 'accepted' : result.problem.code)
-const flip = (bytes: Bytes, at: number): Bytes => {
-  const flipped = Uint8Array.from(bytes)
-  flipped[at] = (flipped[at] ?? 0) ^ 1
-  return flipped
-}
-const inWorldTest = (name: string, body: (world: World) => Promise<void>) => test(name, (t) => inWorld(t, body))
+import { createSiteWorld, makeKeyring } from '../../site/src/deployments/testing/site-world.ts'
+import {
+  type Bytes,
+  code,
+  DAY,
+  flip,
+  HOUR,
+  honest,
+  inWorldTest,
+  offline,
+  references,
+  sequenceOf,
+} from './testing/trust-world.ts'
 
 inWorldTest('from the pinned root to the bytes of the sequence', async ({ site, device, deployed }) => {
   assert.equal(code(await device.sync()), 'accepted')
