@@ -277,3 +277,29 @@ test('status: prints what there is; watching goes on until it is ended, and that
   control.abort()
   assert.equal((await watching).code, 0)
 })
+
+test('the second person: who made a deployment cannot approve it; another administrator can', async () => {
+  assert.match(await text('settings', 'approvals'), /no deployment needs a second person/)
+  assert.match(await text('settings', 'approvals', '--above', '0'), /more than 0 devices need a second person/)
+  const made = await text('deploy', 'Upgrade', '--to', 'Pilot')
+  assert.match(made, /Waiting for approval: 1 devices\. Made by \w+ /)
+  const [{ id = '' } = {}] = await json<{ id: string }[]>('deployments')
+  const own = await as(['deployments', 'approve', id, '--yes'])
+  assert.match(own.stderr, /APPROVAL_REFUSED/)
+
+  const second = join(folder, 'second-token')
+  const { token } = await json<{ token: string }>(
+    'admins',
+    'tokens',
+    'create',
+    'Ben',
+    '--role',
+    'securityAdministrator',
+  )
+  await writeFile(second, token)
+  const byBen = await as(['deployments', 'approve', id, '--yes', '--token-file', second])
+  assert.equal(byBen.code, 0, byBen.stderr)
+  assert.match(byBen.stdout, /Approved by \w+ Ben, for 1 devices/)
+  assert.match(await text('settings', 'approvals', '--off'), /asks for: no deployment needs a second person/)
+  await text('deployments', 'delete', id)
+})

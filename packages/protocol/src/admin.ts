@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
+import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
@@ -149,6 +150,7 @@ export const DeploymentInfo = z.object({
   settings: DeploymentSettings,
   /** What stands against it for internet clients now; each names the setting to change. */
   internetRefusals: z.array(Problem),
+  approval: DeploymentApproval.optional(),
   devices: z.array(
     z.object({
       deviceId: DeviceId,
@@ -316,6 +318,22 @@ export const adminRoutes = {
     ...plain,
     body: DeploymentSettings,
     answer: DeploymentInfo,
+  },
+  /** By somebody else than who made it. */
+  approveDeployment: {
+    method: 'POST',
+    path: '/admin/v1/deployments/:id/approve',
+    ...plain,
+    body: DeploymentApprove,
+    answer: DeploymentInfo,
+  },
+  approvalRule: { method: 'GET', path: '/admin/v1/approval-rule', ...plain, answer: ApprovalRule },
+  setApprovalRule: {
+    method: 'PUT',
+    path: '/admin/v1/approval-rule',
+    ...plain,
+    body: ApprovalRuleChange,
+    answer: ApprovalRule,
   },
   /** Ends the run that a device is in, at its next safe point. */
   cancelRun: {

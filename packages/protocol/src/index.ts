@@ -1,6 +1,7 @@
 export * from './admin/access.ts'
 export * from './admin/administrator.ts'
 export * from './admin/api-token.ts'
+export * from './admin/approval.ts'
 export * from './admin/audit.ts'
 export * from './admin/audit-chain.ts'
 export * from './admin/gateway.ts'

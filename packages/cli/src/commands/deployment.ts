@@ -1,5 +1,7 @@
 import { ContentOption, type DeploymentInfo, DeploymentSettings } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
+import { confirm } from '../keys/confirm.ts'
+import { failLocally } from '../local-failure.ts'
 import { nameAndValue, switchOption, time, wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, onOff, table } from '../text.ts'
@@ -90,6 +92,20 @@ export function addDeploymentCommands(program: Command, session: Session): void 
     })
 
   group
+    .command('approve')
+    .description('agrees to a deployment that somebody else made to many devices')
+    .argument('<id>')
+    .option('--yes', 'do not ask')
+    .action(async (id: string, options: { yes?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const one = await site.call('deployment', { id })
+      if (one.approval === undefined) return failLocally(`${id} needs no approval.`)
+      const { digest, devices } = one.approval
+      await confirm(session, options, `${one.sequenceName} runs on ${devices} devices of ${one.collectionName}`)
+      showDeployment(session, await site.call('approveDeployment', { id, body: { digest } }))
+    })
+
+  group
     .command('delete')
     .description('ends a deployment; runs that have started go on')
     .argument('<id>')
@@ -154,6 +170,7 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
         `${settings.downloadRetryCount} times, every ${settings.downloadRetryDelayMs / 1000} s`,
       ],
     ]),
+    ...approvalLines(one),
     ...one.internetRefusals.map(
       (refusal) => `Not for devices on the internet: ${refusal.title}. ${refusal.detail} (${refusal.code})`,
     ),
@@ -167,4 +184,14 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
       ]),
     ),
   ])
+}
+
+function approvalLines({ id, approval }: DeploymentInfo): string[] {
+  if (approval === undefined) return []
+  const { state, devices, author = 'somebody', approvedBy = '' } = approval
+  return state === 'approved'
+    ? [`Approved by ${approvedBy}, for ${devices} devices.`]
+    : [
+        `Waiting for approval: ${devices} devices. Made by ${author}; another administrator runs \`sluice deployments approve ${id}\`.`,
+      ]
 }

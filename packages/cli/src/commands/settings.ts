@@ -179,6 +179,34 @@ export function addSettingsCommands(program: Command, session: Session): void {
     }
     showSettings(session, await site.call('setClientSettings', { body: after }))
   })
+  addApprovalCommand(group, session)
+}
+
+function addApprovalCommand(group: Command, session: Session): void {
+  group
+    .command('approvals')
+    .description('from how many devices on a deployment needs a second person; a looser rule needs two as well')
+    .option('--above <devices>', 'deployments to more devices than this', wholeNumber(0, 1_000_000))
+    .option('--off', 'none does')
+    .action(async ({ above, off }: { above?: number; off?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const rule =
+        above === undefined && off !== true
+          ? await site.call('approvalRule')
+          : await site.call('setApprovalRule', { body: { aboveDevices: above ?? null } })
+      const text = (bound: number | null) =>
+        bound === null
+          ? 'no deployment needs a second person'
+          : `deployments to more than ${bound} devices need a second person`
+      session.out.result(rule, () => [
+        `Approvals: ${text(rule.aboveDevices)}.`,
+        ...(rule.proposed === undefined
+          ? []
+          : [
+              `${rule.proposed.by} asks for: ${text(rule.proposed.aboveDevices)}. It counts when another administrator asks for the same.`,
+            ]),
+      ])
+    })
 }
 
 const showSettings = (session: Session, one: ClientSettings): void =>

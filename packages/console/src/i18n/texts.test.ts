@@ -39,6 +39,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'FORBIDDEN',
   'RELEASE_REFUSED',
   'KEY_ELSEWHERE',
+  'APPROVAL_REFUSED',
   'SIGN_IN_REFUSED',
   'SECOND_FACTOR_NEEDED',
   'SIGN_IN_THROTTLED',

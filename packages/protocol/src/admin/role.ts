@@ -19,6 +19,8 @@ export const permissions = [
   'collection.modify',
   'deployment.read',
   'deployment.modify',
+  /** Agree to a deployment that somebody else made. */
+  'deployment.approve',
   /** End runs, have devices ask for policy. */
   'device.control',
   'device.read',
@@ -64,7 +66,7 @@ export const roles = {
     permissions: [
       ...readings,
       ...(['package.modify', 'package.distribute', 'sequence.modify', 'collection.modify'] as const),
-      ...(['deployment.modify', 'device.control'] as const),
+      ...(['deployment.modify', 'deployment.approve', 'device.control'] as const),
     ],
   },
   applicationAdministrator: {
@@ -77,7 +79,14 @@ export const roles = {
   },
   securityAdministrator: {
     title: 'Security Administrator',
-    permissions: [...readings, 'device.admit', 'administrator.read', 'administrator.modify', 'audit.read'],
+    permissions: [
+      ...readings,
+      'deployment.approve',
+      'device.admit',
+      'administrator.read',
+      'administrator.modify',
+      'audit.read',
+    ],
   },
   remoteToolsOperator: { title: 'Remote Tools Operator', permissions: [...readings, 'device.control'] },
   readOnlyAnalyst: { title: 'Read-only Analyst', permissions: [...readings, 'administrator.read', 'audit.read'] },

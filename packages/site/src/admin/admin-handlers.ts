@@ -20,6 +20,7 @@ import type { Person } from '../administrators/sign-in/account.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
+import { personOf } from '../deployments/approval.ts'
 import type { Deployments } from '../deployments/deployments.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { Gateways } from '../gateways/gateways.ts'
@@ -113,8 +114,11 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
 
     deployments: () => deployments.list(),
     deployment: ({ id }) => deployments.get(deploymentId(id)),
-    createDeployment: ({ body }) => deployments.create(body),
-    changeDeployment: ({ id, body }) => deployments.change(deploymentId(id), body),
+    createDeployment: ({ body, actor }) => deployments.create(body, personOf(actor)),
+    changeDeployment: ({ id, body, actor }) => deployments.change(deploymentId(id), body, personOf(actor)),
+    approveDeployment: ({ id, body, actor }) => deployments.approve(deploymentId(id), body.digest, personOf(actor)),
+    approvalRule: () => deployments.approvalRule(),
+    setApprovalRule: ({ body, actor }) => deployments.setApprovalRule(body.aboveDevices, personOf(actor)),
     cancelRun: ({ id, body }) => deployments.cancel(deploymentId(id), body.deviceId),
     async deleteDeployment({ id }) {
       await deployments.delete(deploymentId(id))

@@ -10,6 +10,7 @@
  */
 import { checkInputs, readSequence, refusal } from '@sluice/engine'
 import {
+  type ApprovalRule,
   type CatalogueMode,
   ClientSettings,
   type CollectionId,
@@ -22,6 +23,7 @@ import {
   fail,
   ProblemError,
   type SequenceInfo,
+  type Sha256,
 } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
@@ -33,6 +35,7 @@ import { newId } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
 import { PackageIds, type Sequences } from '../sequences/sequences.ts'
 import type { StatusListener } from '../status/status.ts'
+import { approvalDigest, approvalRule, approve, setApprovalRule } from './approval.ts'
 import { type Circumstances, circumstances, type Deployed, type SiteFacts, siteRefusals } from './circumstances.ts'
 import {
   type ContentsOf,
@@ -44,8 +47,12 @@ import {
 
 export interface Deployments {
   /** @throws ProblemError `NOT_FOUND`, `NOT_RELEASED`, `VARIABLE_REFUSED`, or the refusal that no device could escape (D1) */
-  create(request: z.output<typeof DeploymentCreate>): Promise<DeploymentInfo>
-  change(id: string, settings: DeploymentSettings): Promise<DeploymentInfo>
+  create(request: z.output<typeof DeploymentCreate>, person?: string): Promise<DeploymentInfo>
+  change(id: string, settings: DeploymentSettings, person?: string): Promise<DeploymentInfo>
+  /** `NOT_FOUND`, `APPROVAL_REFUSED`; `CONFLICT` when nothing waits, or something else by now. */
+  approve(id: string, digest: Sha256, person: string): Promise<DeploymentInfo>
+  approvalRule(): Promise<ApprovalRule>
+  setApprovalRule(aboveDevices: number | null, person: string): Promise<ApprovalRule>
   /** Devices stop offering it with their next policy. `NOT_FOUND` */
   delete(id: string): Promise<void>
   /**
@@ -103,7 +110,7 @@ export function createDeployments(options: {
       return await infos(await deploymentRows(db).orderBy('deployments.created_at').orderBy('deployments.id').execute())
     },
 
-    async create({ sequence: sequenceName, collection: collectionName, settings }) {
+    async create({ sequence: sequenceName, collection: collectionName, settings }, person) {
       const sequence = await sequences.find(sequenceName)
       const collection = await collections.find(collectionName)
       await refuseUnreleased(facts, sequence)
@@ -114,13 +121,19 @@ export function createDeployments(options: {
       const row = { id, revision: 1, sequence_id: sequence.id, collection_id: collection.id }
       await db
         .insertInto('deployments')
-        .values({ ...row, settings: JSON.stringify(settings), created_at: now, changed_at: now })
+        .values({
+          ...row,
+          settings: JSON.stringify(settings),
+          created_at: now,
+          changed_at: now,
+          author: person ?? null,
+        })
         .execute()
       onChanged(collection.id)
       return await get(id)
     },
 
-    async change(id, settings) {
+    async change(id, settings, person) {
       const { id: known, sequenceId, collectionId } = await get(id)
       await refuseHopeless(db, sequenceId, settings, await undeclaredInputs())
       await db
@@ -129,11 +142,28 @@ export function createDeployments(options: {
           settings: JSON.stringify(settings),
           revision: eb('revision', '+', 1),
           changed_at: clock.now(),
+          author: person ?? null,
         }))
         .where('id', '=', known)
         .execute()
       onChanged(collectionId)
       return await get(known)
+    },
+
+    async approve(id, digest, person) {
+      const { id: known, collectionId, approval } = await get(id)
+      if (approval === undefined) return fail('CONFLICT', `${known} needs no approval.`)
+      await approve(db, { id: known, digest: approval.digest }, digest, person)
+      log.info('deployment approved', { deploymentId: known, by: person })
+      onChanged(collectionId)
+      return await get(known)
+    },
+    approvalRule: () => approvalRule(db),
+    async setApprovalRule(aboveDevices, person) {
+      const rule = await setApprovalRule(db, aboveDevices, person)
+      for (const { collection_id } of await db.selectFrom('deployments').select('collection_id').distinct().execute())
+        onChanged(collection_id)
+      return rule
     },
 
     async cancel(id, deviceId) {
@@ -217,7 +247,24 @@ const deploymentRows = (db: Db) =>
     .select(['deployments.id', 'deployments.revision', 'deployments.settings'])
     .select(['collections.id as collection_id', 'collections.name as collection_name'])
     .select(['sequences.id as sequence_id', 'sequences.name as sequence_name'])
+    .leftJoin('approval_rule', (join) => join.on('approval_rule.id', '=', 1))
     .select(['newest.packages', 'newest.downloads_package_content'])
+    .select(['approval_rule.above_devices', 'author', 'approved_by', 'approved_digest'])
+    .select((eb) => [
+      eb
+        .selectFrom('collection_members')
+        .select((inner) => inner.fn.countAll<number>().as('count'))
+        .whereRef('collection_members.collection_id', '=', 'deployments.collection_id')
+        .as('members'),
+      eb
+        .selectFrom('sequence_revisions as revision')
+        .innerJoin('catalogue_targets as listed', 'listed.name', 'revision.target')
+        .select('listed.sha256')
+        .whereRef('revision.sequence_id', '=', 'deployments.sequence_id')
+        .orderBy('revision.revision', 'desc')
+        .limit(1)
+        .as('released_sha256'),
+    ])
 
 type DeploymentRow = Awaited<ReturnType<ReturnType<typeof deploymentRows>['execute']>>[number]
 
@@ -226,6 +273,24 @@ const toDeployed = (row: Pick<DeploymentRow, 'settings' | 'packages' | 'download
   packages: PackageIds.parse(JSON.parse(row.packages)),
   downloadsPackageContent: row.downloads_package_content === 1,
 })
+
+/** How it stands by the two-person rule. */
+function approvalOf(row: DeploymentRow, { packages }: Deployed, at: Circumstances): Pick<DeploymentInfo, 'approval'> {
+  const { id, revision, above_devices, author, approved_by, approved_digest, released_sha256 } = row
+  const devices = Number(row.members ?? 0)
+  if (above_devices === null || devices <= above_devices) return {}
+  const digest = approvalDigest({ id, revision, sequenceSha256: released_sha256 }, packages, at.packages)
+  const approved = approved_digest === digest
+  return {
+    approval: {
+      state: approved ? 'approved' : 'waitingForApproval',
+      devices,
+      digest,
+      ...(author === null ? {} : { author }),
+      ...(approved && approved_by !== null ? { approvedBy: approved_by } : {}),
+    },
+  }
+}
 
 function deploymentInfo(
   row: DeploymentRow,
@@ -242,6 +307,7 @@ function deploymentInfo(
     collectionName: row.collection_name,
     settings: deployed.settings,
     internetRefusals: siteRefusals(deployed, 'internet', at),
+    ...approvalOf(row, deployed, at),
     devices,
   }
 }

@@ -1,6 +1,7 @@
 /** Builds what a device shall do, from what the site knows. The same facts give the same bytes. */
 import {
   type CatalogueReference,
+  type CollectionId,
   type DeploymentId,
   DeploymentSettings,
   type DeviceId,
@@ -10,8 +11,10 @@ import {
   type PolicyBody,
   type PolicyDeployment,
   type PolicyPackage,
+  type Sha256,
 } from '@sluice/protocol'
 import type { Db } from '../db/database.ts'
+import { approvalDigest } from '../deployments/approval.ts'
 import {
   type Circumstances,
   circumstances,
@@ -34,6 +37,7 @@ export async function policyBody(
 ): Promise<PolicyBody> {
   const rows = await deploymentsOf(db, deviceId)
   const at = await circumstances(facts, rows)
+  const approved = await withoutWaiting(db, rows, at)
   const manifests = await releasedManifests(db, [...at.packages.values()])
   const cancelled = await cancelledRuns(db, deviceId)
   return {
@@ -44,7 +48,7 @@ export async function policyBody(
     location,
     clientSettings: at.clientSettings,
     gateways: addresses(at.gateways, location),
-    deployments: rows.map((row) => policyDeployment(row, location, at, manifests)),
+    deployments: approved.map((row) => policyDeployment(row, location, at, manifests)),
     // Left out where there is none: most bodies stay as they are.
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
   }
@@ -57,6 +61,31 @@ interface DeviceDeployment extends Deployed {
   description: string | null
   sequenceId: PolicyDeployment['sequenceId']
   sequence: CatalogueReference
+  collectionId: CollectionId
+  approvedDigest: Sha256 | null
+  aboveDevices: number | null
+}
+
+/** Without those that wait for a second person: no device hears of them (A1 of `approval.ts`). */
+async function withoutWaiting(db: Db, rows: DeviceDeployment[], at: Circumstances): Promise<DeviceDeployment[]> {
+  const above = rows[0]?.aboveDevices ?? null
+  if (above === null) return rows
+  const counts = await db
+    .selectFrom('collection_members')
+    .select(['collection_id', (eb) => eb.fn.countAll<number | string>().as('devices')])
+    .where(
+      'collection_id',
+      'in',
+      rows.map((row) => row.collectionId),
+    )
+    .groupBy('collection_id')
+    .execute()
+  const devices = new Map(counts.map((row) => [row.collection_id, Number(row.devices)]))
+  return rows.filter(
+    ({ collectionId, id, revision, sequence, packages, approvedDigest }) =>
+      (devices.get(collectionId) ?? 0) <= above ||
+      approvedDigest === approvalDigest({ id, revision, sequenceSha256: sequence.sha256 }, packages, at.packages),
+  )
 }
 
 /** The deployments of all collections that the device is a member of, with their newest released sequence. */
@@ -67,6 +96,8 @@ async function deploymentsOf(db: Db, deviceId: DeviceId): Promise<DeviceDeployme
     .innerJoin('sequences', 'sequences.id', 'deployments.sequence_id')
     .innerJoin('sequence_revisions as revision', 'revision.sequence_id', 'sequences.id')
     .innerJoin('catalogue_targets as released', 'released.name', 'revision.target')
+    .leftJoin('approval_rule', (join) => join.on('approval_rule.id', '=', 1))
+    .select(['deployments.collection_id', 'approved_digest', 'above_devices'])
     .select(['deployments.id', 'deployments.revision', 'deployments.settings', 'deployments.sequence_id'])
     .select(['sequences.name', 'revision.description', 'revision.packages', 'revision.downloads_package_content'])
     .select(['released.name as target', 'released.sha256', 'released.length_bytes'])
@@ -88,6 +119,9 @@ async function deploymentsOf(db: Db, deviceId: DeviceId): Promise<DeviceDeployme
     name: row.name,
     description: row.description,
     sequenceId: row.sequence_id,
+    collectionId: row.collection_id,
+    approvedDigest: row.approved_digest,
+    aboveDevices: row.above_devices,
     sequence: { target: row.target, sha256: row.sha256, lengthBytes: row.length_bytes },
     settings: DeploymentSettings.parse(JSON.parse(row.settings)),
     packages: PackageIds.parse(JSON.parse(row.packages)),
