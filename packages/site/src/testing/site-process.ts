@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
 import { fileURLToPath } from 'node:url'
 import { type AdminClient, AdminConnection, createAdminClient } from '@sluice/protocol'
+import type { SiteAddresses } from '../site.ts'
 
 const program = fileURLToPath(new URL('../../bin/sluice-site.ts', import.meta.url))
 
@@ -16,7 +17,7 @@ export interface Ended {
 
 export interface SiteProcess {
   /** The line that the process printed, parsed; undefined when it ended before. */
-  ready: { ready: true; siteId: string; url: string; connectionFile: string } | undefined
+  ready: ({ ready: true } & SiteAddresses) | undefined
   signal(name: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void
   ended: Promise<Ended>
 }

@@ -59,7 +59,7 @@ function on(id, event, work) {
 async function showAccount() {
   const [me, account] = await Promise.all([ask('GET', '/admin/v1/me'), ask('GET', '/admin/v1/account')])
   $('me').textContent = me.name
-  $('roles').textContent = me.roles.join(', ')
+  $('roles').textContent = me.roles.map((role) => role.replaceAll(/(?=[A-Z])/g, ' ').toLowerCase()).join(', ')
   $('passkeys').replaceChildren(
     ...account.passkeys.map((passkey) => {
       const item = document.createElement('li')
