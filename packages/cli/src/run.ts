@@ -12,9 +12,10 @@ import { addPackageCommands } from './commands/package.ts'
 import { addReleaseCommands } from './commands/release.ts'
 import { addSequenceCommands } from './commands/sequence.ts'
 import { addSettingsCommands } from './commands/settings.ts'
+import { addSignInCommands } from './commands/sign-in.ts'
 import { addSiteCommand } from './commands/site.ts'
 import { addStatusCommand } from './commands/status.ts'
-import { resolveConnection } from './connection.ts'
+import { resolveConnection, resolveEndpoint, sessionFile } from './connection.ts'
 import { createHttpsFetch } from './https-fetch.ts'
 import { LocalFailure } from './local-failure.ts'
 import { Output, type OutputStream } from './output.ts'
@@ -33,6 +34,13 @@ export interface Environment {
 }
 export type RunOptions = Environment
 
+export interface Endpoint extends Disposable {
+  url: string
+  fetch: typeof globalThis.fetch
+  /** Undefined where nobody has a home. */
+  sessionFile: string | undefined
+}
+
 /** What a command gets to work with. */
 export interface Session {
   readonly out: Output
@@ -41,6 +49,8 @@ export interface Session {
   readonly askSecret: Environment['ask']
   /** The site; the connection is resolved when it is first asked for, so that some commands need none. */
   site(): Promise<Site>
+  /** The site, and where the session at it is kept, for those who are not signed in yet. */
+  endpoint(): Promise<Endpoint>
 }
 
 /** @returns the exit code: 0, or 1 when something did not work */
@@ -56,6 +66,12 @@ export async function run(args: string[], environment: Environment): Promise<num
     async site() {
       site ??= await connect(program, environment)
       return site
+    },
+    async endpoint() {
+      const { url, authority } = await resolveEndpoint(program.opts(), environment.env)
+      const https = createHttpsFetch({ authority })
+      const file = sessionFile(url, environment.env)
+      return { url, fetch: https.fetch, sessionFile: file, [Symbol.dispose]: () => https.close() }
     },
   }
   program
@@ -86,6 +102,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addSettingsCommands(program, session)
   addStatusCommand(program, session)
   addSiteCommand(program, session)
+  addSignInCommands(program, session)
   addAdministratorCommands(program, session)
   addAuditCommands(program, session)
 

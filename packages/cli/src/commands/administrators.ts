@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
-import { type ApiTokenInfo, RoleName, roles } from '@sluice/protocol'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type AdminAnswer, type AdministratorInfo, type ApiTokenInfo, fail, RoleName, roles } from '@sluice/protocol'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
 import { table } from '../text.ts'
@@ -33,6 +33,56 @@ export function addAdministratorCommands(program: Command, session: Session): vo
         ),
       ),
     )
+
+  group
+    .command('list', { isDefault: true })
+    .description('lists all administrators')
+    .action(async (): Promise<void> => showAdministrators(session, await (await session.site()).call('administrators')))
+  group
+    .command('invite')
+    .description('makes an account and prints the link with which its owner sets a password')
+    .argument('<name>', 'what he signs in with')
+    .requiredOption('--role <role>', 'what he may; several are possible', roleNames, [])
+    .option('--collection <collection>', 'where he may; several are possible (default: everywhere)', many, [])
+    .action(async (name: string, options: Grant): Promise<void> => {
+      const site = await session.site()
+      const body = { name, ...(await grantOf(session, options)) }
+      showInvitation(session, await site.call('inviteAdministrator', { body }))
+    })
+  group
+    .command('change')
+    .description('gives an administrator other roles or collections, shuts him out, or lets him in again')
+    .argument('<name>', 'name or id')
+    .option('--role <role>', 'instead of the present ones', roleNames, [])
+    .option('--collection <collection>', 'instead of the present ones', many, [])
+    .option('--everywhere', 'no limit to collections')
+    .addOption(new Option('--disabled <on|off>', 'shut out').choices(['on', 'off']))
+    .option('--subject <subject>', 'who he is at the provider of sign-on; empty: nobody')
+    .action(
+      async (
+        name: string,
+        options: Grant & { everywhere?: true; disabled?: 'on' | 'off'; subject?: string },
+      ): Promise<void> => {
+        const { role, collection, everywhere, disabled, subject } = options
+        const { collections } = await grantOf(session, { role, collection })
+        const body = {
+          ...(role.length === 0 ? {} : { roles: role }),
+          ...(everywhere === true ? { collections: null } : collections === undefined ? {} : { collections }),
+          ...(disabled === undefined ? {} : { disabled: disabled === 'on' }),
+          ...(subject === undefined ? {} : { signOnSubject: subject === '' ? null : subject }),
+        }
+        const { id } = await administrator(session, name)
+        showAdministrators(session, [await (await session.site()).call('changeAdministrator', { id, body })])
+      },
+    )
+  group
+    .command('reset')
+    .description('takes password, second factors and sessions away and prints a link for a new password')
+    .argument('<name>', 'name or id')
+    .action(async (name: string): Promise<void> => {
+      const { id } = await administrator(session, name)
+      showInvitation(session, await (await session.site()).call('resetAdministrator', { id, body: {} }))
+    })
 
   const tokens = group.command('tokens').description('tokens with which programs use the admin API')
   tokens
@@ -101,6 +151,34 @@ export function roleNames(text: string, before: RoleName[]): RoleName[] {
 }
 
 export const many = (text: string, before: string[]): string[] => [...before, text]
+
+async function administrator(session: Session, wanted: string): Promise<AdministratorInfo> {
+  const all = await (await session.site()).call('administrators')
+  const found = all.find((one) => one.id === wanted || one.name === wanted.toLowerCase())
+  return found ?? fail('NOT_FOUND', `There is no administrator ${wanted}.`)
+}
+
+const showInvitation = (session: Session, made: AdminAnswer<'inviteAdministrator'>): void =>
+  session.out.result(made, () => [
+    `Give ${made.administrator.name} this link. It works once, until ${made.expiresAt}:`,
+    made.url,
+    'Or on a terminal: `sluice login --invited`, which asks for what stands after `code=`.',
+  ])
+
+const showAdministrators = (session: Session, all: AdministratorInfo[]): void =>
+  session.out.result(all, () =>
+    table(
+      ['NAME', 'STATE', 'ROLES', 'COLLECTIONS', 'SIGNS IN WITH'],
+      all.map((one) => [
+        ...[one.name, one.state, one.roles.join(' '), one.collections?.join(' ') ?? 'all'],
+        [
+          ...(one.password ? [one.totp ? 'password and app' : 'password'] : []),
+          ...(one.passkeys > 0 ? [`${one.passkeys} passkey(s)`] : []),
+          ...(one.signOnSubject === undefined ? [] : [`sign-on as ${one.signOnSubject}`]),
+        ].join(', '),
+      ]),
+    ),
+  )
 
 const showTokens = (session: Session, all: ApiTokenInfo[]): void =>
   session.out.result(all, () =>

@@ -12,6 +12,8 @@ export interface CommandOptions {
   env?: Record<string, string>
   signal?: AbortSignal
   answer?: string
+  /** To one question after the other. */
+  answers?: string[]
   onOutput?: (text: string) => void
 }
 
@@ -20,6 +22,8 @@ export async function sluice(args: string[], options: CommandOptions = {}): Prom
   let stdout = ''
   let stderr = ''
   const { answer } = options
+  const answers = [...(options.answers ?? [])]
+  const ask = answer === undefined && answers.length === 0 ? undefined : async () => answers.shift() ?? answer ?? ''
   const code = await run(args, {
     env: options.env ?? {},
     stdout: {
@@ -34,7 +38,8 @@ export async function sluice(args: string[], options: CommandOptions = {}): Prom
       },
     },
     signal: options.signal ?? new AbortController().signal,
-    ask: answer === undefined ? undefined : async () => answer,
+    ask,
+    askSecret: ask,
   })
   return {
     code,

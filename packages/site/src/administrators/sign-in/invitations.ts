@@ -55,7 +55,9 @@ export function createInvitations(options: { db: Kysely<Database>; clock: Clock;
     async first() {
       return await db.transaction().execute(async (trx) => {
         const any = await trx.selectFrom('administrators').select('id').limit(1).executeTakeFirst()
-        return any === undefined ? await make(trx, null) : undefined
+        if (any !== undefined) return undefined
+        const { url, expiresAt } = await make(trx, null)
+        return { url, expiresAt }
       })
     },
 
