@@ -37,6 +37,8 @@ export const AgentConfig = z.strictObject({
     .default({ kind: 'command', argv: ['/sbin/shutdown', '-r', 'now'] }),
   /** File whose text names the present boot, where what boots the device knows better than the kernel. */
   bootFile: Path.optional(),
+  /** Whether the line costs by the byte; `detect`: as NetworkManager says. */
+  metered: z.enum(['detect', 'yes', 'no']).default('detect'),
   /** Folders whose files may supply chunks of contents, so that these need not be fetched. */
   seedFolders: z.array(Path).max(20).default([]),
   /** Facts that are told and not found out: a device in a namespace sees the firmware of its host. */

@@ -22,6 +22,8 @@ function statusText(event: StatusEvent): string {
       return `step: ${event.name}: ${event.outcome}, ${seconds(event.ms)}${because(event.problem)}`
     case 'contentReady':
       return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed${from(event.bytesFrom)}`
+    case 'contentHeld':
+      return `content ${event.packageId} waits${because(event.problem)}`
     case 'restarting':
       return `restarts${event.message === '' ? '' : `: ${event.message}`}`
     case 'agentProblem':

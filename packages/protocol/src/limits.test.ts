@@ -187,6 +187,21 @@ const tables: Record<string, [string, string, string][]> = {
       time(greatest(ClientSettings, 'clientCache.minimumAgeMs')),
       'client-settings',
     ],
+    [
+      'slowest rate of the throttling window',
+      `${count(least(ClientSettings, 'contentTransfer.insideKbps'))} Kbps`,
+      'content-transfer',
+    ],
+    [
+      'fastest rate of the throttling window',
+      `${count(greatest(ClientSettings, 'contentTransfer.insideKbps'))} Kbps`,
+      'content-transfer',
+    ],
+    [
+      'largest budget of metered connections',
+      bytes(greatest(ClientSettings, 'meteredInternet.budgetBytes')),
+      'content-transfer',
+    ],
     ['starts without fresh policy', time(greatest(ClientSettings, 'offlineStartMs')), 'client-settings'],
   ],
 }

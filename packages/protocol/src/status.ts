@@ -45,6 +45,8 @@ export const StatusEvent = z.discriminatedUnion('kind', [
     /** Where its bytes came from, for the run so far. */
     bytesFrom: ByteSources.optional(),
   }),
+  /** Content may not come now: the schedule or a metered connection is against it. Said once until it goes on. */
+  z.object({ kind: z.literal('contentHeld'), ...run, packageId: PackageId, problem: Problem }),
   z.object({ kind: z.literal('restarting'), ...run, message: z.string().max(512) }),
   z.object({ kind: z.literal('runFinished'), ...run, report: RunReport }),
   /** Something outside any run that the administrator should know. */

@@ -149,7 +149,7 @@ async function completePages(
   const order = { ...whole, signal, source: { ...whole.source, signal } }
   const layouts = createLayouts(order, root)
   const progress = createProgress(order, chosen.totalBytes, root.totalBytes)
-  const streams = createStreamPool(createStreamCount({ first: FIRST_STREAMS, most: order.streams }))
+  const streams = createStreamPool(createStreamCount({ first: FIRST_STREAMS, most: order.streams }), order.source.line)
   // D2
   const checkpoint = createCheckpoint(tree.sync, (pages) => {
     for (const { number, bits } of pages) order.ledger.write(order.entryId, number, bits)

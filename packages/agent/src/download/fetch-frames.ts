@@ -8,6 +8,7 @@
  */
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
+import type { Line } from './budget/line.ts'
 import { fetchRange } from './fetch-range.ts'
 import { createFrameQueue, type Frame, type FrameRange, mergeRanges } from './frame-plan.ts'
 import type { Patience } from './patience.ts'
@@ -18,6 +19,7 @@ export interface FrameOrder {
   frames: readonly Frame[]
   streams: StreamPool
   idleMs: number
+  line: Line | undefined
   signal: AbortSignal
   patience: Patience
   tally: Tally
@@ -141,6 +143,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
       range: range.range,
       objectBytes: range.pack.sizeBytes,
       idleMs: order.idleMs,
+      line: order.line,
       signal: order.signal,
       onAnswer: streams.answered,
       onReceived(bytes) {

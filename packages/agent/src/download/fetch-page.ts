@@ -1,6 +1,7 @@
 /** Pages and layout roots: whole objects, checked by their hash, from this device or from a gateway. */
 import { sha256 } from '@sluice/content'
 import { type ContentId, failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
+import type { Line } from './budget/line.ts'
 import { fetchRange } from './fetch-range.ts'
 import type { PageFolder } from './page-folder.ts'
 import type { Patience } from './patience.ts'
@@ -14,6 +15,8 @@ export interface PageSource {
   tally: Tally
   signal: AbortSignal
   idleMs: number
+  /** What may use the line; absent: everything. */
+  line?: Line
 }
 
 const MOST_CORRUPT = 3
@@ -21,7 +24,7 @@ const MOST_CORRUPT = 3
 /** `CONTENT_CORRUPT` when it came wrong again and again, `PACK_GONE`, or what patience ended with. */
 export async function fetchPage(
   page: { contentId: ContentId; hash: Sha256; sizeBytes: number },
-  { pages, urls, patience, tally, signal, idleMs }: PageSource,
+  { pages, urls, patience, tally, signal, idleMs, line }: PageSource,
 ): Promise<Result<Uint8Array>> {
   const kept = await pages.get(page.hash)
   if (kept !== undefined) return ok(kept)
@@ -40,6 +43,7 @@ export async function fetchPage(
           tally.add({ metadataBytes: bytes, ...(target.value.source === 'cloud' ? { cloudBytes: bytes } : {}) }),
         signal,
         idleMs,
+        line,
       })
       if (wrong === undefined) return ok(Buffer.concat(parts))
       urls.forget(object)

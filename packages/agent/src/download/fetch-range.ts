@@ -6,6 +6,7 @@
 import type { ByteRange } from '@sluice/content'
 import { type Problem, problem, readProblem } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
+import type { Line } from './budget/line.ts'
 import { connectTo, type Head } from './connection.ts'
 
 export interface RangeOrder {
@@ -20,6 +21,8 @@ export interface RangeOrder {
   /** Every byte of the answer's body, also those that are of no use. */
   onReceived: (bytes: number) => void
   signal: AbortSignal
+  /** What may use the line, and how fast; absent: everything. */
+  line?: Line | undefined
   /** Longest silence of the other side, connecting included. */
   idleMs: number
 }
@@ -34,7 +37,9 @@ const LARGEST_PROBLEM_BYTES = 64 * 1024
  * says. Rejects with the reason of the signal.
  */
 export async function fetchRange(order: RangeOrder): Promise<Problem | undefined> {
+  const closed = await order.line?.admit()
   order.signal.throwIfAborted()
+  if (closed !== undefined) return closed
   const first = await attempt(order)
   // A kept connection that the server closed meanwhile says nothing about the server.
   return first === 'staleConnection' ? fetchRange(order) : first
@@ -89,8 +94,11 @@ async function attempt(order: RangeOrder): Promise<Problem | undefined | 'staleC
     left -= piece.length
     if (left < 0) return bad('more bytes than it announced')
     try {
+      const allowed = order.line?.passed(piece.length)
       const work = take(piece)
       if (work !== undefined) taken = Promise.all([taken, hold(work)])
+      if (allowed instanceof Promise) void hold(allowed)
+      else if (allowed !== undefined && left > 0) return endWith(allowed)
     } catch (error) {
       return end({ kind: 'ours', error })
     }

@@ -9,9 +9,10 @@ import { createBackoff } from '../backoff.ts'
 
 /**
  * `wait`: the source is not there at the moment. `renewAddress`, `renewToken`: what we asked with is
- * no longer good. `strike`: an answer that no honest source gives. Others: failures of this try.
+ * no longer good. `strike`: an answer that no honest source gives. `hold`: it may not fetch now, however long
+ * that lasts. Others: failures of this try.
  */
-export type Attitude = 'wait' | 'renewAddress' | 'renewToken' | 'strike' | 'fail'
+export type Attitude = 'wait' | 'hold' | 'renewAddress' | 'renewToken' | 'strike' | 'fail'
 
 const attitudes: Partial<Record<ProblemCode, Attitude>> = {
   UNREACHABLE: 'wait',
@@ -23,6 +24,9 @@ const attitudes: Partial<Record<ProblemCode, Attitude>> = {
   CONTENT_TOKEN_REFUSED: 'renewToken',
   // Renewed by the agent on its own, at the same time.
   CERTIFICATE_EXPIRED: 'wait',
+  DOWNLOAD_NOT_NOW: 'hold',
+  METERED_BLOCKED: 'hold',
+  METERED_BUDGET_SPENT: 'hold',
   BAD_ANSWER: 'strike',
   CONTENT_CORRUPT: 'strike',
 }
@@ -102,6 +106,7 @@ export function createPatience(options: PatienceOptions): Patience {
         }
         const attitude = attitudeTo(result.problem)
         if (attitude === 'fail') return result
+        if (attitude === 'hold') progressAt = performance.now()
         if (attitude === 'strike' && ++strikes >= MOST_STRIKES) return result
         if (attitude.startsWith('renew') && ++renewals > MOST_RENEWALS) return result
         if (attitude === 'renewToken') {

@@ -2,6 +2,7 @@
  * The streams of one download: each takes the next range of the first page that has one, until nothing is
  * left. Pages that follow one another share them, so the line is never idle because a page ends.
  */
+import type { Line } from './budget/line.ts'
 import { rangeSize } from './frame-plan.ts'
 import type { StreamCount } from './stream-count.ts'
 
@@ -29,7 +30,9 @@ export interface StreamPool {
 /** With less than this left to give out, the next page is wanted: getting it ready takes a while. */
 const LOW_WATER_BYTES = 4 * 1024 * 1024
 
-export function createStreamPool(count: StreamCount): StreamPool {
+/** @param line may allow fewer streams and shorter ranges than would be best */
+export function createStreamPool(count: StreamCount, line?: Pick<Line, 'mostStreams' | 'mostRangeBytes'>): StreamPool {
+  const most = () => Math.min(count.streams(), line?.mostStreams() ?? Number.POSITIVE_INFINITY)
   const sources = new Set<RangeSource>()
   const waiting: (() => void)[] = []
   let running = 0
@@ -44,11 +47,13 @@ export function createStreamPool(count: StreamCount): StreamPool {
     for (const resolve of waiting.splice(0)) resolve()
   }
   const stream = async () => {
-    while (running <= count.streams()) {
+    while (running <= most()) {
       const source = [...sources].find((one) => one.leftBytes() > 0)
       if (source === undefined) break
       const began = performance.now()
-      const work = source.bring(rangeSize(leftBytes(), count.streams(), rate))
+      const work = source.bring(
+        Math.min(rangeSize(leftBytes(), most(), rate), line?.mostRangeBytes() ?? Number.POSITIVE_INFINITY),
+      )
       tellHungry()
       const { broughtBytes } = await work
       if (broughtBytes > 0) rate = broughtBytes / Math.max(1, performance.now() - began)
@@ -56,7 +61,7 @@ export function createStreamPool(count: StreamCount): StreamPool {
     running -= 1
   }
   const fill = () => {
-    while (running < count.streams() && leftBytes() > 0) {
+    while (running < most() && leftBytes() > 0) {
       running += 1
       void stream()
     }

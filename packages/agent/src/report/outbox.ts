@@ -42,7 +42,14 @@ export interface OutboxOptions {
 }
 
 /** Kinds that the closing report repeats, the most dispensable first. */
-const dispensable = ['stepStarted', 'contentReady', 'stepFinished', 'agentProblem', 'deploymentEvaluated'] as const
+const dispensable = [
+  'stepStarted',
+  'contentReady',
+  'contentHeld',
+  'stepFinished',
+  'agentProblem',
+  'deploymentEvaluated',
+] as const
 /** The bound is looked at once in so many messages, and overstepped by as many at most. */
 const TRIM_EVERY = 64
 

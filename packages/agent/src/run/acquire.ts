@@ -14,6 +14,7 @@ import type { Cache } from '../cache/cache.ts'
 import type { CacheKey } from '../cache/cache-rows.ts'
 import { type EntryId, entryIdOf } from '../cache/entry.ts'
 import type { FlightEvents, Flights } from '../cache/flights.ts'
+import type { Line } from '../download/budget/line.ts'
 import { downloadContent } from '../download/download.ts'
 import { createGrants, type KeptGrants } from '../download/grants.ts'
 import type { Ledger } from '../download/ledger.ts'
@@ -86,6 +87,8 @@ export interface RunContentsOptions {
   sealKey: KeyObject
   grants: KeptGrants | undefined
   keepGrants: (grants: KeptGrants) => void
+  /** What may use the line; absent: everything. */
+  line?: Line
   /** Milliseconds since 1970, by the site's signed time. */
   now: () => number
   random: () => number
@@ -190,7 +193,10 @@ export function createRunContents(options: RunContentsOptions): RunContents {
         folder: here ? cache.folderOf(entryId) : cache.incomingOf(entryId),
         trustLedger: !here,
         streams: limits.streams,
-        source: { pages, urls, patience, tally, signal, idleMs: limits.idleMs },
+        source: {
+          ...{ pages, urls, patience, tally, signal, idleMs: limits.idleMs },
+          ...(options.line === undefined ? {} : { line: options.line }),
+        },
         patience,
         tally,
         ledger,

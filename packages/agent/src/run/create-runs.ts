@@ -20,6 +20,9 @@ import { failed, idFromRandom, ok, type Problem, problem, type Result, RunId } f
 import { createBackoff } from '../backoff.ts'
 import { type Cache, openCache } from '../cache/cache.ts'
 import { createFlights } from '../cache/flights.ts'
+import { createLine } from '../download/budget/line.ts'
+import { createMeteredProbe } from '../download/budget/metered-probe.ts'
+import { createMeteredUse } from '../download/budget/metered-use.ts'
 import { createLedger } from '../download/ledger.ts'
 import { createPageFolder } from '../download/page-folder.ts'
 import { makeFolder } from '../state/durable-file.ts'
@@ -48,6 +51,14 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
   const pages = createPageFolder(join(config.stateFolder, 'pages'))
   const ledger = createLedger(state)
   const flights = createFlights()
+  const meteredUse = createMeteredUse(state)
+  const line = createLine({
+    settings: parts.clientSettings,
+    now,
+    monotonicMs: () => performance.now(),
+    probe: createMeteredProbe(config.metered, () => performance.now()),
+    use: meteredUse,
+  })
   const listeners = new Set<() => void>()
   const stopped = new AbortController()
   const tell = () => {
@@ -153,6 +164,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       flights,
       ledger,
       pages,
+      line,
       localSeeds: { folders: config.seedFolders, except: config.stateFolder },
       client: parts.client,
       catalogue: parts.catalogue,
@@ -282,6 +294,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     async stop() {
       stopped.abort()
       await active?.ended
+      meteredUse.flush()
       progress?.close()
     },
   }

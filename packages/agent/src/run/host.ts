@@ -10,8 +10,9 @@ import { stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
-import type { PackageId } from '@sluice/protocol'
+import type { PackageId, Problem } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
+import { attitudeTo } from '../download/patience.ts'
 import { sourcesOf } from '../download/tally.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Outbox } from '../report/outbox.ts'
@@ -55,6 +56,7 @@ export function createHost(options: HostOptions): Host {
   const { runId, accepted } = record
   const run = { runId, deploymentId: accepted.deployment.id }
   let current = record.state
+  let held = false
 
   const reportOf = async (next: RunState, entries: readonly JournalEntry[]) => {
     if (next.phase.kind !== 'finished') return undefined
@@ -114,6 +116,7 @@ export function createHost(options: HostOptions): Host {
           onReceived: (bytes) => progress.received(bytes),
           onWaiting(reason) {
             progress.waiting(reason)
+            tellHeld(packageId, reason)
             if (reason !== undefined && !waits) say(`Waiting: ${reason.code}: ${reason.detail}`, 'warning')
             if (reason === undefined && waits) say('Going on.')
             waits = reason !== undefined
@@ -166,6 +169,13 @@ export function createHost(options: HostOptions): Host {
 
   function nameOf(packageId: PackageId): string {
     return accepted.deployment.packages.find((pack) => pack.id === packageId)?.name ?? packageId
+  }
+
+  /** Once each time that the line is closed to content. */
+  function tellHeld(packageId: PackageId, reason: Problem | undefined): void {
+    const isHeld = reason !== undefined && attitudeTo(reason) === 'hold'
+    if (isHeld && !held) outbox.enqueue({ kind: 'contentHeld', ...run, packageId, problem: reason })
+    held = isHeld
   }
 
   function tellContent(packageId: PackageId, neededBytes: number, fetchedBytes: number): void {

@@ -81,6 +81,25 @@ export const contentProblems = {
     title: 'The credentials of the storage cannot sign addresses for devices',
     remedy: 'Open the storage with an account key or a token credential; a shared access signature signs nothing.',
   },
+  DOWNLOAD_NOT_NOW: {
+    status: 503,
+    retry: 'later',
+    title: 'Content may not come at this time of day',
+    remedy: 'Wait, or change the throttling window of the client settings: `sluice settings set --allow-outside on`.',
+  },
+  METERED_BLOCKED: {
+    status: 503,
+    retry: 'later',
+    title: 'Content may not come over a metered connection',
+    remedy: 'Connect to another network, or allow it: `sluice settings set --metered limit`.',
+  },
+  METERED_BUDGET_SPENT: {
+    status: 503,
+    retry: 'later',
+    title: 'The data budget of the metered connection is used up',
+    remedy:
+      'Connect to another network, wait for the next day or month, or raise it: `sluice settings set --metered-budget <megabytes>`.',
+  },
   FILES_NOT_IN_PACKAGE: {
     status: 422,
     retry: 'never',

@@ -6,6 +6,7 @@ import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { createTestAuthority } from '../../testing/test-authority.ts'
 import { testCertificate } from '../../testing/test-device.ts'
 import { startTestGateway, type TestGateway } from '../../testing/test-gateway.ts'
+import type { Line } from '../budget/line.ts'
 import { createTestContents, type TestContents, type TestFile, type TestPackage } from './test-contents.ts'
 import { openTestRun, type TestRun, type TestRunOrder } from './test-run.ts'
 
@@ -16,7 +17,7 @@ export interface TestLine {
   /** Imports a package, or the next version of one. */
   add(id: string, files: Record<string, TestFile>): Promise<TestPackage>
   /** The device with a new run of these packages; the one before is stopped. */
-  open(packages: readonly TestPackage[], changes?: Partial<TestRunOrder>): Promise<TestRun>
+  open(packages: readonly TestPackage[], changes?: Partial<TestRunOrder>, use?: Line): Promise<TestRun>
 }
 
 const pem = { type: 'pkcs8', format: 'pem' } as const
@@ -40,17 +41,20 @@ export async function startTestLine(t: TestContext): Promise<TestLine> {
     gateway,
     contents,
     add: contents.add,
-    async open(packages, changes = {}) {
+    async open(packages, changes = {}, use) {
       run?.stop()
-      run = await openTestRun({
-        folder: join(folder, 'device'),
-        runFolder: `run-${++runs}`,
-        gateway: { address: gateway.address, authority: { certificate: gateway.authority.certificate } },
-        credentials,
-        sealKey: seal.export(pem).toString(),
-        packages: packages.map(({ policy, root }) => ({ policy, root: root.toString('base64') })),
-        ...changes,
-      })
+      run = await openTestRun(
+        {
+          folder: join(folder, 'device'),
+          runFolder: `run-${++runs}`,
+          gateway: { address: gateway.address, authority: { certificate: gateway.authority.certificate } },
+          credentials,
+          sealKey: seal.export(pem).toString(),
+          packages: packages.map(({ policy, root }) => ({ policy, root: root.toString('base64') })),
+          ...changes,
+        },
+        use,
+      )
       return run
     },
   }

@@ -10,6 +10,7 @@ import { type AcquireEvents, createRunContents, type DownloadLimits, type RunCon
 import { openState } from '../../state/state.ts'
 import type { TestAuthority } from '../../testing/test-authority.ts'
 import type { TestGateway } from '../../testing/test-gateway.ts'
+import type { Line } from '../budget/line.ts'
 import { createLedger } from '../ledger.ts'
 import { createPageFolder } from '../page-folder.ts'
 
@@ -36,7 +37,8 @@ export interface TestRun {
 
 export const testRunId = 'run_0000000001' as RunId
 
-export async function openTestRun(order: TestRunOrder): Promise<TestRun> {
+/** @param line what of the line the run may use */
+export async function openTestRun(order: TestRunOrder, line?: Line): Promise<TestRun> {
   const { folder, gateway, packages } = order
   const state = await openState(join(folder, 'state'))
   if (!state.ok) throw new Error(state.problem.detail)
@@ -70,6 +72,7 @@ export async function openTestRun(order: TestRunOrder): Promise<TestRun> {
     sealKey: createPrivateKey(order.sealKey),
     grants: existsSync(grantsPath) ? JSON.parse(readFileSync(grantsPath, 'utf8')) : undefined,
     keepGrants: (grants) => writeFileSync(grantsPath, JSON.stringify(grants)),
+    ...(line === undefined ? {} : { line }),
     now: Date.now,
     random: () => 0.5,
     limits: { streams: 4, idleMs: 5_000, maxPauseMs: 200, noProgressMs: 20_000, ...order.limits },

@@ -42,6 +42,8 @@ export async function startRunLine(
   packages: Record<string, Record<string, TestFile>>,
   steps: (effect: (text: string, then?: string) => string) => Sequence['steps'],
   settings: Partial<DeploymentSettings> = {},
+  /** More of the agent's configuration. */
+  more: object = {},
 ): Promise<RunLine> {
   const folder = temporaryFolder(t)
   const site = await startTestSite(t)
@@ -81,6 +83,7 @@ export async function startRunLine(
       consoleFolder: folder,
       restart: { kind: 'exit', code: RESTART },
       bootFile,
+      ...more,
     }),
   )
   writeFileSync(bootFile, randomUUID())
