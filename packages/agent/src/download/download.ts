@@ -239,6 +239,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
       frames,
       streams,
       idleMs: order.source.idleMs,
+      line: order.source.line,
       signal: order.signal,
       patience: order.patience,
       tally,

@@ -97,7 +97,7 @@ test('a step gets some files of a package: only they are fetched, beside what ot
   // The whole later: what the part has is copied, and the part stays as it was given.
   const whole = await acquire(run, pack)
   assert.deepEqual(readFileSync(join(whole.folder, 'sources/install.wim')), big)
-  assert.ok(line.contents.served.packBytes <= pack.policy.storedBytes, 'nothing came twice')
+  assert.ok(line.contents.served.packBytes <= pack.policy.storedBytes + MiB, 'at most a frame that both need')
   assert.ok(existsSync(join(part.folder, 'setup.exe')))
   // From now on the whole serves every part.
   const again = await acquire(run, pack, ['setup.exe'])
