@@ -6,7 +6,7 @@ export const identityProblems = {
     status: 401,
     retry: 'never',
     title: 'The caller did not prove who it is',
-    remedy: 'A device needs its certificate, an administrator a token (`sluice --token-file`).',
+    remedy: 'A device needs its certificate, an administrator a session (`sluice login`) or a token (`--token-file`).',
   },
   FORBIDDEN: {
     status: 403,
