@@ -3,4 +3,5 @@ export { type Agent, type AgentOptions, type AgentReady, createAgent } from './a
 export { AgentConfig } from './config.ts'
 export { type MeasuredDownload, measureDownload } from './download/measure.ts'
 export { createRuns } from './run/create-runs.ts'
+export { type JournalledRun, type JournalledRunOptions, journalledRun } from './run/journalled-run.ts'
 export type { AcceptedDeployment, CreateRuns, RunParts, Runs } from './run/runs.ts'

@@ -4,13 +4,13 @@
  * for letter; one that was changed keeps everything else of it. What the XML has no place for is told.
  */
 import type { Sequence, SequenceNode } from '@sluice/protocol'
-import { canonicalJson } from '../canonical-json.ts'
 import { formatPath, type Path } from '../path.ts'
 import { writeCondition } from './conditions.ts'
 import { element, elementsIn, type XmlElement } from './element.ts'
 import { globalVariables } from './global-variables.ts'
 import { readKept } from './kept-xml.ts'
 import { type Dialect, writeOriginal, writeVariable } from './original.ts'
+import { same } from '../same.ts'
 import { readStep, stepForm } from './steps/index.ts'
 import { fieldsOf, type Lost as LostField } from './steps/step-form.ts'
 import { cdata, fitsXml, writeXml } from './write-xml.ts'
@@ -107,9 +107,6 @@ function originalOf(node: SequenceNode, dialect: Dialect, lost: LostField) {
   if (original === undefined || read?.type !== node.type) return form.write(node, { class: form.class }, dialect, lost)
   return same(read.fields, fieldsOf(node)) ? original : form.write(node, original, dialect, lost)
 }
-
-const same = (a: object, b: object): boolean => text(a) === text(b)
-const text = (value: object): string => new TextDecoder().decode(canonicalJson(value))
 
 /** The package as the console exports it, with the properties that are known. */
 function instance(sequence: Sequence, fragment: string): string {

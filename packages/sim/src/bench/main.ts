@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
+import { engineBench } from './engine/main.ts'
 import { gatewayCpuRow, importRow, loopbackRow } from './machine-rows.ts'
 import { type BenchOptions, readBenchOptions } from './options.ts'
 import { chartOf, tableOf } from './report.ts'
@@ -41,6 +42,7 @@ const needs: Record<RowName, { tools: string[]; source?: SourceName; tree?: Tree
 
 /** @param words after the program's name. Returns the exit code: 1 when a row missed its target. */
 export async function benchMain(words: string[]): Promise<number> {
+  if (words[0] === 'engine') return engineBench(words.slice(1))
   const options = readBenchOptions(words)
   if (typeof options === 'string') {
     process.stdout.write(options)

@@ -1,6 +1,6 @@
 /** Every step type that has a form in XML, and how a step of any class is read. */
 import type { OriginalStep } from '@sluice/protocol'
-import { canonicalJson } from '../../canonical-json.ts'
+import { same } from '../../same.ts'
 import { type StepClass, stepClasses } from '../step-classes.ts'
 import { checkReadiness } from './check-readiness.ts'
 import { downloadPackageContent } from './download-package-content.ts'
@@ -47,15 +47,12 @@ export function readStep(original: OriginalStep): StepReading {
 }
 
 /** Whether two say the same, in whatever order. */
-export const sayTheSame = (a: OriginalStep, b: OriginalStep): boolean => inOrder(a) === inOrder(b)
+export const sayTheSame = (a: OriginalStep, b: OriginalStep): boolean => same(inOrder(a), inOrder(b))
 
-const inOrder = (original: OriginalStep): string =>
-  new TextDecoder().decode(
-    canonicalJson({
-      ...original,
-      variables: original.variables?.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
-    }),
-  )
+const inOrder = (original: OriginalStep): OriginalStep => ({
+  ...original,
+  variables: original.variables?.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+})
 
 /** The toolkit writes plain command lines without a class. */
 const classOf = (original: OriginalStep): string => original.class ?? runCommandLine.class
