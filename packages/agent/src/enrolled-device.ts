@@ -96,6 +96,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     random,
     onPolicy({ body }) {
       for (const runId of body.cancelledRuns ?? []) runs.cancel(runId)
+      runs.keepPaused(body.pausedRuns ?? [])
       // The bundle's gateways stay as the last resort: a wrong list must not cut the device off for ever.
       const listed = new Set(body.gateways.map(({ gatewayId }) => gatewayId))
       client.use([...body.gateways, ...identity.site.gateways.filter(({ gatewayId }) => !listed.has(gatewayId))])

@@ -8,11 +8,12 @@
  * C4. Hidden values are masked in the trace.
  * C5. A kind that cannot be decided is never taken for true or false: a sequence with one in force is
  *     refused before it starts (obstacles.ts), and deciding it is an error.
- * C6. A query that fails on this device fails the condition as a whole, unless it says that this
+ * C6. A query or script that fails on this device fails the condition as a whole, unless it says that this
  *     counts as no rows (task-sequence-xml §3, `ignoreQueryFailure`).
  */
 import type { Compare, Condition } from '@sluice/protocol'
 import { compareValues, holds } from './compare.ts'
+import { ofFacts } from './condition-facts.ts'
 import type { FileFacts, Host } from './host.ts'
 import { expand, lookUp, MASK, type Variables } from './variables.ts'
 import { likeText } from './wildcard.ts'
@@ -26,7 +27,10 @@ export interface Decision {
   failure?: string
 }
 
-export type DecidingHost = Pick<Host, 'file' | 'factRows'>
+export type DecidingHost = Pick<
+  Host,
+  'file' | 'factRows' | 'facts' | 'machine' | 'registry' | 'software' | 'probeScript'
+>
 
 const MAX_TRACE_LENGTH = 4_000
 
@@ -51,6 +55,11 @@ async function evaluate(condition: Condition, variables: Variables, host: Decidi
       variables,
       host,
     )
+  if (!('kept' in condition)) {
+    const { what, result, failure } = await ofFacts(condition, variables, host)
+    if (failure !== undefined) return { result: false, trace: `${what} fails: ${failure}`, failure }
+    return { result, trace: told(what, result) }
+  }
   throw new Error(`a condition that cannot be decided was not refused before the run (${Object.keys(condition)[0]})`) // C5
 }
 

@@ -19,6 +19,7 @@ type Issue = z.core.$ZodIssue
 const conditionFields = [
   ...['variable', 'file', 'folder', 'all', 'any', 'none'],
   ...['registry', 'wmi', 'osPlatforms', 'osVersion', 'software', 'always', 'kept'],
+  ...['make', 'computer', 'defaultGateway', 'script'],
 ]
 
 /** Checks a value against a schema: the parsed value, or every fault. */
@@ -71,7 +72,11 @@ function explainUnion(issue: Issue & { code: 'invalid_union' }, path: Path, foun
     return [expectedOneOf(path, found, known)]
   }
   const before = path.at(-2)
-  const isCondition = path.at(-1) === 'condition' || before === 'all' || before === 'any' || before === 'none'
+  const isCondition =
+    ['condition', 'when', 'detect', 'requires'].includes(String(path.at(-1))) ||
+    before === 'all' ||
+    before === 'any' ||
+    before === 'none'
   if (!isCondition) {
     // The only other choice: a plain value or a map of fields.
     const meant = issue.errors.find((branch) =>

@@ -11,6 +11,13 @@ export const flags = {
    * wanted value is expanded.
    */
   firstEngine: 1,
+  /**
+   * 2, since 0.2.0: `SMSTSRebootRequested`, `SMSTSRetryRequested` and `SMSTSRebootDelayNext` are obeyed after
+   * a step. Runs without the flag leave them as any other variable.
+   */
+  restartVariables: 2,
+  /** 3, since 0.2.0: the maximum run time ends a run. Runs without the flag have none. */
+  maximumRunTime: 3,
 } as const
 
 const all: readonly number[] = Object.values(flags)

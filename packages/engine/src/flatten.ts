@@ -31,6 +31,8 @@ export interface InstructionTable {
   instructions: readonly Instruction[]
   /** The y of *step x of y*. */
   stepCount: number
+  /** Where the steps of `finally` begin; undefined: there are none. */
+  cleanup: number | undefined
 }
 
 export function flatten(sequence: Sequence): InstructionTable {
@@ -47,5 +49,8 @@ export function flatten(sequence: Sequence): InstructionTable {
     }
   }
   add(sequence.steps)
-  return { instructions, stepCount }
+  if (sequence.finally === undefined) return { instructions, stepCount, cleanup: undefined }
+  const cleanup = instructions.length
+  add(sequence.finally)
+  return { instructions, stepCount, cleanup }
 }

@@ -20,6 +20,16 @@ export type Action =
       timeoutMs: number | undefined
       /** Do not write the command line to the log. */
       hidden: boolean
+      /** Becomes a file, of which the path takes the place of the word at this index of `argv`. */
+      script?: { text: string; name: string; at: number } | undefined
+      /** Local account that the program runs as; absent: the system's. */
+      account?: string | undefined
+    }
+  | {
+      kind: 'softwareUpdates'
+      /** `mandatory`: security updates. */
+      target: 'mandatory' | 'all'
+      timeoutMs: number | undefined
     }
   | {
       kind: 'upgradeOperatingSystem'
@@ -67,6 +77,33 @@ export interface FileFacts {
   version: string | undefined
 }
 
+/** What a device tells about itself beyond its facts; what it cannot tell is absent. */
+export interface MachineFacts {
+  agentVersion: string
+  assetTag?: string | undefined
+  uuid?: string | undefined
+  macAddresses: string[]
+  ipAddresses: string[]
+  defaultGateways: string[]
+  onAcPower?: boolean | undefined
+  network?: 'none' | 'wireless' | 'wired' | undefined
+  uefi?: boolean | undefined
+  secureBoot?: boolean | undefined
+  tpm?: 'none' | 'present' | 'enabled' | 'activated' | undefined
+}
+
+/** A value of the registry: numbers as decimal digits, several texts with line breaks between them. */
+export interface RegistryValue {
+  type: string
+  data: string
+}
+
+export interface SoftwareQuery {
+  name: string
+  productCode?: string | undefined
+  upgradeCode?: string | undefined
+}
+
 export interface Host {
   /** Names the present boot of the machine. Never taken from a clock. */
   bootId(): string
@@ -84,6 +121,23 @@ export interface Host {
   factRows(): Promise<FactRows>
   /** Facts of a path, or undefined when there is nothing. */
   file(path: string): Promise<FileFacts | undefined>
+  machine(): Promise<MachineFacts>
+  /** Every installed version of a product, as the package tool of the system tells it. */
+  software(query: SoftwareQuery): Promise<string[]>
+  /** A value in the registry, or `'key'` when only the key is there. Elsewhere than on Windows there is nothing. */
+  registry(key: string, value: string | undefined): Promise<RegistryValue | 'key' | undefined>
+  /** Runs a script that only looks. Rejects nothing: what went wrong is told. */
+  probeScript(
+    script: { text: string; argv: string[]; at: number; name: string },
+    timeoutMs: number,
+  ): Promise<{ exitCode: number } | { why: string }>
+  /** Lets time pass. Rejects when aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>
+  /**
+   * Puts a copy of a content at a path, whole or not at all, and durably. A copy that is there is
+   * replaced. `STEP_COULD_NOT_START` when the system refuses.
+   */
+  place(folder: string, path: string): Promise<Result<void>>
   /**
    * Makes the content of a package available to the run, from the run's folder, the cache or a
    * distribution point. Retries within the limits given, and reports progress by itself. Asking
@@ -94,10 +148,15 @@ export interface Host {
     packageId: PackageId,
     retry: { count: number; delayMs: number },
     signal: AbortSignal,
-    files?: readonly string[],
+    files: readonly string[] | undefined,
+    /** The time that the run has left; behind it, `RUN_TIME_EXCEEDED`. Undefined: any. */
+    leftMs: number | undefined,
   ): Promise<Result<AcquiredContent>>
-  /** Starts the runner of an attempt. Durable intent was committed before. */
-  start(attempt: AttemptId, action: Action): Promise<void>
+  /**
+   * Starts the runner of an attempt. Durable intent was committed before.
+   * @param leftMs the time that the run has left: a limit beside the action's own; undefined: none
+   */
+  start(attempt: AttemptId, action: Action, leftMs: number | undefined): Promise<void>
   /**
    * Waits for an attempt, also one that an earlier process or boot started. Aborting ends the
    * waiting (it rejects), never the attempt.

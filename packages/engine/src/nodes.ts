@@ -9,6 +9,7 @@ export interface PlacedNode {
 /** Every group and step in the order they stand in, a group before what is in it. */
 export function* nodesOf(sequence: Sequence): Generator<PlacedNode> {
   yield* inside(sequence.steps, ['steps'])
+  yield* inside(sequence.finally ?? [], ['finally'])
 }
 
 function* inside(nodes: readonly SequenceNode[], path: Path): Generator<PlacedNode> {
@@ -40,8 +41,16 @@ export function references(sequence: Sequence): Reference[] {
       node.packages.forEach((choice, index) => {
         add(choice, [...path, 'packages', index])
       })
-    if (node.type === 'runCommandLine' || node.type === 'upgradeOperatingSystem')
+    if (node.type === 'runCommandLine' || node.type === 'runScript' || node.type === 'upgradeOperatingSystem')
       add(node.package, [...path, 'package'])
+    if (node.type === 'installPackage')
+      node.programs.forEach((program, index) => {
+        add(program.package, [...path, 'programs', index, 'package'])
+      })
+    if (node.type === 'installApplication')
+      node.applications.forEach((application, index) => {
+        add(application.package, [...path, 'applications', index, 'package'])
+      })
   }
   return found
 }

@@ -3,7 +3,15 @@
  * be decided here. It is told before a run starts; nothing of it is skipped or guessed. What is
  * disabled, or inside a disabled group, hinders nothing.
  */
-import { type Condition, type Problem, problem, type Sequence, type SequenceNode } from '@sluice/protocol'
+import {
+  type Condition,
+  type Platform,
+  type Problem,
+  problem,
+  type Sequence,
+  type SequenceNode,
+  type StepType,
+} from '@sluice/protocol'
 import { formatPath, type Path } from './path.ts'
 import { parseWql, unknownIn } from './wql/index.ts'
 import { readStep } from './xml/steps/index.ts'
@@ -16,7 +24,11 @@ export interface Obstacle {
   why: string
 }
 
-export function obstacles(sequence: Sequence): Obstacle[] {
+/**
+ * @param platform of the device that shall run it; without it, only what hinders everywhere
+ * @param childrenAreHere the steps of other sequences stand in their place; a step that still runs another has lost it
+ */
+export function obstacles(sequence: Sequence, platform?: Platform, childrenAreHere = false): Obstacle[] {
   const found: Obstacle[] = []
   const visit = (nodes: readonly SequenceNode[], around: Path): void => {
     for (const [index, node] of nodes.entries()) {
@@ -29,16 +41,40 @@ export function obstacles(sequence: Sequence): Obstacle[] {
         for (const kind of undecidable(node.condition))
           hinder(`its condition ${kind}, which cannot be decided here yet`)
       if (node.type === 'kept') hinder(whyKept(node))
+      if (platform !== undefined && platform !== 'windows' && windowsSteps.has(node.type))
+        hinder('it is not supported here: it exists on Windows only')
+      if (node.type === 'installSoftwareUpdates' && platform === 'windows')
+        hinder('it is not supported here yet: updates of Windows are not installed from here')
+      if (node.type === 'runTaskSequence' && childrenAreHere) hinder(`the sequence ${node.sequence} is not here`)
+      if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined && node.runAs.secret === undefined)
+        hinder('it runs as another account, which needs a secret on Windows')
+      for (const secret of secretsOf(node)) hinder(`it needs the secret "${secret}", which devices cannot get yet`)
       if (node.type === 'group') visit(node.steps, [...path, 'steps'])
     }
   }
   visit(sequence.steps, ['steps'])
+  visit(sequence.finally ?? [], ['finally'])
   return found
 }
 
+/** Steps that run a tool of Windows. */
+const windowsSteps: ReadonlySet<StepType | 'group'> = new Set([
+  ...(['connectNetworkFolder', 'disableBitLocker', 'enableBitLocker', 'joinDomainOrWorkgroup'] as const),
+])
+
+/** The secrets that a step names. */
+export function secretsOf(node: SequenceNode): string[] {
+  const named = [
+    'runAs' in node ? node.runAs?.secret : undefined,
+    'account' in node ? node.account?.secret : undefined,
+    'pin' in node ? node.pin : undefined,
+  ]
+  return named.filter((name) => name !== undefined)
+}
+
 /** `PLATFORM_NOT_SUPPORTED` with every obstacle (at most 100) in `errors`; undefined when the sequence can run. */
-export function refusal(sequence: Sequence): Problem | undefined {
-  const found = obstacles(sequence)
+export function refusal(sequence: Sequence, platform?: Platform, childrenAreHere = false): Problem | undefined {
+  const found = obstacles(sequence, platform, childrenAreHere)
   const [first] = found
   if (first === undefined) return undefined
   const others = found.length === 1 ? '' : ` (and ${found.length - 1} more)`
@@ -80,8 +116,5 @@ export function undecidable(condition: Condition): Set<string> {
 }
 
 const undecided = {
-  registry: 'reads the registry',
-  osVersion: 'compares the operating system version',
-  software: 'looks for installed software',
   kept: 'is of a kind that nobody here knows',
 }

@@ -61,7 +61,7 @@ test('a fault has file, line, column, path, what was found and what was expected
     't.yaml:9:9: steps[0].steps[0].pakage: unknown field "pakage"; did you mean "package"?',
     't.yaml:10:22: steps[0].steps[0].commandLine: found the number 12; expected text: put it in quotes',
     't.yaml:11:25: steps[0].steps[0].timeoutMinutes: found 5000; expected at most 999',
-    't.yaml:12:15: steps[0].steps[1].type: found "runComandLine"; expected one of group, checkReadiness, setVariable, downloadPackageContent, runCommandLine, upgradeOperatingSystem, restartComputer, kept; did you mean "runCommandLine"?',
+    't.yaml:12:15: steps[0].steps[1].type: found "runComandLine"; expected one of group, checkReadiness, setVariable, downloadPackageContent, runCommandLine, runScript, setDynamicVariables, installPackage, installApplication, installSoftwareUpdates, runTaskSequence, connectNetworkFolder, disableBitLocker, enableBitLocker, joinDomainOrWorkgroup, upgradeOperatingSystem, restartComputer, kept; did you mean "runCommandLine"?',
     't.yaml:14:5: steps[1].name: is missing; expected text',
     't.yaml:17:16: steps[2].packages[0]: found "abc"; expected a package id such as ABC00001',
     't.yaml:17:21: steps[2].packages[1].candidates: is missing; expected a list',
@@ -79,7 +79,7 @@ test('faults in conditions name the branch that was meant', () => {
   ])
   assert.deepEqual(withCondition('{ variable: A, operator: less }'), [`${at(16, '.value')}is missing; expected text`])
   assert.deepEqual(withCondition('{ varable: A }'), [
-    `${at(16, '')}a condition has one of the fields variable, file, folder, all, any, none, registry, wmi, osPlatforms, osVersion, software, always, kept; did you mean "variable"?`,
+    `${at(16, '')}a condition has one of the fields variable, file, folder, all, any, none, registry, wmi, osPlatforms, osVersion, software, always, kept, make, computer, defaultGateway, script; did you mean "variable"?`,
   ])
   assert.deepEqual(withCondition('{ all: [{ folder: /x, modified: { operator: less, value: today } }] }'), [
     `${at(73, '.all[0].modified.value')}found "today"; expected a time such as 2026-01-31T12:00:00Z`,

@@ -16,7 +16,7 @@ import {
 } from '@sluice/protocol'
 import { z } from 'zod'
 import { flatten, type InstructionTable } from './flatten.ts'
-import type { ActionOutcome, FileFacts, Host } from './host.ts'
+import type { ActionOutcome, FileFacts, Host, MachineFacts } from './host.ts'
 import { advance, MAX_TRANSITIONS } from './run.ts'
 import type { JournalEntry, RunResult } from './run-state.ts'
 import { startRun } from './start.ts'
@@ -147,6 +147,31 @@ class PreviewHost implements Host {
   async factRows(): Promise<FactRows> {
     const { freeDiskBytes, wmi, ...facts } = this.#facts
     return deviceRows({ ...facts, ...(freeDiskBytes === undefined ? {} : { freeDiskBytes }) }, wmi)
+  }
+
+  async machine(): Promise<MachineFacts> {
+    this.assumptions.add('nothing is known of the network, the power supply and the firmware beyond the facts')
+    return { agentVersion: '', macAddresses: [], ipAddresses: [], defaultGateways: [] }
+  }
+
+  async software({ name }: { name: string }): Promise<string[]> {
+    this.assumptions.add(`whether ${name} is installed is not known; it was taken as not installed`)
+    return []
+  }
+
+  async registry(key: string): Promise<undefined> {
+    this.assumptions.add(`nothing is known of the registry key ${key}; it was taken as not there`)
+  }
+
+  async probeScript(): Promise<{ exitCode: number }> {
+    this.assumptions.add('scripts of conditions are not run; they were taken as met')
+    return { exitCode: 0 }
+  }
+
+  async wait(): Promise<void> {}
+
+  async place(): Promise<Result<void>> {
+    return ok(undefined)
   }
 
   async file(path: string): Promise<FileFacts | undefined> {

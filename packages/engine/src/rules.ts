@@ -59,6 +59,9 @@ function checkNode(node: SequenceNode, path: Path, { faults, warnings }: Finding
     faults.push({ path, message: 'expected either package or sourcePath' })
   if (node.type === 'downloadPackageContent' && node.saveAs === undefined && node.packages.length > 0)
     warnings.push({ path, message: 'without saveAs, later steps find the content only by its package id' })
+  if ('class' in node && (node.class === 'probe') !== ('probe' in node && node.probe !== undefined))
+    faults.push({ path, message: 'class probe and the command `probe` go together' })
+  checkNewer(node, path, faults)
   if (node.type !== 'runCommandLine') return
   const words = splitCommandLine(node.commandLine)
   if (!words.ok) faults.push({ path: [...path, 'commandLine'], message: words.problem.detail })
@@ -68,6 +71,47 @@ function checkNode(node: SequenceNode, path: Path, { faults, warnings }: Finding
       message:
         'a variable inside shell text can become more than a word: pass it as an argument, sh -c \'…"$1"\' sh %name%',
     })
+}
+
+/** Fields that must be there together, or not together. */
+function checkNewer(node: SequenceNode, path: Path, faults: Fault[]): void {
+  const either = (fields: Record<string, unknown>): void => {
+    const given = Object.values(fields).filter((value) => value !== undefined)
+    if (given.length !== 1) faults.push({ path, message: `expected either ${Object.keys(fields).join(' or ')}` })
+  }
+  const words = (text: string | undefined, field: string): void => {
+    const split = text === undefined || text.trim() === '' ? undefined : splitCommandLine(text)
+    if (split?.ok === false) faults.push({ path: [...path, field], message: split.problem.detail })
+  }
+  if ('probe' in node) words(node.probe, 'probe')
+  switch (node.type) {
+    case 'runScript':
+      either({ source: node.source, script: node.script })
+      if ((node.script === undefined) !== (node.package === undefined))
+        faults.push({ path, message: 'package and script go together: the script is a path inside the package' })
+      words(node.parameters, 'parameters')
+      words(node.interpreter, 'interpreter')
+      break
+    case 'installPackage':
+      for (const [index, { commandLine }] of node.programs.entries())
+        words(commandLine, `programs[${index}].commandLine`)
+      break
+    case 'installApplication':
+      for (const [index, { install }] of node.applications.entries()) words(install, `applications[${index}].install`)
+      if (new Set(node.applications.map(({ name }) => name)).size < node.applications.length)
+        faults.push({ path: [...path, 'applications'], message: 'two applications have the same name' })
+      break
+    case 'joinDomainOrWorkgroup':
+      either({ workgroup: node.workgroup, domain: node.domain })
+      if (node.domain !== undefined && node.account?.secret === undefined)
+        faults.push({ path, message: 'a domain needs an account with its secret' })
+      break
+    case 'enableBitLocker':
+      if ((node.mode === 'tpmAndPin') !== (node.pin !== undefined))
+        faults.push({ path, message: 'mode tpmAndPin and the secret `pin` go together' })
+      break
+    default:
+  }
 }
 
 /** The words that a shell would read as its language. */
@@ -86,7 +130,7 @@ function shellText(words: string[]): string[] {
 }
 
 /** Fields of steps in which `%name%` is expanded. */
-const expandedFields = ['value', 'commandLine', 'startIn', 'sourcePath', 'driverPath', 'message']
+const expandedFields = ['value', 'commandLine', 'startIn', 'sourcePath', 'driverPath', 'message', 'parameters', 'probe']
 
 /** Variables that conditions and texts use although nothing here can have set them. */
 function unsetVariables(sequence: Sequence): Fault[] {
@@ -94,7 +138,9 @@ function unsetVariables(sequence: Sequence): Fault[] {
   const numbered: string[] = []
   for (const { node } of nodesOf(sequence)) {
     if (node.type === 'setVariable') set.add(node.variable.toLowerCase())
-    if (node.type === 'runCommandLine' && node.outputTo !== undefined) set.add(node.outputTo.toLowerCase())
+    if ('outputTo' in node && node.outputTo !== undefined) set.add(node.outputTo.toLowerCase())
+    if (node.type === 'setDynamicVariables')
+      for (const rule of node.rules) for (const { variable } of rule.variables) set.add(variable.toLowerCase())
     if (node.type === 'downloadPackageContent' && node.saveAs !== undefined) numbered.push(node.saveAs.toLowerCase())
   }
   const known = (name: string): boolean => {

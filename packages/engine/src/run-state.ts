@@ -18,14 +18,30 @@ export interface OpenGroup {
   start: number
 }
 
+/** How far a step is that was entered. What is absent is 0. */
+export interface StepPlace {
+  startedAt: number
+  /** Parts of the step that are behind it: steps that install several things take them one by one. */
+  part?: number
+  /** Tries after the first that its option *retry* gave it. */
+  retries?: number
+  /** How often its script asked for a restart and to be run again (`SMSTSRetryRequested`). */
+  requests?: number
+}
+
 export type Phase =
   | { kind: 'ready' }
   /** The step was entered, its condition is decided; its content is being made available. */
-  | { kind: 'preparing'; bootId: string; startedAt: number }
-  /** Intent before action: the attempt may or may not have started. `tries` counts attempts that may have acted. */
-  | { kind: 'stepStarting'; attempt: AttemptId; tries: number; bootId: string; startedAt: number }
-  /** Done with the step; the machine must come back with another boot id. */
-  | { kind: 'rebootPending'; bootId: string; message: string; timeoutSeconds: number }
+  | ({ kind: 'preparing'; bootId: string } & StepPlace)
+  /**
+   * Intent before action: the attempt may or may not have started. `tries` counts attempts that may have
+   * acted. `probing`: the attempt only looks how an earlier one ended.
+   */
+  | ({ kind: 'stepStarting'; attempt: AttemptId; tries: number; bootId: string; probing?: true } & StepPlace)
+  /** The step failed and is tried again after a pause. */
+  | ({ kind: 'retryPending'; bootId: string; delayMs: number } & StepPlace)
+  /** The machine must come back with another boot id. The step is done with, or goes on at `resume`. */
+  | { kind: 'rebootPending'; bootId: string; message: string; timeoutSeconds: number; resume?: StepPlace }
   | { kind: 'finished'; result: RunResult }
 
 export type RunResult =
@@ -49,6 +65,12 @@ export interface RunState {
   transitions: number
   /** New boots seen so far, asked for or not. */
   restarts: number
+  /** How the main part came out, while the steps of `finally` run. */
+  ending?: RunResult
+  /** Time that a process carried the run, in milliseconds; pauses and a device that is off do not count. */
+  activeMs?: number
+  /** Maximum run time; absent for runs of engines that had none. */
+  limitMs?: number
 }
 
 export type JournalEntry =
@@ -68,8 +90,24 @@ export type JournalEntry =
       instruction: number
       name: string
       attempt: AttemptId
-      why: 'notStarted' | 'lost'
+      /** `requested`: its script asked for it. `notDone`: its probe says that it had not done its work. */
+      why: 'notStarted' | 'lost' | 'requested' | 'notDone'
     }
+  /** The step failed and is tried again. `retry` counts from 1. */
+  | {
+      kind: 'stepRetried'
+      at: number
+      instruction: number
+      name: string
+      retry: number
+      delayMs: number
+      problem: Problem
+    }
+  /** What a step has to tell on its way, for people. */
+  | { kind: 'stepNote'; at: number; instruction: number; name: string; text: string }
+  /** The main part is over; the steps of `finally` follow. */
+  | { kind: 'cleanupStarted'; at: number; result: RunResult }
+  | { kind: 'paused' | 'resumed'; at: number }
   /** A package that the step goes on without (continueOnPackageError). */
   | { kind: 'contentFailed'; at: number; instruction: number; name: string; packageId: PackageId; problem: Problem }
   | {

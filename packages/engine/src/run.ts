@@ -6,37 +6,55 @@
  * R1. State changes only by `#move`, and every change is committed before anything follows from it.
  * R2. Intent before action: an attempt is started only after a commit that names it.
  * R3. At most three commits a step: entered (only when it fetches content), intent (only when it
- *     acts), end. Pointer, open groups, variables and journal of an instruction are one commit.
+ *     acts), end. Pointer, open groups, variables and journal of an instruction are one commit. A step
+ *     of several parts takes as many for each, and so does each retry.
  * R4. A step whose end is committed is never started again; one whose intent is committed is waited
- *     for first. Only an attempt that never began, or was lost while the step is `idempotent`
- *     (at most `MAX_TRIES` times), is followed by another.
+ *     for first. Only an attempt that never began, or was lost while the step is `idempotent` or its
+ *     probe says that nothing was done (at most `MAX_TRIES` times), is followed by another. A retry
+ *     follows a failure that was seen, never an unknown outcome.
  * R5. `rebootPending` is committed before the caller is told to restart; the run goes on with
  *     another boot only.
  * R6. Stopping (the agent ends) changes nothing. Cancelling ends the run, between steps or while
  *     content is fetched; a program that runs is waited for, never torn.
- * R7. At most `MAX_TRANSITIONS` changes without the pointer moving (REL-07), then the run fails.
+ * R7. At most `MAX_TRANSITIONS` changes without the pointer, the part or the retry moving (REL-07), then
+ *     the run fails.
+ * R8. The steps of `finally` run behind every end of the main part: success, failure, cancelling, the
+ *     maximum run time. Nothing cancels them; what they do never makes a failed run a success.
+ * R9. The maximum run time ends a command, a download and what follows; an upgrade of the operating
+ *     system that runs is waited for. Time counts while a process carries the run.
+ *
+ * It is one class because every method is a transition of one state; what can be told without the state
+ * is elsewhere.
  */
-import { type Problem, ProblemError, problem, type StepOutcome } from '@sluice/protocol'
+import { type Problem, ProblemError, problem, type Step, type StepOutcome } from '@sluice/protocol'
 import { decide } from './condition.ts'
 import { downloadRetry } from './download-retry.ts'
-import { unknownFlags } from './flags.ts'
+import { flags, unknownFlags } from './flags.ts'
 import type { GroupStart, InstructionTable, StepInstruction } from './flatten.ts'
-import type { ActionOutcome, Host, VariableChange } from './host.ts'
+import type { Action, ActionOutcome, Host, VariableChange } from './host.ts'
 import { choosePackage } from './package-choice.ts'
+import { probeAction } from './probe.ts'
+import { type RestartRequest, takeRestartRequest, useNextDelay } from './restart-request.ts'
 import { returnCode } from './return-code.ts'
-import type { JournalEntry, Phase, RunResult, RunState } from './run-state.ts'
+import type { JournalEntry, Phase, RunResult, RunState, StepPlace } from './run-state.ts'
 import { bind } from './steps/index.ts'
 import type { Conclusion, Prepared, StepContext } from './steps/step-kind.ts'
 import { groupStart, skippedSteps, unwind } from './unwind.ts'
-import { Environment } from './variables.ts'
+import { Environment, type Variables } from './variables.ts'
 
 export const MAX_TRIES = 3
 export const MAX_TRANSITIONS = 10
+/** How often a script may ask for a restart and to be run again. */
+export const MAX_REQUESTS = 10
+/** Longest time of a command of `finally` that has no time-out of its own. */
+const CLEANUP_COMMAND_MS = 3600_000
 
 export type Advance =
   | { kind: 'finished'; state: RunState; result: RunResult }
   /** Restart the machine, then advance again; with the same boot this is asked for again. */
   | { kind: 'restart'; state: RunState; message: string; timeoutSeconds: number }
+  /** Between two steps, because the caller wants it; advance again when it shall go on. */
+  | { kind: 'paused'; state: RunState }
   /** Stopped by the signal; advance again whenever the agent is back. */
   | { kind: 'stopped'; state: RunState }
 
@@ -49,6 +67,8 @@ export interface AdvanceOptions {
   stop: AbortSignal
   /** The run shall end. The wish must be durable with the caller. */
   cancel?: AbortSignal
+  /** Whether the run shall rest before its next step. The wish must be durable with the caller. */
+  pauseWanted?: () => boolean
 }
 
 /**
@@ -63,6 +83,16 @@ export async function advance(options: AdvanceOptions): Promise<Advance> {
   return new Run(options).advance()
 }
 
+/** How far a step is, without what else its phase says. */
+const placeOf = ({ startedAt, part, retries, requests }: StepPlace): StepPlace => ({
+  startedAt,
+  ...(part === undefined ? {} : { part }),
+  ...(retries === undefined ? {} : { retries }),
+  ...(requests === undefined ? {} : { requests }),
+})
+
+const retriesOf = (step: Step): number => ('retry' in step ? (step.retry?.count ?? 0) : 0)
+
 /** What the step set, by the rules for everybody; the first refusal. */
 function applyChanges(changes: readonly VariableChange[] | undefined, environment: Environment): Problem | undefined {
   const refused = changes?.map(({ name, value, hidden }) => environment.set(name, value, hidden))
@@ -70,6 +100,7 @@ function applyChanges(changes: readonly VariableChange[] | undefined, environmen
 }
 
 type StepEnd = Conclusion & { outcome?: StepOutcome }
+type Starting = Extract<Phase, { kind: 'stepStarting' }>
 
 class Run {
   #state: RunState
@@ -79,13 +110,18 @@ class Run {
   readonly #host: Host
   readonly #stop: AbortSignal
   readonly #cancel: AbortSignal | undefined
+  readonly #pauseWanted: () => boolean
+  /** Up to when the run's time is counted, on the rising clock. */
+  #countedMs: number
 
-  constructor({ table, state, host, stop, cancel }: AdvanceOptions) {
+  constructor({ table, state, host, stop, cancel, pauseWanted = () => false }: AdvanceOptions) {
     this.#state = state
     this.#table = table
     this.#host = host
     this.#stop = stop
     this.#cancel = cancel
+    this.#pauseWanted = pauseWanted
+    this.#countedMs = host.monotonicMs()
   }
 
   async advance(): Promise<Advance> {
@@ -96,12 +132,17 @@ class Run {
       if (this.#stop.aborted) return { kind: 'stopped', state: this.#state }
       if (this.#exhausted() && phase.kind !== 'stepStarting')
         await this.#breakOff(this.#stuck()) // R7
-      else if (this.#cancel?.aborted && phase.kind !== 'stepStarting')
+      else if (this.#isCancelled() && phase.kind !== 'stepStarting')
         await this.#breakOff(this.#cancelled()) // R6
+      else if (this.#leftMs() === 0 && !this.#mayEnd())
+        await this.#breakOff(this.#tookTooLong()) // R9
       else if (phase.kind === 'rebootPending')
         return { kind: 'restart', state: this.#state, message: phase.message, timeoutSeconds: phase.timeoutSeconds }
-      else if (phase.kind === 'ready') await this.#nextInstruction()
-      else if (phase.kind === 'preparing') await this.#prepare(phase.startedAt, [])
+      else if (phase.kind === 'ready') {
+        if (this.#state.ending === undefined && this.#pauseWanted()) return { kind: 'paused', state: this.#state }
+        await this.#nextInstruction()
+      } else if (phase.kind === 'preparing') await this.#prepare(phase, [])
+      else if (phase.kind === 'retryPending') await this.#retry(phase)
       else await this.#awaitAttempt(phase)
     }
   }
@@ -115,7 +156,12 @@ class Run {
     const bootId = this.#host.bootId()
     const at = this.#host.now()
     if (phase.bootId !== bootId) {
-      const next: Phase = phase.kind === 'rebootPending' ? { kind: 'ready' } : { ...phase, bootId }
+      let next: Phase = { kind: 'ready' }
+      if (phase.kind !== 'rebootPending') next = { ...phase, bootId }
+      else if (phase.resume !== undefined) {
+        next = { kind: 'preparing', bootId, ...phase.resume }
+        this.#announce(this.#step())
+      }
       await this.#move({ phase: next, restarts: restarts + 1 }, [{ kind: 'restarted', at, bootId }])
     } else if (phase.kind === 'rebootPending')
       await this.#move({}, [{ kind: 'restartRequested', at, message: phase.message }]) // R5; counted for R7
@@ -125,7 +171,8 @@ class Run {
     const { pointer, openGroups } = this.#state
     const instruction = this.#table.instructions[pointer]
     const at = this.#host.now()
-    if (instruction === undefined) return this.#finish({ kind: 'success' }, [])
+    if (instruction === undefined || (pointer === this.#table.cleanup && this.#state.ending === undefined))
+      return this.#finish({ kind: 'success' }, [])
     if (instruction.kind === 'groupEnd') {
       const { name } = groupStart(this.#table, instruction.start).group
       return this.#move({ pointer: pointer + 1, openGroups: openGroups.slice(0, -1) }, [
@@ -161,11 +208,11 @@ class Run {
     if (of.kind === 'step') {
       const { name, type: stepType } = of.step
       entries.push({ kind: 'stepStarted', at, instruction: pointer, name, stepType })
-      return this.#endStep(at, { problem: reason }, this.#environment(), entries)
+      return this.#endStep({ startedAt: at }, { problem: reason, final: true }, this.#environment(), entries)
     }
     const { name } = of.group
     entries.push({ kind: 'groupEntered', at, instruction: pointer, name })
-    const unwound = unwind(this.#table, pointer, [...openGroups, { start: pointer }], at)
+    const unwound = unwind(this.#table, pointer, [...openGroups, { start: pointer }], at, this.#endOfPart())
     entries.push(...unwound.entries)
     const changes = { openGroups: unwound.openGroups }
     if (unwound.pointer !== undefined) return this.#move({ ...changes, pointer: unwound.pointer }, entries)
@@ -190,7 +237,7 @@ class Run {
     this.#enteredMs = this.#host.monotonicMs()
     this.#announce(instruction)
     entries.push({ kind: 'stepStarted', at: startedAt, instruction: pointer, name: step.name, stepType: step.type })
-    if (!bind(step).fetches) return this.#prepare(startedAt, entries)
+    if (!bind(step).fetches) return this.#prepare({ startedAt }, entries)
     await this.#move({ phase: { kind: 'preparing', bootId: this.#host.bootId(), startedAt } }, entries)
   }
 
@@ -198,29 +245,59 @@ class Run {
    * Does the engine's part of the present step and, where there is one, starts the runner's.
    * @param entries what is to be journalled with the next commit
    */
-  async #prepare(startedAt: number, entries: JournalEntry[], tries = 1): Promise<void> {
+  async #prepare(at: StepPlace, entries: JournalEntry[], tries = 1): Promise<void> {
+    const place = placeOf(at)
     const { step } = this.#step()
     const environment = this.#environment()
     environment.setOwn('_SMSTSCurrentActionName', step.name)
+    environment.setOwn('_SMSTSLastActionRetryCount', String(place.retries ?? 0))
+    environment.setOwn('_SMSTSInstructionStackString', this.#state.openGroups.map(({ start }) => start).join(' '))
     environment.setOwn('SMSTSNextInstructionPointer', String(this.#state.pointer))
     let prepared: Prepared
     try {
-      prepared = await bind(step).prepare(this.#stepContext(environment, entries))
+      prepared = await bind(step).prepare(this.#stepContext(environment, entries, place.part ?? 0))
     } catch (error) {
       if (this.#stop.aborted) return
-      if (this.#cancel?.aborted) return this.#breakOff(this.#cancelled())
+      if (this.#isCancelled()) return this.#breakOff(this.#cancelled())
       throw error
     }
-    if (prepared.kind === 'done') return this.#endStep(startedAt, prepared, environment, entries)
-
-    const attempts = this.#state.attempts + 1
-    const attempt = `${this.#state.pointer}-${attempts}`
-    const phase: Phase = { kind: 'stepStarting', attempt, tries, bootId: this.#host.bootId(), startedAt }
-    await this.#move({ phase, attempts, variables: environment.variables }, [...entries, ...environment.changes]) // R2
-    await this.#host.start(attempt, prepared.action)
+    if (prepared.kind === 'done') return this.#endStep(place, prepared, environment, entries)
+    await this.#act({ ...place, tries }, prepared.action, environment, entries)
   }
 
-  async #awaitAttempt(phase: Phase & { kind: 'stepStarting' }): Promise<void> {
+  /** Commits the intent, then starts the runner (R2). */
+  async #act(
+    place: StepPlace & Pick<Starting, 'tries' | 'probing'>,
+    action: Action,
+    environment: Environment,
+    entries: JournalEntry[],
+  ): Promise<void> {
+    const attempts = this.#state.attempts + 1
+    const attempt = `${this.#state.pointer}-${attempts}`
+    const phase: Phase = { kind: 'stepStarting', attempt, bootId: this.#host.bootId(), ...place }
+    await this.#move({ phase, attempts, variables: environment.variables }, [...entries, ...environment.changes])
+    await this.#host.start(attempt, action, this.#limitOf(action))
+  }
+
+  /** R9 */
+  #limitOf(action: Action): number | undefined {
+    if (action.kind === 'upgradeOperatingSystem') return undefined
+    return this.#state.ending === undefined ? this.#leftMs() : CLEANUP_COMMAND_MS
+  }
+
+  /** The pause before another try, and the try. */
+  async #retry(phase: Extract<Phase, { kind: 'retryPending' }>): Promise<void> {
+    try {
+      const left = this.#leftMs()
+      await this.#host.wait(left === undefined ? phase.delayMs : Math.min(phase.delayMs, left), this.#interrupts())
+    } catch (error) {
+      if (this.#stop.aborted || this.#isCancelled()) return
+      throw error
+    }
+    await this.#prepare(phase, [])
+  }
+
+  async #awaitAttempt(phase: Starting): Promise<void> {
     const { step } = this.#step()
     let outcome: ActionOutcome
     try {
@@ -229,51 +306,87 @@ class Run {
       if (this.#stop.aborted) return
       throw error
     }
+    if (phase.probing === true) return this.#takeProbe(phase, outcome)
     const environment = this.#environment()
-    const end = (conclusion: StepEnd): Promise<void> => this.#endStep(phase.startedAt, conclusion, environment, [])
+    const entries: JournalEntry[] = []
+    const end = (conclusion: StepEnd): Promise<void> => this.#endStep(phase, conclusion, environment, entries)
     switch (outcome.kind) {
       case 'exited': {
         const refused = applyChanges(outcome.changes, environment)
-        const { restart, ...concluded } = bind(step).conclude(outcome, environment)
+        const { restart, ...concluded } = await bind(step).conclude(
+          outcome,
+          this.#stepContext(environment, entries, phase.part ?? 0),
+        )
         const reason = concluded.problem ?? refused
         if (reason !== undefined) return end({ ...concluded, problem: reason })
         return end(restart === undefined ? concluded : { ...concluded, restart })
       }
       case 'timedOut':
         applyChanges(outcome.changes, environment)
+        if (this.#leftMs() === 0) return end({ problem: this.#tookTooLong() })
         return end({ problem: problem('STEP_TIMED_OUT', `${step.name} took longer than its time-out.`) })
       case 'couldNotStart':
         return end({ problem: problem('STEP_COULD_NOT_START', outcome.detail) })
       case 'notStarted':
         return this.#repeat(phase, 'notStarted', phase.tries)
-      case 'unknown': {
-        const idempotent = 'class' in step && step.class === 'idempotent'
-        if (idempotent && phase.tries < MAX_TRIES) return this.#repeat(phase, 'lost', phase.tries + 1)
-        const tried = phase.tries > 1 ? ` It was tried ${phase.tries} times.` : ''
-        return end({
-          problem: problem('STEP_OUTCOME_UNKNOWN', `Nobody saw how ${step.name} ended.${tried}`),
-          outcome: 'unknown',
-        })
-      }
+      case 'unknown':
+        if ('class' in step && phase.tries < MAX_TRIES) {
+          if (step.class === 'idempotent') return this.#repeat(phase, 'lost', phase.tries + 1)
+          if (step.class === 'probe') return this.#probe(phase)
+        }
+        return this.#endUnknown(phase)
     }
   }
 
+  #endUnknown(phase: Starting): Promise<void> {
+    const { name } = this.#step().step
+    const tried = phase.tries > 1 ? ` It was tried ${phase.tries} times.` : ''
+    const reason = problem('STEP_OUTCOME_UNKNOWN', `Nobody saw how ${name} ended.${tried}`)
+    return this.#endStep(phase, { problem: reason, outcome: 'unknown', final: true }, this.#environment(), [])
+  }
+
+  /** Starts the step's probe in the place of an attempt that was lost. */
+  async #probe(phase: Starting): Promise<void> {
+    if (this.#exhausted()) return this.#breakOff(this.#stuck()) // R7
+    const environment = this.#environment()
+    const action = probeAction(this.#step().step, environment)
+    if (!action.ok) return this.#endUnknown(phase)
+    await this.#act({ ...placeOf(phase), tries: phase.tries, probing: true }, action.value, environment, [])
+  }
+
+  #takeProbe(phase: Starting, outcome: ActionOutcome): Promise<void> {
+    if (outcome.kind === 'exited' && outcome.exitCode === 0)
+      return this.#endStep(phase, { exitCode: 0 }, this.#environment(), [])
+    if (outcome.kind === 'exited' && outcome.exitCode === 1) return this.#repeat(phase, 'notDone', phase.tries + 1)
+    if (outcome.kind === 'notStarted' || (outcome.kind === 'unknown' && phase.tries < MAX_TRIES))
+      return this.#probe(outcome.kind === 'unknown' ? { ...phase, tries: phase.tries + 1 } : phase)
+    return this.#endUnknown(phase)
+  }
+
   /** R4 */
-  #repeat(phase: Phase & { kind: 'stepStarting' }, why: 'notStarted' | 'lost', tries: number): Promise<void> {
-    if (this.#cancel?.aborted) return this.#breakOff(this.#cancelled())
+  #repeat(phase: Starting, why: 'notStarted' | 'lost' | 'notDone', tries: number): Promise<void> {
+    if (this.#isCancelled()) return this.#breakOff(this.#cancelled())
     if (this.#exhausted()) return this.#breakOff(this.#stuck()) // R7
     const { name } = this.#step().step
     const at = this.#host.now()
     const { attempt } = phase
     const entry: JournalEntry = { kind: 'stepRepeated', at, instruction: this.#state.pointer, name, attempt, why }
-    return this.#prepare(phase.startedAt, [entry], tries)
+    return this.#prepare(phase, [entry], tries)
   }
 
-  async #endStep(startedAt: number, end: StepEnd, environment: Environment, entries: JournalEntry[]): Promise<void> {
+  async #endStep(at0: StepPlace, end: StepEnd, environment: Environment, entries: JournalEntry[]): Promise<void> {
+    const place = placeOf(at0)
     const { pointer, openGroups } = this.#state
     const { step } = this.#step()
     const at = this.#host.now()
-    const failure = end.problem
+    const request = this.#takeRequest(end, environment)
+    if (request.kind === 'restart' && request.again) return this.#runAgain(place, request.order, environment, entries)
+    const failure = request.kind === 'refused' ? request.problem : end.problem
+    const asked = request.kind === 'restart' ? request.order : end.restart
+    if (failure === undefined && end.next !== undefined)
+      return this.#goOn({ ...place, part: end.next }, asked, environment, entries)
+    if (failure !== undefined && end.final !== true && (place.retries ?? 0) < retriesOf(step) && !this.#isCancelled())
+      return this.#planRetry(place, failure, environment, entries)
     environment.setOwn('_SMSTSLastActionName', step.name)
     environment.setOwn('_SMSTSLastActionRetCode', String(end.exitCode ?? returnCode(failure)))
     environment.setOwn('_SMSTSLastActionSucceeded', failure === undefined ? 'true' : 'false')
@@ -289,7 +402,10 @@ class Run {
         name: step.name,
         stepType: step.type,
         outcome: end.outcome ?? (failure === undefined ? 'succeeded' : continues ? 'failedContinued' : 'failed'),
-        ms: this.#enteredMs === undefined ? Math.max(0, at - startedAt) : this.#host.monotonicMs() - this.#enteredMs,
+        ms:
+          this.#enteredMs === undefined
+            ? Math.max(0, at - place.startedAt)
+            : this.#host.monotonicMs() - this.#enteredMs,
         ...(end.exitCode === undefined ? {} : { exitCode: end.exitCode }),
         ...(failure === undefined ? {} : { problem: failure }),
       },
@@ -297,15 +413,15 @@ class Run {
     this.#enteredMs = undefined
     const { variables } = environment
     if (continues) {
-      const restart = failure === undefined ? end.restart : undefined
+      const restart = failure === undefined || request.kind === 'restart' ? asked : undefined
       let phase: Phase = { kind: 'ready' }
       if (restart !== undefined) {
         phase = { kind: 'rebootPending', bootId: this.#host.bootId(), ...restart }
         journal.push({ kind: 'restartRequested', at, message: restart.message })
       }
-      await this.#move({ pointer: pointer + 1, phase, variables }, journal)
+      await this.#move({ pointer: pointer + 1, phase, variables: this.#afterRestart(restart, variables) }, journal)
     } else {
-      const unwound = unwind(this.#table, pointer, openGroups, at)
+      const unwound = unwind(this.#table, pointer, openGroups, at, this.#endOfPart())
       journal.push(...unwound.entries)
       const changes = { openGroups: unwound.openGroups, variables }
       if (unwound.pointer !== undefined)
@@ -320,13 +436,82 @@ class Run {
     })
   }
 
+  /** A script asked for a restart and to be run again (configmgr-behaviour §3.8). */
+  async #runAgain(
+    place: StepPlace,
+    restart: NonNullable<Conclusion['restart']>,
+    environment: Environment,
+    entries: JournalEntry[],
+  ): Promise<void> {
+    const requests = (place.requests ?? 0) + 1
+    if (requests > MAX_REQUESTS) return this.#breakOff(this.#stuck())
+    const { name } = this.#step().step
+    const at = this.#host.now()
+    const attempt = `${this.#state.pointer}-${this.#state.attempts}`
+    const instruction = this.#state.pointer
+    const entry: JournalEntry = { kind: 'stepRepeated', at, instruction, name, attempt, why: 'requested' }
+    await this.#goOn({ ...place, requests }, restart, environment, [...entries, entry])
+  }
+
+  async #goOn(
+    resume: StepPlace,
+    restart: Conclusion['restart'],
+    environment: Environment,
+    entries: JournalEntry[],
+  ): Promise<void> {
+    const bootId = this.#host.bootId()
+    const journal = [...entries, ...environment.changes]
+    let phase: Phase = { kind: 'preparing', bootId, ...resume }
+    if (restart !== undefined) {
+      phase = { kind: 'rebootPending', bootId, ...restart, resume }
+      journal.push({ kind: 'restartRequested', at: this.#host.now(), message: restart.message })
+    }
+    const variables = this.#afterRestart(restart, environment.variables)
+    await this.#move({ phase, variables, transitions: 0 }, journal)
+  }
+
+  async #planRetry(
+    place: StepPlace,
+    reason: Problem,
+    environment: Environment,
+    entries: JournalEntry[],
+  ): Promise<void> {
+    const { step } = this.#step()
+    const retries = (place.retries ?? 0) + 1
+    const delayMs = ('retry' in step ? (step.retry?.delaySeconds ?? 0) : 0) * 1000
+    const phase: Phase = { kind: 'retryPending', bootId: this.#host.bootId(), delayMs, ...place, retries }
+    const { name } = step
+    const retried: JournalEntry = {
+      ...{ kind: 'stepRetried', at: this.#host.now(), instruction: this.#state.pointer },
+      ...{ name, retry: retries, delayMs, problem: reason },
+    }
+    const journal = [...entries, ...environment.changes, retried]
+    await this.#move({ phase, variables: environment.variables, transitions: 0 }, journal)
+  }
+
+  /** Flag `restartVariables`. What a failed step asked for counts only where the run goes on. */
+  #takeRequest(end: StepEnd, environment: Environment): RestartRequest {
+    const isAsked = this.#state.flags.includes(flags.restartVariables) && end.outcome !== 'unknown'
+    return isAsked ? takeRestartRequest(environment) : { kind: 'none' }
+  }
+
+  #afterRestart(restart: Conclusion['restart'], variables: Variables): Variables {
+    if (restart === undefined || !this.#state.flags.includes(flags.restartVariables)) return variables
+    const environment = new Environment(variables, () => this.#host.now())
+    useNextDelay(environment)
+    return environment.variables
+  }
+
   /** Ends the run where it stands. */
   async #breakOff(reason: Problem): Promise<void> {
     const { pointer, phase } = this.#state
     const instruction = this.#table.instructions[pointer]
     const at = this.#host.now()
     const entries: JournalEntry[] = []
-    if (instruction?.kind === 'step' && (phase.kind === 'preparing' || phase.kind === 'stepStarting'))
+    if (
+      instruction?.kind === 'step' &&
+      (phase.kind === 'preparing' || phase.kind === 'stepStarting' || phase.kind === 'retryPending')
+    )
       entries.push({
         kind: 'stepFinished',
         at,
@@ -344,17 +529,30 @@ class Run {
     )
   }
 
-  #finish(result: RunResult, entries: JournalEntry[], changes: Partial<RunState> = {}): Promise<void> {
+  /** The end of the main part, or of the run (R8). */
+  #finish(came: RunResult, entries: JournalEntry[], changes: Partial<RunState> = {}): Promise<void> {
+    const { ending } = this.#state
+    const at = this.#host.now()
+    if (ending === undefined && this.#table.cleanup !== undefined)
+      return this.#move(
+        { ...changes, pointer: this.#table.cleanup, openGroups: [], phase: { kind: 'ready' }, ending: came },
+        [...entries, { kind: 'cleanupStarted', at, result: came }],
+      )
+    const result = ending === undefined || ending.kind === 'success' ? came : ending
     return this.#move({ ...changes, phase: { kind: 'finished', result } }, [
       ...entries,
-      { kind: 'runFinished', at: this.#host.now(), result },
+      { kind: 'runFinished', at, result },
     ])
   }
 
   /** R1 */
   async #move(changes: Partial<RunState>, entries: JournalEntry[]): Promise<void> {
     const moved = changes.pointer !== undefined && changes.pointer !== this.#state.pointer
-    this.#state = { ...this.#state, ...changes, transitions: moved ? 0 : this.#state.transitions + 1 }
+    const transitions = changes.transitions ?? (moved ? 0 : this.#state.transitions + 1)
+    const now = this.#host.monotonicMs()
+    const activeMs = (this.#state.activeMs ?? 0) + now - this.#countedMs
+    this.#countedMs = now
+    this.#state = { ...this.#state, ...changes, transitions, activeMs }
     await this.#host.commit(this.#state, entries)
   }
 
@@ -370,16 +568,60 @@ class Run {
     return problem('RUN_CANCELLED', `Cancelled at ${this.#present()}.`)
   }
 
-  #stepContext(environment: Environment, entries: JournalEntry[]): StepContext {
+  #tookTooLong(): Problem {
+    const minutes = Math.round((this.#state.limitMs ?? 0) / 60_000)
+    return problem('RUN_TIME_EXCEEDED', `More than ${minutes} minutes had passed at ${this.#present()}.`)
+  }
+
+  /** Milliseconds that the run may still take; undefined: any number. */
+  #leftMs(): number | undefined {
+    const { limitMs, activeMs = 0, ending } = this.#state
+    if (limitMs === undefined || ending !== undefined) return undefined
+    return Math.max(0, limitMs - activeMs - (this.#host.monotonicMs() - this.#countedMs))
+  }
+
+  /** What the end of the maximum run time does not stop: what is waited for, and a run that is through. */
+  #mayEnd(): boolean {
+    const { phase, pointer } = this.#state
+    if (phase.kind === 'ready') return pointer >= this.#endOfPart()
+    return phase.kind === 'stepStarting' || phase.kind === 'rebootPending'
+  }
+
+  /** R8 */
+  #isCancelled(): boolean {
+    return this.#cancel?.aborted === true && this.#state.ending === undefined
+  }
+
+  #interrupts(): AbortSignal {
+    if (this.#cancel === undefined || this.#state.ending !== undefined) return this.#stop
+    return AbortSignal.any([this.#stop, this.#cancel])
+  }
+
+  /** Behind the last instruction of the part that the pointer is in. */
+  #endOfPart(): number {
+    const { cleanup, instructions } = this.#table
+    return this.#state.ending === undefined ? (cleanup ?? instructions.length) : instructions.length
+  }
+
+  #stepContext(environment: Environment, entries: JournalEntry[], part: number): StepContext {
     return {
       host: this.#host,
       environment,
+      part,
+      decide: (condition) => decide(condition, environment.variables, this.#host),
+      note: (text) => {
+        const { name } = this.#step().step
+        entries.push({ kind: 'stepNote', at: this.#host.now(), instruction: this.#state.pointer, name, text })
+      },
       choose: (choice) => choosePackage(choice, environment),
       acquire: async (packageId, files) => {
-        const signal = this.#cancel === undefined ? this.#stop : AbortSignal.any([this.#stop, this.#cancel])
-        const content = await this.#host.acquire(packageId, downloadRetry(environment), signal, files)
+        const signal = this.#interrupts()
+        const content = await this.#host.acquire(packageId, downloadRetry(environment), signal, files, this.#leftMs())
         signal.throwIfAborted()
-        if (content.ok) environment.setOwn(`_SMSTS${packageId}`, content.value.folder)
+        if (content.ok) {
+          environment.setOwn(`_SMSTS${packageId}`, content.value.folder)
+          environment.setOwn('_SMSTSLastContentDownloadLocation', content.value.folder)
+        }
         return content
       },
       contentFailed: (packageId, reason) => {

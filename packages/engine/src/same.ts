@@ -3,9 +3,14 @@ export function same(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   if (Array.isArray(a) || Array.isArray(b))
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => same(item, b[index]))
+    return (
+      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => same(item, b[index]))
+    )
   const [ofA, ofB] = [fieldsOf(a), fieldsOf(b)]
-  return ofA.length === ofB.length && ofA.every(([name, value]) => Object.hasOwn(b, name) && same(value, Reflect.get(b, name)))
+  return (
+    ofA.length === ofB.length &&
+    ofA.every(([name, value]) => Object.hasOwn(b, name) && same(value, Reflect.get(b, name)))
+  )
 }
 
 const fieldsOf = (value: object): [string, unknown][] =>

@@ -12,6 +12,7 @@ import {
 } from '@sluice/protocol'
 import { currentFlags } from './flags.ts'
 import type { InstructionTable } from './flatten.ts'
+import type { MachineFacts } from './host.ts'
 import { refusal } from './obstacles.ts'
 import { compilePattern } from './pattern.ts'
 import type { JournalEntry, RunState } from './run-state.ts'
@@ -29,6 +30,9 @@ export interface RunStart {
   undeclaredInputs: UndeclaredInputs
   startedBy: 'user' | 'deadline'
   facts: DeviceFacts
+  /** What the device tells beside its facts, and who it is; absent in previews. */
+  machine?: MachineFacts
+  device?: { id: string; site?: string; dataPath: string; cachePath: string }
   /** Folder of `smsts.log`. */
   logPath: string
   /** Milliseconds since 1970, for the journal. */
@@ -48,7 +52,7 @@ export interface StartedRun {
  * `PLATFORM_NOT_SUPPORTED` for a sequence with anything in force that cannot be run here.
  */
 export function startRun(start: RunStart): Result<StartedRun> {
-  const refused = refusal(start.sequence)
+  const refused = refusal(start.sequence, start.facts.platform, true)
   if (refused !== undefined) return failed(refused)
   const inputs = checkInputs(start.sequence, start.settings.inputs, start.undeclaredInputs)
   if (!inputs.ok) return inputs
@@ -76,7 +80,7 @@ export function startRun(start: RunStart): Result<StartedRun> {
     SMSTSDownloadRetryCount: String(settings.downloadRetryCount),
     SMSTSDownloadRetryDelay: String(settings.downloadRetryDelayMs / 1000),
   }
-  for (const [name, value] of Object.entries(own)) environment.setOwn(name, value)
+  for (const [name, value] of Object.entries({ ...own, ...ownOf(start) })) environment.setOwn(name, value)
   const given = new Map([
     ...(start.sequence.variables ?? []).map(({ variable, value }) => [variable, value] as const),
     ...inputs.value.values,
@@ -96,10 +100,35 @@ export function startRun(start: RunStart): Result<StartedRun> {
       attempts: 0,
       transitions: 0,
       restarts: 0,
+      activeMs: 0,
+      limitMs: start.sequence.maximumRunTimeMinutes * 60_000,
     },
     entries: [{ kind: 'runStarted', at: start.at }, ...environment.changes],
     warnings: inputs.value.warnings,
   })
+}
+
+/** Read-only variables that say where the run is and on what (configmgr-behaviour §3.12 A, B, D). Empty ones are not set. */
+function ownOf({ machine, device }: RunStart): Record<string, string> {
+  const list = (values: readonly string[] | undefined): string => (values ?? []).join(',')
+  const secureBoot = machine?.secureBoot === undefined ? 'NA' : machine.secureBoot ? 'Enabled' : 'Disabled'
+  return {
+    _SMSTSAssetTag: machine?.assetTag ?? '',
+    _SMSTSUUID: machine?.uuid ?? '',
+    _SMSTSMacAddresses: list(machine?.macAddresses),
+    _SMSTSIPAddresses: list(machine?.ipAddresses),
+    _SMSTSDefaultGateways: list(machine?.defaultGateways),
+    _SMSTSBootUEFI: machine?.uefi === undefined ? '' : String(machine.uefi),
+    _TSSecureBoot: machine === undefined ? '' : secureBoot,
+    _SMSTSClientGUID: device?.id ?? '',
+    _SMSTSSiteCode: device?.site ?? '',
+    _SMSTSMDataPath: device?.dataPath ?? '',
+    _SMSTSClientCache: device?.cachePath ?? '',
+    _SMSTSUseSSL: 'true',
+    _SMSTSUseCRL: 'true',
+    _SMSTSWTG: 'false',
+    _SMSTSLastActionRetryCount: '0',
+  }
 }
 
 /**

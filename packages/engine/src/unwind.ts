@@ -13,8 +13,14 @@ export interface Unwound {
   entries: JournalEntry[]
 }
 
-/** @param pointer index of the step that failed; @param at time for the journal */
-export function unwind(table: InstructionTable, pointer: number, open: readonly OpenGroup[], at: number): Unwound {
+/** @param pointer index of the step that failed; @param at time for the journal; @param end behind the last instruction of its part */
+export function unwind(
+  table: InstructionTable,
+  pointer: number,
+  open: readonly OpenGroup[],
+  at: number,
+  end = table.instructions.length,
+): Unwound {
   const openGroups = [...open]
   const entries: JournalEntry[] = []
   let next = pointer + 1
@@ -25,7 +31,7 @@ export function unwind(table: InstructionTable, pointer: number, open: readonly 
     next = start.end + 1
     if (start.group.continueOnError === true) return { pointer: next, openGroups, entries }
   }
-  entries.push(...skippedSteps(table, next, table.instructions.length, 'groupFailed', at))
+  entries.push(...skippedSteps(table, next, end, 'groupFailed', at))
   return { pointer: undefined, openGroups, entries }
 }
 

@@ -73,11 +73,13 @@ export const OsPlatformsCondition = z.strictObject({
     .max(1000),
 })
 
-/** Operating system version as the Microsoft Deployment Toolkit writes it. */
+/** Operating system version, as the Microsoft Deployment Toolkit writes it: of Windows, unless said otherwise. */
 export const OsVersionCondition = z.strictObject({
   osVersion: z.string().max(1000),
+  /** `X86` or `X64`; empty: any. */
   architecture: z.string().max(1000),
   operator: Compare,
+  platform: z.enum(['linux', 'windows']).optional(),
 })
 
 /** Installed software: this product, or any version with the upgrade code. */
@@ -88,6 +90,36 @@ export const SoftwareCondition = z.strictObject({
   productCode: z.string().max(4000).optional(),
   upgradeCode: z.string().max(4000).optional(),
   version: z.string().max(4000).optional(),
+})
+
+/** Make and model of the device; `*` stands for any text and `?` for one character. Both must match. */
+export const MakeAndModelCondition = z.strictObject({
+  make: z.string().min(1).max(255),
+  model: z.string().min(1).max(255),
+})
+
+/** One device: any of these matches (configmgr-behaviour §3.7). */
+export const ComputerCondition = z.strictObject({
+  computer: z
+    .strictObject({
+      assetTag: z.string().max(255).optional(),
+      macAddress: z.string().max(64).optional(),
+      serialNumber: z.string().max(255).optional(),
+      uuid: z.string().max(64).optional(),
+    })
+    .refine((value) => Object.keys(value).length > 0, 'at least one of assetTag, macAddress, serialNumber, uuid'),
+})
+
+/** The location of the device: one of its default gateways. */
+export const DefaultGatewayCondition = z.strictObject({ defaultGateway: z.array(z.string().max(64)).min(1).max(100) })
+
+/** Holds when the script ends with 0. It must not change anything: it may be run more than once. */
+export const ScriptCondition = z.strictObject({
+  script: z.string().min(1).max(100_000),
+  /** As in a step *Run Script*; default `powershell` on Windows and `sh` elsewhere. */
+  interpreter: z.string().min(1).max(255).optional(),
+  /** Default 60; a script that takes longer fails the condition. */
+  timeoutSeconds: z.int().min(1).max(600).optional(),
 })
 
 /** A condition without anything in it: it always holds. */
@@ -105,6 +137,10 @@ export type Condition =
   | z.infer<typeof OsPlatformsCondition>
   | z.infer<typeof OsVersionCondition>
   | z.infer<typeof SoftwareCondition>
+  | z.infer<typeof MakeAndModelCondition>
+  | z.infer<typeof ComputerCondition>
+  | z.infer<typeof DefaultGatewayCondition>
+  | z.infer<typeof ScriptCondition>
   | z.infer<typeof AlwaysCondition>
   | z.infer<typeof KeptCondition>
   | { all: Condition[] }
@@ -126,5 +162,9 @@ export const Condition: z.ZodType<Condition> = z.lazy(() =>
     SoftwareCondition,
     AlwaysCondition,
     KeptCondition,
+    MakeAndModelCondition,
+    ComputerCondition,
+    DefaultGatewayCondition,
+    ScriptCondition,
   ]),
 )

@@ -99,6 +99,7 @@ const tables: Record<string, [string, string, string][]> = {
     ['packages of a deployment', most(protocol.PolicyDeployment, 'packages'), 'policy'],
     ['reasons against a deployment', most(protocol.PolicyDeployment, 'refusals'), 'policy'],
     ['cancelled runs in policy', most(protocol.PolicyBody, 'cancelledRuns'), 'policy'],
+    ['paused runs in policy', most(protocol.PolicyBody, 'pausedRuns'), 'policy'],
     ['signatures of a document', most(protocol.Envelope, 'signatures'), 'dsse'],
     ['contents of one content token', most(protocol.ContentTokenRequest, 'contents'), 'content'],
     ['objects of one request for addresses', most(protocol.ContentUrlsRequest, 'objects'), 'content'],

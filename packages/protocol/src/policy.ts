@@ -19,6 +19,9 @@ export const POLICY_READER = 1
 /** Cancelled runs that one policy names. */
 export const CANCELLED_RUNS = 100
 
+/** Paused runs that one policy names. */
+export const PAUSED_RUNS = 100
+
 /** A file that the catalogue must list under `target` with this hash and length. */
 export const CatalogueReference = z.object({
   target: z.string().max(200),
@@ -77,6 +80,8 @@ export const PolicyBody = z.object({
    * deployment, so that an old order never ends a later run.
    */
   cancelledRuns: z.array(RunId).max(CANCELLED_RUNS).optional(),
+  /** Runs that an administrator lets rest: the device goes on with them once they are no longer listed. */
+  pausedRuns: z.array(RunId).max(PAUSED_RUNS).optional(),
 })
 export type PolicyBody = z.infer<typeof PolicyBody>
 

@@ -5,15 +5,15 @@
  */
 import { z } from 'zod'
 import { Condition } from './condition.ts'
-import { PackageId } from './ids.ts'
+import { PackageId, SequenceId } from './ids.ts'
 import { OriginalSequence, OriginalStep } from './original.ts'
 import { SettableVariableName, VariableValue } from './variable.ts'
 
 /** What to do when the machine stopped in the middle of a step (design §6). */
-export const StepClass = z.enum(['idempotent', 'once'])
+export const StepClass = z.enum(['idempotent', 'probe', 'once'])
 export type StepClass = z.infer<typeof StepClass>
 
-const common = {
+const ofEvery = {
   name: z.string().min(1).max(100),
   description: z.string().max(256).optional(),
   disabled: z.boolean().optional(),
@@ -22,16 +22,47 @@ const common = {
   original: OriginalStep.optional(),
 }
 
+/** Tries after the first, when a step failed. One of which nobody saw the end is no failure that is tried again. */
+export const StepRetry = z.strictObject({
+  count: z.int().min(1).max(100),
+  /** Pause before each further try. */
+  delaySeconds: z.int().min(0).max(3600).optional(),
+})
+
+const common = { ...ofEvery, retry: StepRetry.optional() }
+
 /** Fields of every step that does something outside the engine. */
 const acting = {
   ...common,
   class: StepClass.optional(),
+  /**
+   * With class `probe`: a command that only looks. It is run when nobody saw how the step ended, and
+   * ends with 0 when the step had done its work, with 1 when it had not.
+   */
+  probe: z.string().min(1).max(32_000).optional(),
   /** 1 to 999 minutes, as in the original; absent: no limit of its own. */
   timeoutMinutes: z.number().positive().max(999).optional(),
 }
 
+/** Names a secret of the site (design §5): the value is never part of a sequence. */
+export const SecretName = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,99}$/, 'the name of a secret')
+
+/** An account and the secret that holds its password. On Linux a local account needs none. */
+export const RunAs = z.strictObject({ account: z.string().min(1).max(255), secret: SecretName.optional() })
+export type RunAs = z.infer<typeof RunAs>
+
+/** What running a program has in every step that does. */
+const running = {
+  startIn: z.string().max(4000).optional(),
+  /** Exit codes that mean success; 3010 asks for a restart. Default 0 and 3010. */
+  successCodes: z.array(z.int()).min(1).max(100).optional(),
+  /** Output to task sequence variable: the last 1,000 characters. */
+  outputTo: SettableVariableName.optional(),
+  runAs: RunAs.optional(),
+}
+
 /** A package that is named outright, or chosen at run time among declared candidates. */
-const PackageChoice = z.union([
+export const PackageChoice = z.union([
   PackageId,
   z.strictObject({
     /** Text with `%name%` that must come out as one of the candidates' ids. */
@@ -60,6 +91,16 @@ export const CheckReadinessStep = z.strictObject({
   osType: z.enum(['client', 'server']).optional(),
   minimumOsVersion: z.string().max(64).optional(),
   maximumOsVersion: z.string().max(64).optional(),
+  /** Version of the agent, as the original checks that of its client. */
+  minimumAgentVersion: z.string().max(64).optional(),
+  /** Language tag as in `sv-SE`, or its first part alone. */
+  language: z.string().min(2).max(35).optional(),
+  /** AC power is plugged in: the device does not run on its battery. */
+  acPower: z.boolean().optional(),
+  /** A network adapter is connected; `wired`: one that is not wireless. */
+  network: z.enum(['connected', 'wired']).optional(),
+  uefi: z.boolean().optional(),
+  tpm: z.enum(['enabled', 'activated']).optional(),
 })
 
 /** General > Set Task Sequence Variable. An empty value removes the variable. */
@@ -83,6 +124,13 @@ export const DownloadPackageContentStep = z.strictObject({
   saveAs: SettableVariableName.optional(),
   /** If a package download fails, continue downloading other packages in the list. */
   continueOnPackageError: z.boolean().optional(),
+  /**
+   * Where it is put. `workingDirectory` (the default): for this run. `cache`: the client cache, where it
+   * may stay. A path: a copy in `<path>/<package id>`, which is left there.
+   */
+  destination: z
+    .union([z.enum(['workingDirectory', 'cache']), z.strictObject({ path: z.string().min(1).max(4000) })])
+    .optional(),
 })
 
 /**
@@ -98,11 +146,153 @@ export const RunCommandLineStep = z.strictObject({
   package: PackageChoice.optional(),
   /** With `package`: only these files of it; absent: all. */
   files: FilePatterns.optional(),
-  startIn: z.string().max(4000).optional(),
-  /** Exit codes that mean success; 3010 asks for a restart. Default 0 and 3010. */
+  ...running,
+})
+
+/**
+ * General > Run PowerShell Script, and scripts for any other interpreter (configmgr-behaviour §3.4).
+ * Variables are never expanded inside a script: it reads them with `sluice-ts`, or gets them as
+ * parameters, each of which is one argument.
+ */
+export const RunScriptStep = z.strictObject({
+  type: z.literal('runScript'),
+  ...acting,
+  /** `powershell` (the default), or the words of any other program that takes a script's path: `sh`, `python3 -u`. */
+  interpreter: z.string().min(1).max(255).optional(),
+  /** The script itself. */
+  source: z.string().min(1).max(200_000).optional(),
+  /** Instead of a source: a package, and the path of the script inside it. */
+  package: PackageChoice.optional(),
+  files: FilePatterns.optional(),
+  script: z.string().min(1).max(1000).optional(),
+  /** Split into words as a command line is; variables are expanded afterwards, inside each word. */
+  parameters: z.string().max(4000).optional(),
+  /** Of PowerShell on Windows; without it, the default of the device. */
+  executionPolicy: z.enum(['AllSigned', 'Undefined', 'Bypass']).optional(),
+  ...running,
+})
+
+const SetVariables = z
+  .array(z.strictObject({ variable: SettableVariableName, value: VariableValue, hidden: z.boolean().optional() }))
+  .min(1)
+  .max(100)
+
+/** General > Set Dynamic Variables (configmgr-behaviour §3.7): every rule that holds sets its variables, in this order. */
+export const SetDynamicVariablesStep = z.strictObject({
+  type: z.literal('setDynamicVariables'),
+  ...common,
+  rules: z
+    .array(z.strictObject({ when: Condition.optional(), variables: SetVariables }))
+    .min(1)
+    .max(500),
+})
+
+/** A program of a package: what the original keeps with the package stands with the step, and is signed with it. */
+const Program = z.strictObject({
+  package: PackageId,
+  /** As in `ABC00001:Install` of a list; upper and lower case count. */
+  program: z.string().min(1).max(50),
+  commandLine: z.string().min(1).max(32_000),
   successCodes: z.array(z.int()).min(1).max(100).optional(),
-  /** Output to task sequence variable: the last 1,000 characters. */
-  outputTo: SettableVariableName.optional(),
+})
+
+/** Software > Install Package. Without a list every program is installed, with one those that it names. */
+export const InstallPackageStep = z.strictObject({
+  type: z.literal('installPackage'),
+  ...acting,
+  programs: z.array(Program).min(1).max(100),
+  /** Base name of numbered variables: `Apps001`, `Apps002`, … each with `PackageID:Program`. */
+  listVariable: SettableVariableName.optional(),
+  /** If a program of the list fails, continue with the others. */
+  continueOnInstallError: z.boolean().optional(),
+})
+
+const Application = z.strictObject({
+  /** As a list names it; upper and lower case count. */
+  name: z.string().min(1).max(256),
+  package: PackageId.optional(),
+  install: z.string().min(1).max(32_000),
+  /** Holds when it is installed: it is then not installed again, and must hold afterwards. */
+  detect: Condition,
+  /** Where it does not hold, the application is passed over with a warning. */
+  requires: Condition.optional(),
+  successCodes: z.array(z.int()).min(1).max(100).optional(),
+})
+
+/** Software > Install Application. */
+export const InstallApplicationStep = z.strictObject({
+  type: z.literal('installApplication'),
+  ...acting,
+  applications: z.array(Application).min(1).max(100),
+  /** Base name of numbered variables: `Apps01`, `Apps02`, … each with the name of an application. */
+  listVariable: SettableVariableName.optional(),
+  /** If an application fails, continue with the others. */
+  continueOnInstallError: z.boolean().optional(),
+})
+
+/** Software > Install Software Updates, by the update tool of the operating system. */
+export const InstallSoftwareUpdatesStep = z.strictObject({
+  type: z.literal('installSoftwareUpdates'),
+  ...acting,
+  /** `mandatory` (the default): security updates. `all`: everything. */
+  target: z.enum(['mandatory', 'all']).optional(),
+})
+
+/** General > Run Task Sequence: the steps of another sequence in the place of this one. */
+export const RunTaskSequenceStep = z.strictObject({
+  type: z.literal('runTaskSequence'),
+  ...ofEvery,
+  sequence: SequenceId,
+})
+
+/** General > Connect To Network Folder. Windows only. */
+export const ConnectNetworkFolderStep = z.strictObject({
+  type: z.literal('connectNetworkFolder'),
+  ...acting,
+  /** `\\server\share` */
+  path: z.string().min(3).max(1000),
+  drive: z
+    .string()
+    .regex(/^[D-WYZ]:$/, 'a drive letter such as N:, from D: to Z: and not X:')
+    .optional(),
+  account: RunAs.optional(),
+})
+
+const Drive = z.string().regex(/^[A-Z]:$/, 'a drive letter such as C:')
+
+/** Disks > Disable BitLocker: suspends its protectors. Windows only. */
+export const DisableBitLockerStep = z.strictObject({
+  type: z.literal('disableBitLocker'),
+  ...acting,
+  /** Absent: that of the operating system. */
+  drive: Drive.optional(),
+  /** Restarts until protection resumes; default 1. */
+  rebootCount: z.int().min(0).max(15).optional(),
+})
+
+/** Disks > Enable BitLocker. Windows only. */
+export const EnableBitLockerStep = z.strictObject({
+  type: z.literal('enableBitLocker'),
+  ...acting,
+  drive: Drive.optional(),
+  /** `tpm` (the default), or the TPM with a PIN, which is a secret. */
+  mode: z.enum(['tpm', 'tpmAndPin']).optional(),
+  pin: SecretName.optional(),
+  /** A recovery password is made and kept in Active Directory; default yes. */
+  recoveryPassword: z.boolean().optional(),
+  /** The whole disk and not only what is used. */
+  fullDisk: z.boolean().optional(),
+  waitForEncryption: z.boolean().optional(),
+})
+
+/** General > Join Domain or Workgroup. Windows only. */
+export const JoinDomainOrWorkgroupStep = z.strictObject({
+  type: z.literal('joinDomainOrWorkgroup'),
+  ...acting,
+  workgroup: z.string().min(1).max(15).optional(),
+  domain: z.string().min(1).max(255).optional(),
+  organizationalUnit: z.string().max(1000).optional(),
+  account: RunAs.optional(),
 })
 
 /** Images > Upgrade Operating System (configmgr-behaviour §4.4). */
@@ -131,7 +321,7 @@ export const RestartComputerStep = z.strictObject({
  * A step of Configuration Manager that Sluice keeps, shows and writes back, but cannot run: a
  * sequence with an enabled one is refused before it starts.
  */
-export const KeptStep = z.strictObject({ type: z.literal('kept'), ...common, original: OriginalStep })
+export const KeptStep = z.strictObject({ type: z.literal('kept'), ...ofEvery, original: OriginalStep })
 export type KeptStep = z.infer<typeof KeptStep>
 
 export const Step = z.discriminatedUnion('type', [
@@ -139,6 +329,16 @@ export const Step = z.discriminatedUnion('type', [
   SetVariableStep,
   DownloadPackageContentStep,
   RunCommandLineStep,
+  RunScriptStep,
+  SetDynamicVariablesStep,
+  InstallPackageStep,
+  InstallApplicationStep,
+  InstallSoftwareUpdatesStep,
+  RunTaskSequenceStep,
+  ConnectNetworkFolderStep,
+  DisableBitLockerStep,
+  EnableBitLockerStep,
+  JoinDomainOrWorkgroupStep,
   UpgradeOperatingSystemStep,
   RestartComputerStep,
   KeptStep,
@@ -161,7 +361,7 @@ export type SequenceNode = Group | Step
 
 export const Group = z.strictObject({
   type: z.literal('group'),
-  ...common,
+  ...ofEvery,
   steps: z.array(z.lazy((): z.ZodType<SequenceNode> => SequenceNode)).max(10_000),
 })
 export const SequenceNode: z.ZodType<SequenceNode> = z.discriminatedUnion('type', [Group, ...Step.options])
@@ -197,5 +397,7 @@ export const Sequence = z.strictObject({
     .optional(),
   original: OriginalSequence.optional(),
   steps: z.array(SequenceNode).min(1).max(10_000),
+  /** Runs at the end, however that came: after success, failure and cancelling. */
+  finally: z.array(SequenceNode).min(1).max(1_000).optional(),
 })
 export type Sequence = z.infer<typeof Sequence>

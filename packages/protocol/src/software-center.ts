@@ -24,7 +24,7 @@ export const centerPaths = {
 export const RunProgress = z.object({
   runId: RunId,
   deploymentId: DeploymentId,
-  phase: z.enum(['preparing', 'running', 'restarting', 'finished']),
+  phase: z.enum(['preparing', 'running', 'paused', 'restarting', 'finished']),
   /** Step x of y: counts enabled steps, not groups (configmgr-behaviour §3.2). x is 0 before the first. */
   step: z.int().nonnegative(),
   stepCount: z.int().nonnegative(),

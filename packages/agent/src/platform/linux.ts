@@ -10,7 +10,9 @@ import { join } from 'node:path'
 import { deviceRows } from '@sluice/engine'
 import type { DeviceFacts } from '@sluice/protocol'
 import { readBootFile } from './boot-file.ts'
+import { linuxMachine } from './linux-machine.ts'
 import { linuxRows } from './linux-rows.ts'
+import { installedVersions } from './linux-software.ts'
 import { readOsRelease } from './os-release.ts'
 import type { Platform, PlatformOptions } from './platform.ts'
 import { portableFacts } from './portable.ts'
@@ -28,6 +30,9 @@ export async function createLinuxPlatform(options: PlatformOptions): Promise<Pla
     bootId,
     facts,
     factRows: async () => deviceRows(await facts(), await linuxRows({ stateFolder, firmware })),
+    machine: () => linuxMachine({ firmware }),
+    software: ({ name }) => installedVersions(osRoot, name),
+    registry: async () => undefined,
     osName: async () => (await readOsRelease(osRoot)).name,
     restart: () => restart(options.restart, options.exit),
   }

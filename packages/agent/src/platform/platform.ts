@@ -1,5 +1,5 @@
 /** What the agent must know about the machine and ask of it. One file per operating system implements it. */
-import type { FactRows } from '@sluice/engine'
+import type { FactRows, MachineFacts, RegistryValue, SoftwareQuery } from '@sluice/engine'
 import type { DeviceFacts, Result } from '@sluice/protocol'
 
 export interface Platform {
@@ -12,6 +12,12 @@ export interface Platform {
   facts(): Promise<DeviceFacts & { freeDiskBytes: number }>
   /** The facts, and what the system tells besides, as rows of WMI's classes. */
   factRows(): Promise<FactRows>
+  /** What is known of the machine beyond its facts. */
+  machine(): Promise<MachineFacts>
+  /** Installed versions of a product in the device's root. */
+  software(query: SoftwareQuery): Promise<string[]>
+  /** A value of the registry; nothing where there is none. */
+  registry(key: string, value: string | undefined): Promise<RegistryValue | 'key' | undefined>
   /** Name of the operating system in the device's root, as in `Debian GNU/Linux 12 (bookworm)`. */
   osName(): Promise<string>
   /**

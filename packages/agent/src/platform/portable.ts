@@ -8,11 +8,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFile, statfs } from 'node:fs/promises'
-import { arch, cpus, hostname, totalmem, uptime } from 'node:os'
+import { arch, cpus, hostname, networkInterfaces, totalmem, uptime } from 'node:os'
 import { join } from 'node:path'
-import { deviceRows } from '@sluice/engine'
+import { deviceRows, type MachineFacts } from '@sluice/engine'
 import { type DeviceFacts, Platform as PlatformName } from '@sluice/protocol'
 import { z } from 'zod'
+import { agentInfo } from '../agent-info.ts'
 import { writeDurable } from '../state/durable-file.ts'
 import { readBootFile } from './boot-file.ts'
 import { readOsRelease } from './os-release.ts'
@@ -33,11 +34,25 @@ export async function createPortablePlatform(
     bootId: named ?? uptimeBoot?.bootId ?? '',
     facts: () => portableFacts(options),
     factRows: async () => deviceRows(await portableFacts(options)),
+    machine: async () => portableMachine(),
+    software: async () => [],
+    registry: async () => undefined,
     osName: async () => (await readOsRelease(options.osRoot)).name,
     async restart() {
       await uptimeBoot?.note()
       return restart(options.restart, options.exit)
     },
+  }
+}
+
+/** The addresses alone: nothing else is known. */
+function portableMachine(): MachineFacts {
+  const addresses = Object.values(networkInterfaces()).flatMap((of) => (of ?? []).filter(({ internal }) => !internal))
+  return {
+    agentVersion: agentInfo.version,
+    macAddresses: [...new Set(addresses.map(({ mac }) => mac.toUpperCase()))],
+    ipAddresses: addresses.map(({ address }) => address),
+    defaultGateways: [],
   }
 }
 

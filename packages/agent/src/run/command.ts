@@ -32,7 +32,7 @@ export async function runCommand(
   action: Extract<Action, { kind: 'command' }>,
   at: CommandCircumstances,
 ): Promise<Extract<ActionOutcome, { kind: 'exited' | 'timedOut' | 'couldNotStart' }>> {
-  const [program, ...words] = action.argv
+  const [program, ...words] = asAccount(action)
   if (program === undefined || program === '') return { kind: 'couldNotStart', detail: 'The command line is empty.' }
   const folder = action.workingDirectory
   if (folder !== undefined && !statSync(folder, { throwIfNoEntry: false })?.isDirectory())
@@ -86,6 +86,10 @@ export async function runCommand(
   say(`Process completed with exit code ${ended.exitCode}`)
   return { kind: 'exited', exitCode: ended.exitCode, output: tail }
 }
+
+/** Words that run the command as another account of this system; root needs no password for that. */
+const asAccount = ({ account, argv }: Extract<Action, { kind: 'command' }>): string[] =>
+  account === undefined ? argv : ['runuser', '--user', account, '--', ...argv]
 
 /** Ends every process of the runner's session but the runner: politely, then not. */
 export async function endSession(runner: ProcessIdentity): Promise<void> {

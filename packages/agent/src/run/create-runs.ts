@@ -9,6 +9,8 @@
  *       again with growing pauses, since a disk may have room later.
  *   W4. The machine is asked for a restart only after the engine has committed that it waits for it.
  *   W5. The wish to cancel is durable before it acts, and outlives this process and the machine.
+ *   W6. So is the wish to pause. A pause begins between two steps; it ends when who asked for it ends it,
+ *       or with the run. What the administrator paused the user cannot set going.
  */
 import { randomBytes } from 'node:crypto'
 import { readdir, rm } from 'node:fs/promises'
@@ -33,7 +35,7 @@ import { createProgress, type Progress } from './progress.ts'
 import { finishedSteps } from './run-report.ts'
 import { createRunStore, type RunRecord } from './run-store.ts'
 import { createRunners } from './runners.ts'
-import type { AcceptedDeployment, CreateRuns, RunParts, Runs } from './runs.ts'
+import type { AcceptedDeployment, CreateRuns, PausedBy, RunParts, Runs } from './runs.ts'
 
 const LOG_LIMITS = { maxBytes: 2_000_000, history: 5 }
 const PAGES_KEPT_MS = 30 * 24 * 3600_000
@@ -60,6 +62,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     use: meteredUse,
   })
   const listeners = new Set<() => void>()
+  const pauseWaiters = new Set<() => void>()
   const stopped = new AbortController()
   const tell = () => {
     for (const listener of listeners) listener()
@@ -206,9 +209,14 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     const allFirst = deployment.settings.contentOption === 'allBeforeStart'
     if (allFirst && isUntouched(current)) await fetchAll(current)
     for (;;) {
-      const moved = await advance({ table, state: current, host, stop: stopped.signal, cancel })
+      const pauseWanted = () => store.pausedBy(runId) !== undefined
+      const moved = await advance({ table, state: current, host, stop: stopped.signal, cancel, pauseWanted })
       if (moved.kind === 'stopped') return
       if (moved.kind === 'finished') break
+      if (moved.kind === 'paused') {
+        await rest()
+        continue
+      }
       await restart(moved.timeoutSeconds)
       if (stopped.signal.aborted) return
     }
@@ -221,10 +229,12 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     async function fetchAll(at: RunState): Promise<void> {
       const { downloadRetryCount: count, downloadRetryDelayMs: delayMs } = deployment.settings
       for (const pack of deployment.packages) {
-        const content = await host.acquire(pack.id, { count, delayMs }, ending).catch((error: unknown) => {
-          if (cancel.aborted) return undefined
-          throw error
-        })
+        const content = await host
+          .acquire(pack.id, { count, delayMs }, ending, undefined, undefined)
+          .catch((error: unknown) => {
+            if (cancel.aborted) return undefined
+            throw error
+          })
         // The engine ends the run.
         if (content === undefined || cancel.aborted) return
         if (content.ok) continue
@@ -232,6 +242,16 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
         const entry = { kind: 'runFinished', at: now(), result } as const
         return host.commit({ ...at, phase: { kind: 'finished', result } }, [entry])
       }
+    }
+
+    /** W6 */
+    async function rest(): Promise<void> {
+      await host.commit(current, [{ kind: 'paused', at: now() }])
+      shown.set({ phase: 'paused' })
+      while (store.pausedBy(runId) !== undefined && !ending.aborted) await pauseChanged(ending)
+      if (stopped.signal.aborted) return
+      shown.set({ phase: 'running' })
+      await host.commit(current, [{ kind: 'resumed', at: now() }])
     }
 
     /** W4 */
@@ -245,6 +265,25 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     }
   }
 
+  /** Waits until a wish to pause came or went. */
+  const pauseChanged = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        pauseWaiters.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      pauseWaiters.add(done)
+      signal.addEventListener('abort', done)
+      if (signal.aborted) done()
+    })
+  const changePause = (change: (runId: RunId) => boolean, told: string, by: PausedBy) => {
+    const runId = store.unfinished()
+    if (runId === undefined || !change(runId)) return false
+    log.info(told, { runId, by })
+    for (const waiter of [...pauseWaiters]) waiter()
+    return true
+  }
   const pause = (ms: number, signal = stopped.signal) => delay(ms, undefined, { signal }).catch(() => {})
   const attempt = (what: string, work: () => void) => {
     try {
@@ -283,6 +322,14 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
         log.info('the run is cancelled', { runId })
         carried.cancel.abort()
       }
+    },
+    pause: (by) => changePause((runId) => store.setPaused(runId, by), 'the run is paused', by),
+    goOn: (by) => changePause((runId) => store.endPause(runId, by), 'the run goes on', by),
+    keepPaused(paused) {
+      const runId = store.unfinished()
+      if (runId === undefined) return
+      if (paused.includes(runId)) this.pause('administrator')
+      else this.goOn('administrator')
     },
     async resume() {
       const cache = await open()

@@ -10,7 +10,7 @@ import { stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
-import type { PackageId, Problem } from '@sluice/protocol'
+import { failed, type PackageId, type Problem, problem } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import { attitudeTo } from '../download/patience.ts'
 import { sourcesOf } from '../download/tally.ts'
@@ -20,6 +20,8 @@ import type { State } from '../state/state.ts'
 import type { RunContents } from './acquire.ts'
 import type { TraceLog } from './cmtrace-log.ts'
 import { logLine, statusEvent } from './journal-words.ts'
+import { placeContent } from './place-content.ts'
+import { probeScript } from './probe-script.ts'
 import type { Progress } from './progress.ts'
 import { buildReport, finishedSteps } from './run-report.ts'
 import type { RunRecord, RunStore } from './run-store.ts'
@@ -98,13 +100,21 @@ export function createHost(options: HostOptions): Host {
       log.write(...entries.map(logLine))
     },
     facts: () => platform.facts(),
+    machine: () => platform.machine(),
+    software: (query) => platform.software(query),
+    registry: (key, value) => platform.registry(key, value),
+    probeScript: (script, timeoutMs) => probeScript(script, timeoutMs, options.workFolder),
+    wait: async (ms, signal) => delay(ms, undefined, { signal }),
+    place: (folder, path) => placeContent(folder, path),
     factRows: () => platform.factRows(),
     async file(path) {
       const facts = await stat(path).catch(() => undefined)
       if (facts === undefined || !(facts.isFile() || facts.isDirectory())) return undefined
       return { kind: facts.isFile() ? 'file' : 'folder', modifiedMs: Math.floor(facts.mtimeMs), version: undefined }
     },
-    async acquire(packageId, retry, signal, files) {
+    async acquire(packageId, retry, stop, files, leftMs) {
+      const limit = leftMs === undefined ? undefined : AbortSignal.timeout(Math.max(1, Math.round(leftMs)))
+      const signal = limit === undefined ? stop : AbortSignal.any([stop, limit])
       const say = (text: string, level: 'info' | 'warning' | 'error' = 'info') =>
         log.write({ text, component: 'DownloadContent', level })
       say(`Resolving content for ${packageId}${files === undefined ? '' : `: ${files.join(', ')}`}`)
@@ -131,15 +141,19 @@ export function createHost(options: HostOptions): Host {
           tellContent(packageId, neededBytes, fetchedBytes)
         } else say(`Content of ${packageId}: ${content.problem.code}: ${content.problem.detail}`, 'error')
         return content
+      } catch (error) {
+        if (limit?.aborted !== true || stop.aborted) throw error
+        return failed(problem('RUN_TIME_EXCEEDED', `Package ${packageId} was still being fetched.`))
       } finally {
         progress.waiting(undefined)
         progress.download(undefined)
       }
     },
-    async start(attempt, action) {
+    async start(attempt, action, leftMs) {
+      const timeoutMs = Math.max(1_000, Math.round(Math.min(action.timeoutMs ?? Infinity, leftMs ?? Infinity)))
       runners.start(attempt, {
         v: 1,
-        action,
+        action: Number.isFinite(timeoutMs) ? { ...action, timeoutMs } : action,
         osRoot: options.osRoot,
         logPath: options.logPath,
         workFolder: options.workFolder,

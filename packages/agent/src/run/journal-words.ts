@@ -23,11 +23,22 @@ export function logLine(entry: JournalEntry): LogEntry {
       return say(`Start executing an instruction. Instruction name: '${entry.name}'. Pointer: '${entry.instruction}'`)
     case 'stepRepeated':
       return say(
-        entry.why === 'notStarted'
-          ? `The action (${entry.name}) had not begun (attempt ${entry.attempt}): it is started again.`
-          : `Nobody saw how the action (${entry.name}) ended (attempt ${entry.attempt}): it may be run again and is.`,
+        `The action (${entry.name}) ${repeatReasons[entry.why]} (attempt ${entry.attempt}): it is run again.`,
+        entry.why === 'requested' ? 'info' : 'warning',
+      )
+    case 'stepRetried':
+      return say(
+        `Failed to run the action: ${entry.name}. ${entry.problem.code}: ${entry.problem.detail} Retry ${entry.retry} follows in ${entry.delayMs / 1000} s.`,
         'warning',
       )
+    case 'stepNote':
+      return say(`${entry.name}: ${entry.text}`)
+    case 'cleanupStarted':
+      return say(`The sequence ended with ${entry.result.kind}; its steps for the end (finally) follow.`)
+    case 'paused':
+      return say('The sequence is paused.')
+    case 'resumed':
+      return say('The sequence goes on.')
     case 'contentFailed':
       return say(`Package ${entry.packageId} failed (${entry.problem.code}): ${entry.problem.detail}`, 'error')
     case 'stepFinished': {
@@ -48,6 +59,13 @@ export function logLine(entry: JournalEntry): LogEntry {
       if (entry.result.kind === 'cancelled') return say('The sequence was cancelled.', 'warning')
       return say(`The sequence failed at ${entry.result.step}: ${entry.result.problem.detail}`, 'error')
   }
+}
+
+const repeatReasons = {
+  notStarted: 'had not begun',
+  lost: 'ended and nobody saw how; it may be run again',
+  notDone: 'had not done its work, as its probe says',
+  requested: 'requested a retry',
 }
 
 const skipReasons = { disabled: 'it is disabled', condition: 'its condition is false', groupFailed: 'its group failed' }

@@ -60,6 +60,10 @@ export function instantRunners(outcome: (action: Action) => ActionOutcome = succ
   }
 }
 
+const noBytes = {
+  ...{ neededBytes: 0, fetchedBytes: 0, metadataBytes: 0 },
+  ...{ cloudBytes: 0, cacheBytes: 0, seedBytes: 0 },
+}
 const succeed = (): ActionOutcome => ({ kind: 'exited', exitCode: 0, output: '' })
 
 /** Carries the sequence to its end, or to its first restart. Throws what the host throws. */
@@ -79,6 +83,8 @@ export async function journalledRun(options: JournalledRunOptions): Promise<Jour
   const outbox = createOutbox({ state, bootId: platform.bootId, now: Date.now })
   const logPath = join(folder, 'smsts.log')
   try {
+    const last = store.journal(runId).at(-1)
+    if (last?.kind === 'runFinished') return { result: last.result, commits: 0, milliseconds: 0 }
     let record = store.active()
     if (record === undefined) {
       const deployment = deploymentOf(sequence)
@@ -104,8 +110,8 @@ export async function journalledRun(options: JournalledRunOptions): Promise<Jour
       cache: { release: () => {} },
       contents: {
         prepare: () => {},
-        acquire: async () => ok({ folder, neededBytes: 0, fetchedBytes: 0 }),
-        bytes: () => ({ neededBytes: 0, fetchedBytes: 0, metadataBytes: 0 }),
+        acquire: async () => ok({ folder: '/content', neededBytes: 0, fetchedBytes: 0 }),
+        bytes: () => noBytes,
       },
       log: { write: () => {} },
       ...{ osRoot: '/', workFolder: folder, now: Date.now, installedAtMs: undefined },

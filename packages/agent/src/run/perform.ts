@@ -4,6 +4,7 @@ import type { ActionOutcome } from '@sluice/engine'
 import type { AttemptSpec } from './attempt.ts'
 import { createTraceLog } from './cmtrace-log.ts'
 import { endSession, runCommand } from './command.ts'
+import { type WrittenScript, writeScript } from './script-file.ts'
 import type { ProcessIdentity } from './session.ts'
 import { createStepVariables, type StepVariables } from './step-variables.ts'
 
@@ -16,12 +17,18 @@ export const percentPath = (attemptPath: string): string => `${attemptPath}.perc
  */
 export async function perform(attemptPath: string, spec: AttemptSpec, runner: ProcessIdentity): Promise<ActionOutcome> {
   let variables: StepVariables | undefined
+  let script: WrittenScript | undefined
   const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? [])]
   const log = createTraceLog({ path: spec.logPath, masked, now: Date.now })
   try {
+    if (spec.action.kind === 'softwareUpdates') {
+      const { installUpdates } = await import('../upgrade/software-updates.ts')
+      return await installUpdates(spec.action, { runner, log, osRoot: spec.osRoot, outputPath: attemptPath })
+    }
     if (spec.action.kind === 'command') {
+      script = writeScript(attemptPath, spec.action)
       if (spec.variables !== undefined) variables = createStepVariables(`${attemptPath}.variables`, spec.variables)
-      const outcome = await runCommand(spec.action, {
+      const outcome = await runCommand(script.action, {
         runner,
         log,
         environment: { ...spec.environment, ...variables?.environment },
@@ -45,6 +52,7 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
     log.write({ text: `The runner failed: ${detail}`, component: 'TSManager', level: 'error' })
     return { kind: 'couldNotStart', detail: `The runner failed: ${error instanceof Error ? error.message : error}` }
   } finally {
+    script?.remove()
     variables?.remove()
   }
 }

@@ -15,7 +15,7 @@ import {
 import { z } from 'zod'
 import { KeptGrants } from '../download/grants.ts'
 import type { State } from '../state/state.ts'
-import type { AcceptedDeployment } from './runs.ts'
+import type { AcceptedDeployment, PausedBy } from './runs.ts'
 
 export interface RunRecord {
   runId: RunId
@@ -38,6 +38,12 @@ export interface RunStore {
   /** Notes that the run shall end; true where it goes on, and then also for a repeated wish. */
   wantCancel(runId: RunId): boolean
   cancelWanted(runId: RunId): boolean
+  /** True where that changed something: the run goes on and was not paused by the administrator before. */
+  setPaused(runId: RunId, by: PausedBy): boolean
+  endPause(runId: RunId, by: PausedBy): boolean
+  /** The run without a report. */
+  unfinished(): RunId | undefined
+  pausedBy(runId: RunId): PausedBy | undefined
   finish(runId: RunId, report: RunReport): void
   /** The run without a report. Throws when what is stored cannot be read. */
   active(): RunRecord | undefined
@@ -57,11 +63,18 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
   const insert = db.prepare(
     'INSERT INTO run (run_id, deployment_id, accepted, started_at, os_before, state) VALUES (?, ?, ?, ?, ?, ?)',
   )
+  const insertAccepted = db.prepare('INSERT INTO run_accepted (run_id, accepted) VALUES (?, ?)')
+  const acceptedOf = db.prepare('SELECT accepted FROM run_accepted WHERE run_id = ?')
   const update = db.prepare('UPDATE run SET state = ?, first_step_ms = ? WHERE run_id = ?')
   const setGrants = db.prepare('UPDATE run SET grants = ? WHERE run_id = ?')
   const setReport = db.prepare('UPDATE run SET report = ?, grants = NULL WHERE run_id = ?')
   const setCancel = db.prepare('UPDATE run SET cancel_wanted = 1 WHERE run_id = ? AND cancel_wanted = 0')
   const wantsCancel = db.prepare('SELECT cancel_wanted FROM run WHERE run_id = ? AND report IS NULL')
+  const setPause = db.prepare(
+    "UPDATE run SET paused_by = ? WHERE run_id = ? AND report IS NULL AND coalesce(paused_by, '') NOT IN ('administrator', ?)",
+  )
+  const clearPause = db.prepare('UPDATE run SET paused_by = NULL WHERE run_id = ? AND paused_by = ?')
+  const wantsPause = db.prepare('SELECT paused_by FROM run WHERE run_id = ? AND report IS NULL')
   const unfinished = db.prepare('SELECT * FROM run WHERE report IS NULL ORDER BY started_at DESC LIMIT 1')
   const append = db.prepare(
     'INSERT INTO run_journal (run_id, n, entry) VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM run_journal WHERE run_id = ?), ?)',
@@ -72,7 +85,7 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
   )
   const tell = db.prepare('INSERT OR IGNORE INTO run_content (run_id, package_id) VALUES (?, ?)')
   const old = db.prepare('SELECT run_id FROM run WHERE report IS NOT NULL ORDER BY started_at DESC LIMIT -1 OFFSET ?')
-  const forget = ['run', 'run_journal', 'run_content'].map((table) =>
+  const forget = ['run', 'run_accepted', 'run_journal', 'run_content'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE run_id = ?`),
   )
   const appendAll = (runId: RunId, entries: readonly JournalEntry[]) => {
@@ -82,7 +95,8 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
   return {
     begin(record, entries) {
       const { runId, accepted, startedAt, osBefore, state } = record
-      insert.run(runId, accepted.deployment.id, JSON.stringify(accepted), startedAt, osBefore, JSON.stringify(state))
+      insert.run(runId, accepted.deployment.id, '', startedAt, osBefore, JSON.stringify(state))
+      insertAccepted.run(runId, JSON.stringify(accepted))
       appendAll(runId, entries)
     },
     commit(runId, state, entries, firstStepMs) {
@@ -96,6 +110,13 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
       return true
     },
     cancelWanted: (runId) => Number(wantsCancel.get(runId)?.cancel_wanted ?? 0) === 1,
+    setPaused: (runId, by) => Number(setPause.run(by, runId, by).changes) > 0,
+    endPause: (runId, by) => Number(clearPause.run(runId, by).changes) > 0,
+    unfinished: () => unfinished.get()?.run_id as RunId | undefined,
+    pausedBy(runId) {
+      const by = wantsPause.get(runId)?.paused_by
+      return by === 'administrator' || by === 'user' ? by : undefined
+    },
     finish(runId, report) {
       setReport.run(JSON.stringify(report), runId)
       for (const { run_id: gone } of old.all(KEPT_RUNS)) for (const table of forget) table.run(String(gone))
@@ -105,7 +126,8 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
       if (row === undefined) return undefined
       return {
         runId: String(row.run_id) as RunId,
-        accepted: Accepted.parse(JSON.parse(String(row.accepted))),
+        // Runs that an older agent began have it in their row.
+        accepted: Accepted.parse(JSON.parse(String(acceptedOf.get(row.run_id ?? '')?.accepted ?? row.accepted))),
         startedAt: Number(row.started_at),
         osBefore: String(row.os_before),
         firstStepMs: row.first_step_ms === null ? undefined : Number(row.first_step_ms),

@@ -28,6 +28,9 @@ export interface AcceptedDeployment {
   clientSettings: ClientSettings
 }
 
+/** Who asked a run to rest. */
+export type PausedBy = 'administrator' | 'user'
+
 export interface Runs {
   /** Durable when it returns; the run itself goes on. `RUN_IN_PROGRESS` when another one does. */
   start(deployment: AcceptedDeployment, by: 'user' | 'deadline'): Promise<Result<{ runId: RunId }>>
@@ -43,6 +46,14 @@ export interface Runs {
    * fetched, while a restart is waited for. Durable when it returns; nothing happens to a run that does not go on.
    */
   cancel(runId?: RunId): void
+  /**
+   * Lets the run that goes on rest before its next step, until `goOn`; false where that changed nothing. Durable
+   * when it returns. The user cannot end the administrator's pause.
+   */
+  pause(by: PausedBy): boolean
+  goOn(by: PausedBy): boolean
+  /** The administrator's pauses are exactly these: a run that goes on and is not among them need not rest for him. */
+  keepPaused(runIds: readonly RunId[]): void
   /** Lets go of a run without cancelling it: a detached runner stays. */
   stop(): Promise<void>
 }

@@ -137,4 +137,8 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'what a run accepted, apart from its state, which is written at every commit with its whole row; who paused it',
+    sql: 'ALTER TABLE run ADD COLUMN paused_by TEXT; CREATE TABLE run_accepted (run_id TEXT PRIMARY KEY, accepted TEXT NOT NULL) STRICT, WITHOUT ROWID;',
+  },
 ]

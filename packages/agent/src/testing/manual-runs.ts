@@ -44,6 +44,9 @@ export function createManualRuns(): ManualRuns {
       runs.resumed++
     },
     cancel: (runId) => void runs.cancelled.push(runId),
+    pause: () => false,
+    goOn: () => false,
+    keepPaused: () => {},
     async stop() {
       runs.stopped++
     },

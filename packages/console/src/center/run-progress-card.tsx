@@ -38,9 +38,11 @@ export function RunProgressCard({ run }: { run: RunProgress }) {
   const title =
     phase === 'restarting'
       ? t('progress.titleRestarting')
-      : phase === 'preparing'
-        ? t('progress.titlePreparing')
-        : t('progress.title')
+      : phase === 'paused'
+        ? t('progress.titlePaused')
+        : phase === 'preparing'
+          ? t('progress.titlePreparing')
+          : t('progress.title')
   return (
     <section className={mergeClasses(surface.card, surface.stack)} aria-labelledby="progress">
       <div className={styles.row}>
@@ -85,6 +87,7 @@ function NowDetail({ run: { phase, waiting, download, percent } }: { run: RunPro
   const styles = useStyles()
   const { t, measures } = useReader()
   if (phase === 'restarting') return <Spinner size="tiny" className={styles.spinner} label={t('progress.restarting')} />
+  if (phase === 'paused') return <Text>{t('progress.paused')}</Text>
   return (
     <>
       {download && <DownloadLine download={download} paused={waiting !== undefined} />}

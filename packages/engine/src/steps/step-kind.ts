@@ -2,7 +2,8 @@
  * What a step type must bring. One file a type, one place in the registry; everything that is the
  * same for all of them (conditions, errors, journal, attempts) is the run's business.
  */
-import type { PackageChoice, PackageId, Problem, Result, StepOf, StepType } from '@sluice/protocol'
+import type { Condition, PackageChoice, PackageId, Problem, Result, StepOf, StepType } from '@sluice/protocol'
+import type { Decision } from '../condition.ts'
 import type { AcquiredContent, Action, Host } from '../host.ts'
 import type { Environment } from '../variables.ts'
 
@@ -13,13 +14,22 @@ export interface Conclusion {
   problem?: Problem
   /** The machine is to be restarted before the next instruction. */
   restart?: { message: string; timeoutSeconds: number }
+  /** The part that the step goes on with; absent: it is through. */
+  next?: number
+  /** A failure that no retry follows. */
+  final?: true
 }
 
 export type Prepared = { kind: 'act'; action: Action } | ({ kind: 'done' } & Conclusion)
 
 export interface StepContext {
-  host: Pick<Host, 'facts' | 'file'>
+  host: Pick<Host, 'facts' | 'file' | 'machine' | 'place'>
   environment: Environment
+  /** Which part of the step, from 0; each is prepared and concluded by itself. */
+  part: number
+  decide(condition: Condition): Promise<Decision>
+  /** Tells people something, in the journal and the log. */
+  note(text: string): void
   /** The package that a choice comes out as; `CANDIDATE_NOT_DECLARED` when it is not among the candidates. */
   choose(choice: PackageChoice): Result<PackageId>
   /** Fetches a package, or some files of it, as the run's retry variables say. Rejects when the run is stopped or cancelled. */
@@ -37,7 +47,11 @@ export interface StepKind<T extends StepType> {
    */
   prepare(step: StepOf<T>, context: StepContext): Promise<Prepared>
   /** Reads the exit code of an action. */
-  conclude?(step: StepOf<T>, exit: { exitCode: number; output: string }, environment: Environment): Conclusion
+  conclude?(
+    step: StepOf<T>,
+    exit: { exitCode: number; output: string },
+    context: StepContext,
+  ): Conclusion | Promise<Conclusion>
 }
 
 export const done = (problem?: Problem): Prepared =>

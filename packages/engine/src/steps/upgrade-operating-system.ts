@@ -1,5 +1,6 @@
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
-import { RESTART_CODE, restartOf } from './run-command-line.ts'
+import { restartOf } from '../restart-request.ts'
+import { RESTART_CODE } from './exit-code.ts'
 import { done, type StepContext, type StepKind } from './step-kind.ts'
 
 /** What a compatibility scan ends with when it found nothing (configmgr-behaviour §4.6). */
@@ -38,7 +39,7 @@ export const upgradeOperatingSystem: StepKind<'upgradeOperatingSystem'> = {
       },
     }
   },
-  conclude(step, exit, environment) {
+  conclude(step, exit, { environment }) {
     // Windows gives codes such as 0xC1900208 as negative numbers; scripts compare the unsigned ones.
     const exitCode = exit.exitCode >>> 0
     environment.setOwn('_SMSTSOSUpgradeActionReturnCode', String(exitCode))

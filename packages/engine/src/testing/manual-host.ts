@@ -6,7 +6,17 @@
  * Use: advance a run against `host`; when it throws `Crash`, go on with `host.state`.
  */
 import { type DeviceFacts, failed, ok, type PackageId, type Problem, problem, type Result } from '@sluice/protocol'
-import type { AcquiredContent, Action, ActionOutcome, FileFacts, Host, ProgressEvent } from '../host.ts'
+import type {
+  AcquiredContent,
+  Action,
+  ActionOutcome,
+  FileFacts,
+  Host,
+  MachineFacts,
+  ProgressEvent,
+  RegistryValue,
+  SoftwareQuery,
+} from '../host.ts'
 import type { JournalEntry, RunState } from '../run-state.ts'
 import { deviceRows, type FactRows, type RowsByClass } from '../wql/index.ts'
 
@@ -34,6 +44,13 @@ export interface ManualHostOptions {
   /** Rows besides those that follow from the facts. */
   rows?: RowsByClass
   crashes?: CrashPlan[]
+  machine?: Partial<MachineFacts>
+  /** Installed versions, by name of the product. */
+  software?: Record<string, string[]>
+  /** By `key` or `key\\value`. */
+  registry?: Record<string, RegistryValue | 'key'>
+  /** How a script of a condition ends. */
+  probe?: (text: string) => { exitCode: number } | { why: string }
 }
 
 interface Attempt {
@@ -50,6 +67,10 @@ export class ManualHost implements Host {
   /** What really ran on the machine, in order. */
   readonly executed: Action[] = []
   readonly acquired: PackageId[] = []
+  /** Copies of contents, as `folder → path`. */
+  readonly placed: string[] = []
+  /** Pauses, in milliseconds. */
+  readonly waited: number[] = []
   commits = 0
   /** Commits and starts so far: the places where a crash can be planned. */
   points = 0
@@ -101,6 +122,33 @@ export class ManualHost implements Host {
 
   async file(path: string): Promise<FileFacts | undefined> {
     return this.#options.files?.[path]
+  }
+
+  async machine(): Promise<MachineFacts> {
+    const none = { macAddresses: [], ipAddresses: [], defaultGateways: [] }
+    return { agentVersion: '0.1.0', ...none, ...this.#options.machine }
+  }
+
+  async software({ name }: SoftwareQuery): Promise<string[]> {
+    return this.#options.software?.[name] ?? []
+  }
+
+  async registry(key: string, value: string | undefined): Promise<RegistryValue | 'key' | undefined> {
+    return this.#options.registry?.[value === undefined ? key : `${key}\\${value}`]
+  }
+
+  async probeScript({ text }: { text: string }): Promise<{ exitCode: number } | { why: string }> {
+    return this.#options.probe?.(text) ?? { exitCode: 0 }
+  }
+
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.waited.push(ms)
+  }
+
+  async place(folder: string, path: string): Promise<Result<void>> {
+    this.placed.push(`${folder} → ${path}`)
+    return ok(undefined)
   }
 
   async acquire(

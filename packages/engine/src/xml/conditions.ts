@@ -57,5 +57,7 @@ function writeOperand(condition: Condition): XmlElement {
   if ('any' in condition) return operator('or', condition.any)
   if ('none' in condition) return operator('not', condition.none)
   if ('kept' in condition) return readKept(condition.kept)
+  // The XML has no place for these: they are kept there as text, and read back as what the original does not know.
+  if ('script' in condition || 'defaultGateway' in condition) return element('kept', {}, JSON.stringify(condition))
   return writeExpression(condition)
 }

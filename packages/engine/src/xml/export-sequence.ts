@@ -5,12 +5,12 @@
  */
 import type { Sequence, SequenceNode } from '@sluice/protocol'
 import { formatPath, type Path } from '../path.ts'
+import { same } from '../same.ts'
 import { writeCondition } from './conditions.ts'
 import { element, elementsIn, type XmlElement } from './element.ts'
 import { globalVariables } from './global-variables.ts'
 import { readKept } from './kept-xml.ts'
 import { type Dialect, writeOriginal, writeVariable } from './original.ts'
-import { same } from '../same.ts'
 import { readStep, stepForm } from './steps/index.ts'
 import { fieldsOf, type Lost as LostField } from './steps/step-form.ts'
 import { cdata, fitsXml, writeXml } from './write-xml.ts'

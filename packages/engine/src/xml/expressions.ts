@@ -7,7 +7,13 @@ import { textOf } from './original.ts'
 /** Conditions that are one element in XML. */
 export type Expression = Exclude<
   Condition,
-  { all: Condition[] } | { any: Condition[] } | { none: Condition[] } | { always: true } | { kept: string }
+  | { all: Condition[] }
+  | { any: Condition[] }
+  | { none: Condition[] }
+  | { always: true }
+  | { kept: string }
+  | { defaultGateway: string[] }
+  | { script: string }
 >
 
 const className = (kind: string): string => `SMS_TaskSequence_${kind}ConditionExpression`
@@ -56,6 +62,11 @@ const readers: Record<string, (values: Values, expression: XmlElement) => Expres
     if (operator === undefined) return undefined
     return { osVersion: values.get('Version') ?? '', architecture: values.get('Architecture') ?? '', operator }
   },
+  MakeModel: (values) => ({ make: values.get('Make') ?? '', model: values.get('Model') ?? '' }),
+  Computer(values) {
+    const optional = { assetTag: 'AssetTag', macAddress: 'MACAddress', serialNumber: 'SerialNumber', uuid: 'UUID' }
+    return { computer: pick(values, optional) }
+  },
   Software(values) {
     const operator = nameOf(values.get('Operator'), ['thisVersion', 'anyVersion'] as const)
     if (operator === undefined) return undefined
@@ -85,6 +96,16 @@ export function writeExpression(condition: Expression): XmlElement {
     return expression('OS', { Architecture: architecture, Version: osVersion, Operator: operator })
   }
   if ('osPlatforms' in condition) return writePlatforms(condition)
+  if ('make' in condition) return expression('MakeModel', { Make: condition.make, Model: condition.model })
+  if ('computer' in condition) {
+    const { assetTag, macAddress, serialNumber, uuid } = condition.computer
+    return expression('Computer', {
+      AssetTag: assetTag,
+      MACAddress: macAddress,
+      SerialNumber: serialNumber,
+      UUID: uuid,
+    })
+  }
   const { software, operator, productCode, upgradeCode, version } = condition
   return expression('Software', {
     Operator: operator === 'thisVersion' ? 'ThisVersion' : 'AnyVersion',

@@ -70,6 +70,13 @@ export const sequenceProblems = {
     title: 'The run made no progress over many restarts and was ended',
     remedy: 'The detail names the step; look in `smsts.log` for what restarts the device or ends the agent there.',
   },
+  RUN_TIME_EXCEEDED: {
+    status: 500,
+    retry: 'never',
+    title: 'The run took longer than its maximum run time and was ended',
+    remedy:
+      'Look in `smsts.log` for what took long; raise `maximumRunTimeMinutes` of the sequence if it was only slow.',
+  },
   RUN_CANCELLED: {
     status: 500,
     retry: 'never',

@@ -47,6 +47,9 @@ const agent = createAgent({
       lastReport: () => undefined,
       resume: async () => {},
       cancel: () => {},
+      pause: () => false,
+      goOn: () => false,
+      keepPaused: () => {},
       stop: async () => {},
     }
     return onlyRemembers

@@ -41,8 +41,7 @@ export async function engineBench(words: string[]): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-engine-'))
   try {
     const rows: EngineRow[] = []
-    for (const name of engineRowNames)
-      if (wanted.includes(name)) rows.push(await measures[name](folder, runs))
+    for (const name of engineRowNames) if (wanted.includes(name)) rows.push(await measures[name](folder, runs))
     for (const { name, value, unit, target, pass, versus } of rows)
       say(`${pass ? 'met   ' : 'missed'}  ${name.padEnd(20)} ${value} ${unit} (target ${target}): ${versus}`)
     if (values.json) process.stdout.write(`${JSON.stringify({ rows })}\n`)

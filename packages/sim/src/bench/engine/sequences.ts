@@ -1,7 +1,8 @@
 /** The sequences that the engine is measured with. */
 import { PackageId, SEQUENCE_FORMAT, Sequence, type SequenceNode } from '@sluice/protocol'
 
-const sequenceOf = (steps: SequenceNode[]): Sequence => Sequence.parse({ format: SEQUENCE_FORMAT, name: 'Bench', steps })
+const sequenceOf = (steps: SequenceNode[]): Sequence =>
+  Sequence.parse({ format: SEQUENCE_FORMAT, name: 'Bench', steps })
 
 /** Commands, variables, conditions and groups, as many instructions as asked for. */
 export function longSequence(instructions: number): Sequence {

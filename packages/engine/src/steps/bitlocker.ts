@@ -1,0 +1,46 @@
+/** BitLocker by `manage-bde` (configmgr-behaviour §3.4). */
+import type { StepOf } from '@sluice/protocol'
+import type { Environment } from '../variables.ts'
+import { concludeExit } from './exit-code.ts'
+import type { StepKind } from './step-kind.ts'
+import { powershell, windowsCommand } from './windows-command.ts'
+
+/** Protection resumes after so many restarts; 0: not by itself. `OSDBitLockerRebootCountOverride` outranks `OSDBitLockerRebootCount`. */
+function rebootCount(step: StepOf<'disableBitLocker'>, environment: Environment): number {
+  const told = (name: string, least: number): number | undefined => {
+    const number = Number(environment.get(name) ?? Number.NaN)
+    return Number.isInteger(number) && number >= least && number <= 15 ? number : undefined
+  }
+  return told('OSDBitLockerRebootCountOverride', 0) ?? told('OSDBitLockerRebootCount', 1) ?? step.rebootCount ?? 1
+}
+
+export const disableBitLocker: StepKind<'disableBitLocker'> = {
+  fetches: () => false,
+  async prepare(step, { environment }) {
+    const count = String(rebootCount(step, environment))
+    const drive = step.drive ?? 'C:'
+    return windowsCommand(['manage-bde.exe', '-protectors', '-disable', drive, '-RebootCount', count], step)
+  },
+  conclude: (_, { exitCode }, { environment }) => concludeExit(exitCode, [0], environment, 'Suspending BitLocker'),
+}
+
+export const enableBitLocker: StepKind<'enableBitLocker'> = {
+  fetches: () => false,
+  async prepare(step) {
+    const block = [
+      'param($drive, $recovery, $full, $wait) $ErrorActionPreference = "Stop"',
+      'if ($recovery -eq "yes") { Add-BitLockerKeyProtector $drive -RecoveryPasswordProtector | Out-Null',
+      'Get-BitLockerVolume $drive | % KeyProtector | ? KeyProtectorType -eq RecoveryPassword | % { Backup-BitLockerKeyProtector $drive -KeyProtectorId $_.KeyProtectorId | Out-Null } }',
+      'Enable-BitLocker $drive -TpmProtector -SkipHardwareTest -UsedSpaceOnly:($full -ne "yes") | Out-Null',
+      'while ($wait -eq "yes" -and (Get-BitLockerVolume $drive).VolumeStatus -ne "FullyEncrypted") { Start-Sleep 5 }',
+    ].join('; ')
+    const yes = (value: boolean): string => (value ? 'yes' : 'no')
+    const words = [
+      yes(step.recoveryPassword ?? true),
+      yes(step.fullDisk ?? false),
+      yes(step.waitForEncryption ?? false),
+    ]
+    return windowsCommand(powershell(block, step.drive ?? 'C:', ...words), step)
+  },
+  conclude: (_, { exitCode }, { environment }) => concludeExit(exitCode, [0], environment, 'Enabling BitLocker'),
+}
