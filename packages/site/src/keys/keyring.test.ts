@@ -66,3 +66,32 @@ test('a first start that broke off is continued with the keys it had made', () =
     await rm(join(folder, 'contentToken.pem'))
     assert.equal((await open(folder)).policy.keyid, policy.keyid)
   }))
+
+test('a new key waits until it is trusted; a crash in between is finished at the next start', () =>
+  inFolder(async (folder) => {
+    const keyring = await open(folder)
+    const old = keyring.timestamp.keyid
+    const next = await keyring.prepare('timestamp')
+    assert.equal((await keyring.prepare('timestamp')).keyid, next.keyid, 'a second try makes no second key')
+    assert.equal((await open(folder)).next('timestamp')?.keyid, next.keyid)
+    await keyring.adopt({ timestamp: [old] }, 'online')
+    assert.equal(keyring.timestamp.keyid, old)
+    // As a crash leaves it: listed, but not yet in its place.
+    const waiting = await readFile(join(folder, 'timestamp.next.pem'))
+    await keyring.adopt({ timestamp: [next.keyid] }, 'online')
+    assert.equal(keyring.timestamp.keyid, next.keyid)
+    await writeFile(join(folder, 'timestamp.next.pem'), waiting)
+    const again = await open(folder)
+    assert.deepEqual([again.timestamp.keyid, again.next('timestamp')], [next.keyid, undefined])
+  }))
+
+test('a key that the root gave to somebody else is deleted, for good, and in offline mode only', () =>
+  inFolder(async (folder) => {
+    const keyring = await open(folder)
+    await keyring.adopt({ root: ['another'] }, 'online')
+    assert.ok(keyring.root)
+    await keyring.adopt({ root: ['another'], release: ['another'] }, 'offline')
+    const again = await open(folder)
+    for (const one of [keyring, again]) assert.deepEqual([one.root, one.release], [undefined, undefined])
+    assert.ok(!(await readdir(folder)).some((name) => /^(root|release)\./.test(name)))
+  }))
