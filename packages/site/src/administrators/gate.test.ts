@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import {
+  type AdministratorId,
   type AdminRouteId,
   type CollectionId,
   DeploymentSettings,
@@ -156,4 +157,22 @@ onEveryDatabase('whose scope is a collection sees and touches nothing beside it'
   assert.equal(outcomes.filter((one) => one.outcome === 'done').length, 3, 'changes that the scope allowed')
   assert.ok(outcomes.some((one) => one.action === 'revokeDevice' && one.outcome === 'NOT_FOUND'))
   assert.ok(outcomes.some((one) => one.action === 'createDeviceToken' && one.outcome === 'FORBIDDEN'))
+})
+
+onEveryDatabase('what would keep a stolen session alive needs a fresh sign-in; a token has no account', async (db) => {
+  const { clock, gate } = setUp(db)
+  const person = {
+    ...{ kind: 'administrator', id: 'adm_0123456789' as AdministratorId, name: 'anna', sessionId: 's' },
+    ...{ roles: ['fullAdministrator'], signedInAt: clock.now() },
+  } satisfies Actor
+  const admit = (route: AdminRouteId, actor: Actor) => code(gate.admit({ route, actor, address: '', id: '' }))
+  for (const route of ['inviteAdministrator', 'createApiToken', 'addPasskey', 'devices'] as const)
+    assert.equal(await admit(route, person), 'in', route)
+  clock.advance(15 * 60_000 + 1)
+  for (const route of ['inviteAdministrator', 'createApiToken', 'addPasskey', 'startTotp'] as const)
+    assert.equal(await admit(route, person), 'SIGN_IN_AGAIN', route)
+  for (const route of ['devices', 'createDeployment', 'account', 'endSession'] as const)
+    assert.equal(await admit(route, person), 'in', route)
+  assert.equal(await admit('inviteAdministrator', full), 'in')
+  assert.equal(await admit('account', full), 'FORBIDDEN')
 })
