@@ -50,6 +50,17 @@ withLibrary('an import is a job that ends in a released version, byte for byte',
   assert.equal(packs.length, 1, 'what the library has is not stored again')
 })
 
+withLibrary('in offline mode a version waits for the release key; devices keep the one before', async (site) => {
+  await site.imported({ a: MiB })
+  site.world.waiting = true
+  assert.equal((await site.imported({ a: MiB, b: 50_000 })).version, 1)
+  await site.library.released()
+  assert.equal((await site.library.get(id)).version, 1, 'something else was released')
+  site.world.waiting = false
+  await site.library.released()
+  assert.equal((await site.library.get(id)).version, 2)
+})
+
 withLibrary('an update is the next version; nobody hears of it before it is released', async (site) => {
   const first = await site.imported({ a: MiB, b: MiB })
   let seen: number | undefined
