@@ -16,7 +16,7 @@ import { type ChunkRef, type FileEntry, type FilePart, type ManifestPage, sha256
 import type { Sha256 } from '@sluice/protocol'
 import { syncFolder } from '../state/durable-file.ts'
 import type { Frame, LackingChunk, Place } from './frame-plan.ts'
-import { createFrameThread } from './frame-thread.ts'
+import { createFrameThread, type FrameMemory } from './frame-thread.ts'
 import { createOpenFiles } from './open-files.ts'
 import type { Seeds } from './seeds/seeds.ts'
 
@@ -37,9 +37,8 @@ export interface ContentTree {
    * @param trusted chunks that need not be read again when their file is there
    */
   prepare(page: ManifestPage, trusted: (index: number) => boolean): Promise<PageState>
-  /** Memory to receive a sealed frame in: `writeFrame` takes it, or `free`. */
-  buffer(sizeBytes: number): Uint8Array<ArrayBuffer>
-  free(buffer: Uint8Array<ArrayBuffer>): void
+  /** Memory to receive sealed frames in, which `writeFrame` takes. */
+  frames: FrameMemory
   /** Opens a frame and writes its chunks to all places where they lack. False when it is not the right one. */
   writeFrame(frame: Frame, sealed: Uint8Array<ArrayBuffer>): Promise<boolean>
   /** Makes everything written so far durable. */
@@ -62,7 +61,11 @@ const MiB = 1024 * 1024
  * Opens the folder, which may hold an earlier, broken-off or damaged state (T1, T2).
  * @param seeds asked for what lacks in a page
  */
-export async function openContentTree(folder: string, seeds?: Seeds): Promise<ContentTree> {
+export async function openContentTree(
+  folder: string,
+  framesInMemory: () => number,
+  seeds?: Seeds,
+): Promise<ContentTree> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const foundBefore = await clearLinks(folder)
   const files = createOpenFiles(folder, MOST_OPEN_FILES)
@@ -73,7 +76,7 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
   const fresh = new Set<string>()
   const links: FileEntry[] = []
   const known = new Map<Sha256, Place>()
-  const thread = createFrameThread(folder)
+  const thread = createFrameThread(folder, framesInMemory)
   let dirty = new Set<string>()
   /** Folders with names that a power cut could still undo. */
   let namesChanged = new Set<string>()
@@ -210,8 +213,7 @@ export async function openContentTree(folder: string, seeds?: Seeds): Promise<Co
       const present = new Set(state.present)
       return { ...state, lacking: state.lacking.filter(({ index }) => !present.has(index)) }
     },
-    buffer: thread.buffer,
-    free: thread.free,
+    frames: thread,
     async writeFrame(frame, sealed) {
       const right = await thread.write(frame, sealed)
       if (right) for (const chunk of frame.chunks) written(chunk)

@@ -37,7 +37,7 @@ import { type LackingChunk, planFrames } from './frame-plan.ts'
 import type { Ledger } from './ledger.ts'
 import type { Patience } from './patience.ts'
 import type { Seeds } from './seeds/seeds.ts'
-import { createStreamCount } from './stream-count.ts'
+import { createStreamCount, type StreamCount } from './stream-count.ts'
 import { createStreamPool, type StreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
 
@@ -83,7 +83,9 @@ export interface DownloadOrder {
 /** Pages of the manifest that are worked on at the same time. */
 const PAGES_AT_ONCE = 3
 /** Streams to begin with: enough for most lines, and soon more for those that starve each of them. */
-const FIRST_STREAMS = 8
+export const FIRST_STREAMS = 8
+/** Frames in memory beside those that the streams are receiving: they wait to be opened. */
+const FRAMES_AHEAD = 3
 /** Layouts that may be wrong one after the other without a byte in between. */
 const MOST_LAYOUTS = 5
 
@@ -103,9 +105,10 @@ export async function downloadContent(order: DownloadOrder): Promise<Result<void
   const reserved = await order.reserve(chosen.value.totalBytes)
   if (!reserved.ok) return reserved
 
-  const tree = await openContentTree(order.folder, order.seeds)
+  const count = createStreamCount({ first: FIRST_STREAMS, most: order.streams })
+  const tree = await openContentTree(order.folder, () => count.streams() + FRAMES_AHEAD, order.seeds)
   try {
-    const done = await completePages(order, root.value, tree, chosen.value)
+    const done = await completePages(order, root.value, { tree, count, chosen: chosen.value })
     if (!done.ok) return done
     await tree.finish()
     await tally.checkpoint()
@@ -141,15 +144,14 @@ async function choose(order: DownloadOrder, root: ManifestRoot): Promise<Result<
 async function completePages(
   whole: DownloadOrder,
   root: ManifestRoot,
-  tree: ContentTree,
-  chosen: Chosen,
+  { tree, count, chosen }: { tree: ContentTree; count: StreamCount; chosen: Chosen },
 ): Promise<Result<void>> {
   const enough = new AbortController()
   const signal = AbortSignal.any([whole.signal, enough.signal])
   const order = { ...whole, signal, source: { ...whole.source, signal } }
   const layouts = createLayouts(order, root)
   const progress = createProgress(order, chosen.totalBytes, root.totalBytes)
-  const streams = createStreamPool(createStreamCount({ first: FIRST_STREAMS, most: order.streams }), order.source.line)
+  const streams = createStreamPool(count, order.source.line)
   // D2
   const checkpoint = createCheckpoint(tree.sync, (pages) => {
     for (const { number, bits } of pages) order.ledger.write(order.entryId, number, bits)
@@ -245,8 +247,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
       tally,
       locate: ({ pack }) => order.source.urls.get({ contentId, kind: 'pack', hash: pack.hash }),
       forget: ({ pack }) => order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }),
-      buffer: tree.buffer,
-      free: tree.free,
+      memory: tree.frames,
       async take(frame, sealed) {
         const right = await checkpoint.write(here, frame.chunks, () => tree.writeFrame(frame, sealed))
         if (!right) return false
@@ -303,13 +304,10 @@ function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
     return fetched
   }
   const expectPages = ({ root: { pages } }: Layout, number: number) => {
-    for (const named of pages.slice(number, number + 2)) {
-      // One after the other over one connection is sooner than making a second one.
-      pageBytes(named.manifest, named.manifestBytes)
-        .then(() => pageBytes(named.layout, named.layoutBytes))
-        // Whoever needs them hears what became of them.
-        .catch(() => {})
-    }
+    // Whoever needs it hears what became of it.
+    for (const named of pages.slice(number, number + 2))
+      for (const page of [pageBytes(named.manifest, named.manifestBytes), pageBytes(named.layout, named.layoutBytes)])
+        page.catch(() => {})
   }
   const expectPacks = ({ packs }: Layout) => {
     for (const hash of [...packs.keys()].slice(0, FIRST_PACKS)) void source.urls.get({ contentId, kind: 'pack', hash })

@@ -3,14 +3,15 @@
  * is opened and checked before anything of it is passed on; what was passed on is never asked for again,
  * whatever happens to the range it came with.
  *
- * While one frame of a stream is opened and written, the next one comes in, and no further: a stream
- * holds two frames at most.
+ * While frames of a stream are opened and written, the next one comes in, as long as there is memory for it;
+ * then the connection waits.
  */
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
 import type { Line } from './budget/line.ts'
 import { fetchRange } from './fetch-range.ts'
 import { createFrameQueue, type Frame, type FrameRange, mergeRanges } from './frame-plan.ts'
+import type { FrameMemory } from './frame-thread.ts'
 import type { Patience } from './patience.ts'
 import type { StreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
@@ -27,9 +28,8 @@ export interface FrameOrder {
   locate: (range: FrameRange) => Promise<Result<ObjectTarget>>
   /** The address did not work. */
   forget: (range: FrameRange) => void
-  /** Memory to receive a sealed frame in: given to `take`, or back with `free`. */
-  buffer: (sizeBytes: number) => Uint8Array<ArrayBuffer>
-  free: (buffer: Uint8Array<ArrayBuffer>) => void
+  /** For sealed frames; `take` takes it. */
+  memory: FrameMemory
   /** Opens and takes a frame. False when it is not the right one; what it throws ends everything and passes through. */
   take: (frame: Frame, sealed: Uint8Array<ArrayBuffer>) => Promise<boolean>
 }
@@ -100,17 +100,19 @@ async function bring(left: Set<Frame>, maxBytes: number, order: FrameOrder): Pro
 
 /** A problem of the connection or the source; frames that came wrong just stay in `left`. */
 async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder): Promise<Problem | undefined> {
-  const { patience, tally, streams, buffer, free } = order
+  const { patience, tally, streams, memory } = order
   const target = await order.locate(range)
   if (!target.ok) return target.problem
   const frames = range.frames.values()
   let frame = frames.next().value
-  let sealed = frame === undefined ? undefined : buffer(frame.sizeBytes)
+  let sealed: Uint8Array<ArrayBuffer> | undefined
   let filled = 0
   let uncounted = 0
   /** Frames that came whole, one after the other. */
   let finishing: Promise<void> = Promise.resolve()
-  let unfinished = 0
+  /** What came while there was no memory. */
+  const waiting: Buffer[] = []
+  let draining: Promise<void> | undefined
 
   const finish = async (whole: Frame, bytes: Uint8Array<ArrayBuffer>, receivedBytes: number) => {
     let neededBytes = 0
@@ -120,22 +122,36 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
       neededBytes = whole.sizeBytes
     } finally {
       tally.add({ fetchedBytes: receivedBytes, neededBytes })
-      unfinished -= 1
     }
     patience.progressed()
   }
-  /** What the connection must wait for before the next frame comes in. */
-  const frameEnded = (whole: Frame, bytes: Uint8Array<ArrayBuffer>): Promise<void> | undefined => {
+  const frameEnded = (whole: Frame, bytes: Uint8Array<ArrayBuffer>) => {
     const [receivedBytes, before] = [uncounted, finishing]
     finishing = before.then(() => finish(whole, bytes, receivedBytes))
     // Whoever waits for it hears of a failure.
     finishing.catch(() => {})
-    unfinished += 1
     frame = frames.next().value
-    sealed = frame === undefined ? undefined : buffer(frame.sizeBytes)
+    sealed = undefined
     filled = 0
     uncounted = 0
-    return unfinished > 1 ? before : undefined
+  }
+  /** What there is no memory for. */
+  const feed = (piece: Buffer): Buffer => {
+    let at = 0
+    while (at < piece.length && frame !== undefined) {
+      sealed ??= memory.buffer(frame.sizeBytes)
+      if (sealed === undefined) return piece.subarray(at)
+      const count = piece.copy(sealed, filled, at)
+      filled += count
+      at += count
+      if (filled === frame.sizeBytes) frameEnded(frame, sealed)
+    }
+    return piece.subarray(piece.length)
+  }
+  const drain = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+      for (let rest = feed(next); rest.length > 0; rest = feed(rest)) await memory.freed()
+    draining = undefined
   }
   try {
     const wrong = await fetchRange({
@@ -152,20 +168,17 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
         streams.received(bytes)
       },
       take(piece) {
-        let waitFor: Promise<void> | undefined
-        for (let at = 0; at < piece.length && frame !== undefined && sealed !== undefined; ) {
-          const count = piece.copy(sealed, filled, at)
-          filled += count
-          at += count
-          if (filled === frame.sizeBytes) waitFor = frameEnded(frame, sealed)
-        }
-        return waitFor
+        const rest = draining === undefined ? feed(piece) : piece
+        if (rest.length === 0) return undefined
+        waiting.push(Buffer.from(rest))
+        draining ??= drain()
+        return draining
       },
     })
     if (wrong?.code === 'SIGNED_URL_REFUSED' || wrong?.code === 'PACK_GONE') order.forget(range)
     return wrong
   } finally {
-    if (sealed !== undefined) free(sealed)
+    if (sealed !== undefined) memory.free(sealed)
     if (uncounted > 0) tally.add({ fetchedBytes: uncounted })
     // What came whole counts, whatever happened to the rest.
     await finishing

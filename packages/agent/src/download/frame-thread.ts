@@ -5,11 +5,12 @@
  *   R1. The memory of a frame moves to the thread and back, so nothing is copied, and only one of the two
  *       can touch it at any time.
  *   R2. The thread starts with the first frame and ends with `close`: an agent at rest has none.
- *   R3. Buffers are used again, and given back to the system at once when nobody needs them: how many are in
- *       use is bounded by the streams, which have two or three each; how many wait is bounded here.
+ *   R3. There is memory for so many frames, each as large as any: whoever finds none waits. It is used again
+ *       and again, and given back to the system at the end.
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { MAX_SEALED_FRAME_BYTES } from '@sluice/content'
 import { type ChunkInFrame, release } from '@sluice/content/open-frame'
 import type { Sha256 } from '@sluice/protocol'
 import type { Frame, Place } from './frame-plan.ts'
@@ -28,32 +29,31 @@ export type FrameOutcome = { number: number; buffer: ArrayBuffer } & (
   | { kind: 'failed'; code: string | undefined; message: string }
 )
 
-export interface FrameThread {
-  /** Memory for a sealed frame: `write` takes it, or `free`. */
-  buffer(sizeBytes: number): Uint8Array<ArrayBuffer>
+export interface FrameMemory {
+  /** Memory for a sealed frame, which `write` takes, or `free`; undefined while there is none (R3). */
+  buffer(sizeBytes: number): Uint8Array<ArrayBuffer> | undefined
   free(buffer: Uint8Array<ArrayBuffer>): void
+  /** Resolves when it makes sense to ask again. */
+  freed(): Promise<void>
+}
+
+export interface FrameThread extends FrameMemory {
   /** Opens the frame and writes it. False when it is not the right one; rejects when the disk refuses. */
   write(frame: Frame, sealed: Uint8Array<ArrayBuffer>): Promise<boolean>
   /** Ends the thread. Call it when no `write` is under way. */
   close(): Promise<void>
 }
 
-const BUFFER_STEP_BYTES = 64 * 1024
-/** Buffers that wait for the next frame; more of them are given back to the system. */
-const MOST_SPARE_BYTES = 8 * 1024 * 1024
-
-/** @param folder in which the files of the places are, at their full size */
-export function createFrameThread(folder: string): FrameThread {
-  /** By their size. */
-  const spare = new Map<number, ArrayBuffer[]>()
-  let spareBytes = 0
+/** @param folder in which the files of the places are, at their full size; @param most frames in memory at a time */
+export function createFrameThread(folder: string, most: () => number): FrameThread {
+  const spare: ArrayBuffer[] = []
+  let inUse = 0
+  let freed = Promise.withResolvers<void>()
   const keep = (buffer: ArrayBuffer) => {
-    // R3
-    if (spareBytes >= MOST_SPARE_BYTES) return release(new Uint8Array(buffer))
-    spareBytes += buffer.byteLength
-    const same = spare.get(buffer.byteLength) ?? []
-    spare.set(buffer.byteLength, same)
-    same.push(buffer)
+    spare.push(buffer)
+    inUse -= 1
+    freed.resolve()
+    freed = Promise.withResolvers()
   }
   const waiting = new Map<number, { resolve: (right: boolean) => void; reject: (error: Error) => void }>()
   let worker: Worker | undefined
@@ -64,7 +64,7 @@ export function createFrameThread(folder: string): FrameThread {
     const started = new Worker(new URL('./frame-writer.ts', import.meta.url), {
       workerData: { folder },
       // What it makes is garbage with the next frame.
-      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     })
     started.on('message', (outcome: FrameOutcome) => {
       const caller = waiting.get(outcome.number)
@@ -87,12 +87,12 @@ export function createFrameThread(folder: string): FrameThread {
 
   return {
     buffer(sizeBytes) {
-      const roundBytes = Math.ceil(sizeBytes / BUFFER_STEP_BYTES) * BUFFER_STEP_BYTES
-      const kept = spare.get(roundBytes)?.pop()
-      if (kept !== undefined) spareBytes -= roundBytes
-      return new Uint8Array(kept ?? Buffer.allocUnsafeSlow(roundBytes).buffer, 0, sizeBytes)
+      if (inUse >= most()) return undefined
+      inUse += 1
+      return new Uint8Array(spare.pop() ?? Buffer.allocUnsafeSlow(MAX_SEALED_FRAME_BYTES).buffer, 0, sizeBytes)
     },
     free: ({ buffer }) => keep(buffer),
+    freed: () => freed.promise,
     write({ hash, pack, chunks }, sealed) {
       worker ??= start()
       const number = ++last
@@ -108,8 +108,7 @@ export function createFrameThread(folder: string): FrameThread {
       return settled
     },
     async close() {
-      for (const buffers of spare.values()) for (const buffer of buffers) release(new Uint8Array(buffer))
-      spare.clear()
+      for (const buffer of spare.splice(0)) release(new Uint8Array(buffer))
       if (worker === undefined) return
       const ended = once(worker, 'exit')
       worker.postMessage('end')

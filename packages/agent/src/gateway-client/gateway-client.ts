@@ -77,6 +77,8 @@ export interface GatewayClient {
   listen(listening: Listening): Promise<Problem>
   /** `BAD_ANSWER` when the address is not an object at one of the gateways (G3). */
   objectTarget(signedUrl: string): Result<ObjectTarget>
+  /** Where signed addresses will probably lead: connections to it can be made before there is one. */
+  likelySource(): ObjectTarget | undefined
   /** From now on with this certificate. Requests under way end with the old one. */
   identify(credentials: Credentials): void
   /** Replaces the list of gateways, and their authority where it is given. */
@@ -228,8 +230,11 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       const object = matchDeviceRoute('GET', url.pathname)
       if (object?.id !== 'object' || url.username !== '')
         return failed(problem('BAD_ANSWER', `A signed address at ${url.host} does not name an object.`))
-      // A page is small, and is asked for right after its address: over the connection that is open then.
-      return ok({ url, agent: object.parameters.kind === 'page' ? agents.control : agents.bulk, source: 'gateway' })
+      return ok({ url, agent: agents.bulk, source: 'gateway' })
+    },
+    likelySource() {
+      const [first] = list.ordered()
+      return first === undefined ? undefined : { url: new URL(first.deviceUrl), agent: agents.bulk, source: 'gateway' }
     },
     identify(next) {
       credentials = next

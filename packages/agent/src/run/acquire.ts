@@ -15,7 +15,8 @@ import type { CacheKey } from '../cache/cache-rows.ts'
 import { type EntryId, entryIdOf } from '../cache/entry.ts'
 import type { FlightEvents, Flights } from '../cache/flights.ts'
 import type { Line } from '../download/budget/line.ts'
-import { downloadContent } from '../download/download.ts'
+import { warmUp } from '../download/connection.ts'
+import { downloadContent, FIRST_STREAMS } from '../download/download.ts'
 import { createGrants, type KeptGrants } from '../download/grants.ts'
 import type { Ledger } from '../download/ledger.ts'
 import type { PageFolder } from '../download/page-folder.ts'
@@ -26,6 +27,8 @@ import { type Bytes, openTally, readTally, type Tally } from '../download/tally.
 import { createUrlBook } from '../download/url-book.ts'
 import type { GatewayClient } from '../gateway-client/gateway-client.ts'
 import type { Catalogue } from '../trust/catalogue.ts'
+
+const MiB = 1024 * 1024
 
 export interface DownloadLimits {
   /** Ranges that are fetched at the same time, at most: fewer where more bring nothing. */
@@ -82,7 +85,7 @@ export interface RunContentsOptions {
   ledger: Ledger
   pages: PageFolder
   localSeeds: LocalSeeds
-  client: Pick<GatewayClient, 'call' | 'objectTarget'>
+  client: Pick<GatewayClient, 'call' | 'objectTarget' | 'likelySource'>
   catalogue: Pick<Catalogue, 'fetchTarget'>
   sealKey: KeyObject
   grants: KeptGrants | undefined
@@ -182,6 +185,9 @@ export function createRunContents(options: RunContentsOptions): RunContents {
       if (key.ok) used = key.value
       return key
     }
+    const source = here ? undefined : client.likelySource()
+    // While right and addresses are asked for, connections are made: that saves two round trips.
+    if (source !== undefined) warmUp(source, limits.idleMs, Math.min(FIRST_STREAMS, Math.ceil(storedBytes / MiB)))
     try {
       const done = await downloadContent({
         contentId,

@@ -2,7 +2,7 @@
 import type { DeviceId } from '@sluice/protocol'
 
 /** Size of one buffer (platform.md §8: as cheap as sendfile). */
-export const BUFFER_BYTES = 1024 * 1024
+export const BUFFER_BYTES = 256 * 1024
 
 export type BufferPair = [Buffer, Buffer]
 

@@ -14,6 +14,7 @@ export type DeviceQuestion =
   | { download: PackageId; keep: boolean; remembered: boolean }
   | { remember: PackageId }
   | { sign: PackageId; packs: Sha256[] }
+  | { peak: true }
 
 export interface SignedPacks {
   /** One for each pack that belongs to the content. */
@@ -47,8 +48,12 @@ export interface BenchDevice {
   /** The cache is empty, or holds what was remembered. The content is removed unless it shall be kept. */
   download(packageId: PackageId, how?: DownloadHow | boolean): Promise<DeviceAnswer>
   sign(packageId: PackageId, packs: Sha256[]): Promise<SignedPacks>
+  /** Largest resident memory of the process so far. */
+  peakBytes(): Promise<number>
 }
 
+/** As the unit in `docs/setup.md` starts an agent. */
+const flags = ['--max-semi-space-size=2', '--max-heap-size=160']
 const script = fileURLToPath(new URL('./device-child.ts', import.meta.url))
 
 /** Starts the device and waits until it is enrolled. @param prefix words before its command, that say where it lives */
@@ -68,7 +73,7 @@ export async function startBenchDevice(options: {
   await writeFile(configuration, JSON.stringify({ stateFolder: 'state', enrolmentBundle: 'enrolment.json', facts }), {
     mode: 0o600,
   })
-  const words = [...prefix, process.execPath, script, configuration]
+  const words = [...prefix, process.execPath, ...flags, script, configuration]
   const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
   child.stderr.pipe(createWriteStream(join(folder, 'agent.log'), { flags: 'a', mode: 0o600 }))
   resources.defer(() => void child.kill('SIGKILL'))
@@ -100,6 +105,7 @@ export async function startBenchDevice(options: {
       const { keep, remembered } = typeof how === 'boolean' ? { keep: how, remembered: false } : how
       return (await ask({ download: packageId, keep, remembered })) as DeviceAnswer
     },
+    peakBytes: async () => ((await ask({ peak: true })) as { peakBytes: number }).peakBytes,
     sign: async (packageId, packs) => (await ask({ sign: packageId, packs })) as SignedPacks,
   }
 }

@@ -93,7 +93,7 @@ async function measure(packageId: PackageId, place: string): Promise<DeviceAnswe
     fetchedBytes,
     content,
     cpuMilliseconds: (user + system) / 1000,
-    peakBytes: process.resourceUsage().maxRSS * 1024,
+    peakBytes: peakBytes(),
   }
 }
 
@@ -116,7 +116,12 @@ async function sign(packageId: PackageId, packs: Sha256[]): Promise<SignedPacks>
   return { urls, ...files, authorityFile }
 }
 
-async function answer(question: DeviceQuestion): Promise<DeviceAnswer | SignedPacks | Record<string, never>> {
+const peakBytes = () => process.resourceUsage().maxRSS * 1024
+
+async function answer(
+  question: DeviceQuestion,
+): Promise<DeviceAnswer | SignedPacks | { peakBytes: number } | Record<string, never>> {
+  if ('peak' in question) return { peakBytes: peakBytes() }
   if ('accept' in question) {
     await accept(question.accept)
     return {}

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { type AdminClient, type PackageId, Sha256 } from '@sluice/protocol'
 import { importPackage } from '../administrator.ts'
-import { median, type Row, row } from './rows.ts'
+import { median, type Row, type RowName, row } from './rows.ts'
 import { timed } from './tools.ts'
 import { sameBytes, type Yard } from './yard.ts'
 
@@ -63,12 +63,12 @@ export async function gatewayCpuRow({ yard, runs, log }: MachineOptions): Promis
   const packs = (await filesBelow(data)).filter((path) => /\/packs\/.*[0-9a-f]{64}$/.test(path))
   const hashes = packs.map((path) => Sha256.parse(path.slice(-64)))
   const { urls, keyFile, certificateFile, authorityFile } = await near.sign(yard.packageId('huge'), hashes)
-  const gatewayPid = await pidOf(join(yard.lineFolder, 'gateway', 'gateway.json'))
+  const pid = await gatewayPid(yard)
   const ours: number[] = []
   const theirs: number[] = []
   for (let round = 0; round < runs; round++) {
     const credentials = ['--cert', certificateFile, '--key', keyFile, '--cacert', authorityFile]
-    ours.push(await cpuPerGiB([gatewayPid], () => fetchAll(urls, credentials)))
+    ours.push(await cpuPerGiB([pid], () => fetchAll(urls, credentials)))
     const nginxUrls = packs.map((path) => `${nginx.url}/${relative(root, path)}`)
     theirs.push(await cpuPerGiB(await nginx.pids(), () => fetchAll(nginxUrls, ['--cacert', nginx.authority])))
     log(`gateway, round ${round + 1}: ours ${ours.at(-1)?.toFixed(2)}, nginx ${theirs.at(-1)?.toFixed(2)} s a GiB`)
@@ -76,6 +76,22 @@ export async function gatewayCpuRow({ yard, runs, log }: MachineOptions): Promis
   const said = `${median(ours).toFixed(2)} s to ${median(theirs).toFixed(2)} s of nginx`
   return [row('gateway-cpu', median(ours) / median(theirs), said)]
 }
+
+/** Largest resident memory so far. Call it last; where nothing was downloaded before, it downloads once. */
+export async function memoryRows({ yard }: { yard: Yard }, names: ReadonlySet<RowName>): Promise<Row[]> {
+  const { near, far } = yard
+  const last = await near.download(yard.packageId('huge'))
+  const peaks = [last.peakBytes, ...(far === undefined ? [] : [await far.peakBytes()])]
+  const status = await readFile(`/proc/${await gatewayPid(yard)}/status`, 'utf8')
+  const gateway = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
+  const rows = [
+    row('memory-agent', Math.max(...peaks) / 1e6, peaks.map((bytes) => `${Math.round(bytes / 1e6)} MB`).join(' and ')),
+    row('memory-gateway', gateway / 1e6, 'since its start'),
+  ]
+  return rows.filter(({ name }) => names.has(name))
+}
+
+const gatewayPid = (yard: Yard) => pidOf(join(yard.lineFolder, 'gateway', 'gateway.json'))
 
 /** Processor seconds that the processes spend for each GiB that `work` says it fetched. */
 async function cpuPerGiB(pids: readonly number[], work: () => Promise<number>): Promise<number> {

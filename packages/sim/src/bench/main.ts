@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
 import { engineBench } from './engine/main.ts'
-import { gatewayCpuRow, importRow, loopbackRow } from './machine-rows.ts'
+import { gatewayCpuRow, importRow, loopbackRow, memoryRows } from './machine-rows.ts'
 import { type BenchOptions, readBenchOptions } from './options.ts'
 import { chartOf, tableOf } from './report.ts'
 import { type Row, type RowName, rowNames } from './rows.ts'
@@ -37,6 +37,8 @@ const needs: Record<RowName, { tools: string[]; source?: SourceName; tree?: Tree
   'update-os-tree-time': { tools: ['casync', 'debootstrap', 'nginx'], tree: 'os', line: true },
   'update-kernel-bytes': { tools: ['casync', 'apt-get', 'dpkg-deb'], tree: 'kernel' },
   'update-debs-bytes': { tools: ['casync', 'apt-get', 'debootstrap'], tree: 'debs' },
+  'memory-agent': { tools: [], source: 'huge' },
+  'memory-gateway': { tools: [], source: 'huge' },
   import: { tools: ['casync', 'debootstrap'], tree: 'os' },
 }
 
@@ -64,6 +66,8 @@ export async function benchMain(words: string[]): Promise<number> {
     say(`skipped: ${name}: ${why}`)
   }
   const wanted = new Set([...options.rows].filter((name) => !skipped.has(name)))
+  // As the units in docs/setup.md have it, for all parts.
+  Object.assign(process.env, { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' })
   const folder = given ?? (await makeBenchFolder())
   const resources = new AsyncDisposableStack()
   resources.defer(() => rm(folder, { recursive: true, force: true }))
@@ -130,6 +134,7 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
     if (any('wan-large-vs-curl', 'wan-large-vs-aria2')) rows.push(...(await largeRows({ ...common, runs: runs(3) })))
     if (any('wan-clean-rate')) rows.push(...(await cleanRow({ ...common, runs: runs(3) })))
     if (any('wan-small-vs-curl', 'wan-small-vs-aria2')) rows.push(...(await smallRows({ ...common, runs: runs(3) })))
+    if (any('memory-agent', 'memory-gateway')) rows.push(...(await memoryRows(common, wanted)))
   }
   return rows.sort((a, b) => rowNames.indexOf(a.name) - rowNames.indexOf(b.name))
 }

@@ -11,6 +11,8 @@ export const rowNames = [
   'update-kernel-bytes',
   'update-debs-bytes',
   'gateway-cpu',
+  'memory-agent',
+  'memory-gateway',
   'import',
 ] as const
 export type RowName = (typeof rowNames)[number]
@@ -24,6 +26,7 @@ export interface Target {
   meaning: string
 }
 
+const megabytes = (meaning: string): Target => ({ kind: 'most', value: 200, unit: 'MB', meaning })
 const ratio = (value: number, meaning: string): Target => ({ kind: 'most', value, unit: 'ratio', meaning })
 
 export const targets: Record<RowName, Target> = {
@@ -38,6 +41,8 @@ export const targets: Record<RowName, Target> = {
   'update-kernel-bytes': ratio(0.95, 'unpacked kernel package, one point release on: bytes fetched, of casync'),
   'update-debs-bytes': ratio(1, 'folder of .debs of which about a tenth changed: bytes fetched, of casync'),
   'gateway-cpu': ratio(1.2, 'packs from a folder, 8 streams: processor time per GiB, of nginx'),
+  'memory-agent': megabytes('largest resident memory of an agent, over all rows of this run'),
+  'memory-gateway': megabytes('largest resident memory of the gateway, over all rows of this run'),
   import: ratio(0.7, 'import of a Debian root: time, of casync make'),
 }
 
