@@ -19,6 +19,8 @@ export interface UrlBook {
 
 /** The route takes so many at once. */
 const BATCH = 256
+/** How long the first question of a batch waits for others: far less than any of them takes. */
+const GATHER_MS = 3
 /**
  * How long an address is used: a signed one holds five minutes (design §4). Counted by the device's own
  * rising clock from its arrival, so that wrong clocks do no harm (REL-20).
@@ -43,8 +45,8 @@ export function createUrlBook(options: {
     const running = asked.get(key)
     if (running !== undefined) return running
     const answer = new Promise<Result<ObjectTarget>>((settle) => {
-      // Everything that is asked for in this turn of the event loop goes out together.
-      if (batch.length === 0) setImmediate(flush)
+      // Everything that is asked for in this moment goes out together.
+      if (batch.length === 0) setTimeout(flush, GATHER_MS)
       batch.push({ object, settle })
     }).finally(() => asked.delete(key))
     asked.set(key, answer)
