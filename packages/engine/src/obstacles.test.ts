@@ -20,7 +20,7 @@ test('an enabled step that is only kept hinders the sequence, with its reason', 
   ])
   assert.deepEqual(told(sequence), [
     'Wipe: Format and Partition Disk exists in Windows PE only',
-    'Script: Run PowerShell Script is not supported here yet',
+    'Script: it has no script',
     'Toolkit: its command is in a deployment share of the Microsoft Deployment Toolkit',
     'Old: it runs in Windows PE only',
     'Theirs: nobody here knows the step type Vendor_Step',

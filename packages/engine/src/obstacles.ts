@@ -37,9 +37,8 @@ export function obstacles(sequence: Sequence, platform?: Platform, childrenAreHe
       const hinder = (why: string): void => {
         found.push({ path, name: node.name, why })
       }
-      if (node.condition !== undefined)
-        for (const kind of undecidable(node.condition))
-          hinder(`its condition ${kind}, which cannot be decided here yet`)
+      for (const condition of conditionsOf(node))
+        for (const kind of undecidable(condition)) hinder(`its condition ${kind}, which cannot be decided here yet`)
       if (node.type === 'kept') hinder(whyKept(node))
       if (platform !== undefined && platform !== 'windows' && windowsSteps.has(node.type))
         hinder('it is not supported here: it exists on Windows only')
@@ -55,6 +54,17 @@ export function obstacles(sequence: Sequence, platform?: Platform, childrenAreHe
   visit(sequence.steps, ['steps'])
   visit(sequence.finally ?? [], ['finally'])
   return found
+}
+
+/** Its own, and those of its rules and applications. */
+function conditionsOf(node: SequenceNode): Condition[] {
+  const inside =
+    node.type === 'setDynamicVariables'
+      ? node.rules.map(({ when }) => when)
+      : node.type === 'installApplication'
+        ? node.applications.flatMap(({ detect, requires }) => [detect, requires])
+        : []
+  return [node.condition, ...inside].filter((condition) => condition !== undefined)
 }
 
 /** Steps that run a tool of Windows. */

@@ -39,7 +39,9 @@ export interface ContentReference {
   mappedTo?: PackageId
 }
 
-const windowsOnly: ReadonlySet<StepType> = new Set(['runCommandLine', 'upgradeOperatingSystem'])
+const windowsOnly: ReadonlySet<StepType> = new Set([
+  ...(['runCommandLine', 'runScript', 'upgradeOperatingSystem', 'connectNetworkFolder', 'disableBitLocker'] as const),
+])
 
 /**
  * @param names what packages are called, where an export says it

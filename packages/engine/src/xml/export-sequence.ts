@@ -43,7 +43,7 @@ type Lose = (path: Path, message: string) => void
 export function sequenceElement(sequence: Sequence, lose: Lose): XmlElement {
   const { original } = sequence
   const dialect = original?.dialect ?? 'configMgr'
-  for (const field of ['confirmation', 'inputs'] as const) {
+  for (const field of ['confirmation', 'inputs', 'finally'] as const) {
     const value = sequence[field]
     if (value !== undefined && !(Array.isArray(value) && value.length === 0))
       lose([field], 'there is no such thing in the XML')
@@ -102,6 +102,7 @@ function originalOf(node: SequenceNode, dialect: Dialect, lost: LostField) {
   const { original } = node
   if (node.type === 'group') return original ?? {}
   if (node.type === 'kept') return node.original
+  if ('retry' in node && node.retry !== undefined) lost('retry')
   const form = stepForm(node.type)
   const read = original === undefined ? undefined : readStep(original)
   if (original === undefined || read?.type !== node.type) return form.write(node, { class: form.class }, dialect, lost)

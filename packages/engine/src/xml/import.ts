@@ -108,7 +108,10 @@ function withPackages(
   const replace = (node: SequenceNode): SequenceNode => {
     if (node.type === 'group') return { ...node, steps: node.steps.map(replace) }
     if (node.type === 'downloadPackageContent') return { ...node, packages: node.packages.map(choose) }
-    if ((node.type === 'runCommandLine' || node.type === 'upgradeOperatingSystem') && node.package !== undefined)
+    if (
+      (node.type === 'runCommandLine' || node.type === 'runScript' || node.type === 'upgradeOperatingSystem') &&
+      node.package !== undefined
+    )
       return { ...node, package: choose(node.package) }
     return node
   }

@@ -14,12 +14,6 @@ import {
 const unsupported: Record<string, string> = {
   OSDCheckCMClientMinVersion: 'client version',
   OSDCheckOSLanguageID: 'language',
-  OSDCheckPowerState: 'power supply',
-  OSDCheckNetworkConnected: 'network',
-  OSDCheckNetworkWired: 'wired network',
-  OSDCheckDeviceUEFI: 'UEFI',
-  OSDCheckDeviceTpmEnabled: 'TPM',
-  OSDCheckDeviceTpmActivated: 'TPM',
 }
 
 type Fields = FieldsOf<'checkReadiness'>
@@ -35,6 +29,7 @@ export const checkReadiness: StepForm<'checkReadiness'> = {
         `checks that are not done here yet: ${[...new Set(asked.map((name) => unsupported[name]))].join(', ')}`,
       )
     const wrong: string[] = []
+    const on = (check: string): true | undefined => (isOn(original, check) ? true : undefined)
     const whole = (check: string, value: string): number | undefined => {
       if (!isOn(original, check)) return undefined
       const number = Number(valueIn(original, value))
@@ -63,12 +58,21 @@ export const checkReadiness: StepForm<'checkReadiness'> = {
       osType: oneOf('OSDCheckOSType', 'OSDOSType', { client: 'client', server: 'server' }),
       minimumOsVersion: version('OSDCheckMinOSVersion', 'OSDMinOSVersion'),
       maximumOsVersion: version('OSDCheckMaxOSVersion', 'OSDMaxOSVersion'),
+      acPower: on('OSDCheckPowerState'),
+      network: on('OSDCheckNetworkConnected') && (isOn(original, 'OSDCheckNetworkWired') ? 'wired' : 'connected'),
+      uefi: on('OSDCheckDeviceUEFI'),
+      tpm: on('OSDCheckDeviceTpmActivated') ? 'activated' : on('OSDCheckDeviceTpmEnabled') && 'enabled',
     }
     if (wrong.length > 0) return detail(wrong.join(', '))
     return { fields: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) }
   },
   write(fields, original, dialect, lost) {
-    if (fields.platform !== undefined) lost('platform')
+    for (const field of ['platform', 'minimumAgentVersion', 'language'] as const)
+      if (fields[field] !== undefined) lost(field)
+    const flag = (name: string, value: boolean): VariableChange => ({
+      ...{ name, property: flagProperties[name] ?? name.replace(/^OSD/, '') },
+      value: value ? 'true' : ifOff(original, name),
+    })
     if (fields.architecture === 'arm64') lost('architecture')
     const bits = { x64: '64', ia32: '32', arm64: undefined }[fields.architecture ?? 'arm64']
     const check = (on: string, name: string, value: string | number | undefined): VariableChange[] => {
@@ -86,7 +90,13 @@ export const checkReadiness: StepForm<'checkReadiness'> = {
       ...check('OSDCheckOSArchitecture', 'OSDOSArchitecture', bits),
       ...check('OSDCheckOSType', 'OSDOSType', fields.osType?.toUpperCase()),
       ...check('OSDCheckProcessorSpeed', 'OSDProcessorSpeed', fields.minimumProcessorMHz),
-    ]
+      flag('OSDCheckPowerState', fields.acPower === true),
+      flag('OSDCheckNetworkConnected', fields.network !== undefined),
+      flag('OSDCheckNetworkWired', fields.network === 'wired'),
+      flag('OSDCheckDeviceUEFI', fields.uefi === true),
+      flag('OSDCheckDeviceTpmEnabled', fields.tpm === 'enabled'),
+      flag('OSDCheckDeviceTpmActivated', fields.tpm === 'activated'),
+    ].filter(({ name, value }) => !(name in flagProperties && value === undefined))
     return {
       ...original,
       attributes: usualAttributes(original, dialect, { runIn: 'WinPEandFullOS', successCodeList: '0' }),
@@ -98,6 +108,12 @@ export const checkReadiness: StepForm<'checkReadiness'> = {
 
 /** Properties that are spelled otherwise than their variables. */
 const properties: Record<string, string> = { OSDCheckMaxOsVersion: 'CheckMaxOSVersion' }
+
+/** Properties of switches without a value; those of the TPM and UEFI are newer than the rest. */
+const flagProperties: Record<string, string> = {
+  OSDCheckDeviceTpmEnabled: 'CheckTpmEnabled',
+  OSDCheckDeviceTpmActivated: 'CheckTpmActivated',
+}
 
 /** A check that is off: said so, as the console does for those that every version of it knows. */
 const ifOff = (original: OriginalStep, on: string): string | undefined =>

@@ -15,9 +15,10 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
   class: 'SMS_TaskSequence_DownloadPackageContentAction',
   read(original) {
     const destination = valueIn(original, 'OSDDownloadDestinationLocationType').toLowerCase()
-    if (destination === 'custom') return detail('downloading to a custom path is not supported here yet')
-    if (destination === 'ccmcache') return detail('downloading to the client cache is not supported here yet')
-    if (destination !== '' && destination !== 'tscache') return detail(`"${destination}" is not a known destination`)
+    const path = valueIn(original, 'OSDDownloadDestinationPath')
+    if (destination === 'custom' && path === '') return detail('its custom path is empty')
+    if (!['', 'tscache', 'ccmcache', 'custom'].includes(destination))
+      return detail(`"${destination}" is not a known destination`)
     const ids = packagesOf(original)
     const packages: PackageId[] = []
     for (const id of ids) {
@@ -33,12 +34,17 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
     return {
       fields: {
         packages,
+        ...(destination === 'ccmcache' ? { destination: 'cache' as const } : {}),
+        ...(destination === 'custom' ? { destination: { path } } : {}),
         ...(saveAs === '' ? {} : { saveAs }),
         ...(isOn(original, 'OSDDownloadContinueDownloadOnError') ? { continueOnPackageError: true } : {}),
       },
     }
   },
-  write({ packages, saveAs, continueOnPackageError }, original, dialect, lost) {
+  write({ packages, saveAs, continueOnPackageError, destination, files }, original, dialect, lost) {
+    if (files !== undefined) lost('files')
+    const custom = typeof destination === 'object' ? destination.path : undefined
+    const location = custom !== undefined ? 'Custom' : destination === 'cache' ? 'CCMCache' : 'TSCache'
     const ids = packages.filter((choice) => typeof choice === 'string')
     if (ids.length < packages.length) lost('packages')
     // The names, kinds and sizes of other packages than before are not known here.
@@ -50,8 +56,11 @@ export const downloadPackageContent: StepForm<'downloadPackageContent'> = {
         property: 'ContinueDownloadOnError',
         value: String(continueOnPackageError === true),
       },
-      { name: 'OSDDownloadDestinationPath', property: 'DestinationCustomPath', value: '', onlyNew: true },
-      { name: 'OSDDownloadDestinationLocationType', property: 'DestinationLocationType', value: 'TSCache' },
+      {
+        ...{ name: 'OSDDownloadDestinationPath', property: 'DestinationCustomPath', value: custom ?? '' },
+        ...(custom === undefined ? { onlyNew: true as const } : {}),
+      },
+      { name: 'OSDDownloadDestinationLocationType', property: 'DestinationLocationType', value: location },
       { name: 'OSDDownloadDestinationVariable', property: 'DestinationVariable', value: saveAs ?? '' },
       { name: 'OSDDownloadDownloadPackages', property: 'DownloadPackages', value: ids.join(',') },
       { name: 'OSDPackageCount', property: 'NumPackages', value: String(ids.length) },

@@ -1,11 +1,16 @@
 /** Every step type that has a form in XML, and how a step of any class is read. */
-import type { OriginalStep } from '@sluice/protocol'
+import { type OriginalStep, Step } from '@sluice/protocol'
 import { same } from '../../same.ts'
 import { type StepClass, stepClasses } from '../step-classes.ts'
 import { checkReadiness } from './check-readiness.ts'
+import { connectNetworkFolder } from './connect-network-folder.ts'
+import { disableBitLocker } from './disable-bitlocker.ts'
 import { downloadPackageContent } from './download-package-content.ts'
+import { nativeOnly } from './native-only.ts'
 import { restartComputer } from './restart-computer.ts'
 import { runCommandLine } from './run-command-line.ts'
+import { runScript } from './run-script.ts'
+import { setDynamicVariables } from './set-dynamic-variables.ts'
 import { setVariable } from './set-variable.ts'
 import { type AnyStepForm, anyForm, type KeptReason, type RunnableType, toolkitPath } from './step-form.ts'
 import { upgradeOperatingSystem } from './upgrade-operating-system.ts'
@@ -17,6 +22,32 @@ const forms: readonly AnyStepForm[] = [
   anyForm(runCommandLine),
   anyForm(upgradeOperatingSystem),
   anyForm(restartComputer),
+  anyForm(runScript),
+  anyForm(setDynamicVariables),
+  anyForm(connectNetworkFolder),
+  anyForm(disableBitLocker),
+  anyForm(
+    nativeOnly(
+      'installPackage',
+      'InstallSoftwareAction',
+      'the commands of its programs are not in the file: write them',
+    ),
+  ),
+  anyForm(
+    nativeOnly(
+      'installApplication',
+      'InstallApplicationAction',
+      'how its applications are installed is not in the file',
+    ),
+  ),
+  anyForm(
+    nativeOnly('installSoftwareUpdates', 'InstallUpdateAction', 'updates of Windows are not installed from here yet'),
+  ),
+  anyForm(nativeOnly('enableBitLocker', 'EnableBitLockerAction', 'its settings are not read from XML yet')),
+  anyForm(
+    nativeOnly('joinDomainOrWorkgroup', 'JoinDomainWorkgroupAction', 'its account needs its password as a secret'),
+  ),
+  anyForm(nativeOnly('runTaskSequence', 'SubTasksequence', 'the sequence that it runs has another id here: put it in')),
 ]
 
 export function stepForm(type: RunnableType): AnyStepForm {
@@ -43,7 +74,27 @@ export function readStep(original: OriginalStep): StepReading {
   }
   const read = form.read(original)
   if ('reason' in read) return kept(read.reason)
+  // What a file says may still be longer, or another thing, than a step may have.
+  const fits = checkedTypes.has(form.type) ? fitting(form.type, read.fields) : undefined
+  if (fits !== undefined) return kept({ home: 'detail', why: fits })
   return { type: form.type, fields: read.fields }
+}
+
+const checkedTypes: ReadonlySet<RunnableType> = new Set([
+  ...([
+    'runScript',
+    'setDynamicVariables',
+    'connectNetworkFolder',
+    'disableBitLocker',
+    'downloadPackageContent',
+  ] as const),
+])
+
+/** Why these fields are no step; undefined: they are. */
+function fitting(type: RunnableType, fields: Record<string, unknown>): string | undefined {
+  const read = Step.safeParse({ type, name: 'Step', ...fields })
+  const [first] = read.error?.issues ?? []
+  return first === undefined ? undefined : `${first.path.join('.')}: what the file says is not taken (${first.message})`
 }
 
 /** Whether two say the same, in whatever order. */

@@ -6,6 +6,8 @@ import {
   isOn,
   SECRET_REMOVED,
   type StepForm,
+  successCodesOf,
+  timeoutSecondsOf,
   toolkitPath,
   usualAttributes,
   type VariableChange,
@@ -14,8 +16,6 @@ import {
   withVariables,
 } from './step-form.ts'
 
-/** Seconds; the original's editor allows 999 minutes. */
-const MAX_TIMEOUT_SECONDS = 999 * 60
 const DEFAULT_SUCCESS_CODES = [0, 3010]
 
 /**
@@ -51,26 +51,24 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
     const outputTo = valueIn(original, 'SMSTSRunCommandLineOutputVariableName')
     if (outputTo !== '' && !SettableVariableName.safeParse(outputTo).success)
       return detail(`its output goes to "${outputTo}", a name that may not be set`)
-    const successCodes = numbers(original.attributes?.successCodeList)
-    if (successCodes === undefined) return detail('its success codes are not numbers')
-    const timeout = original.attributes?.timeout
-    const seconds = timeout === undefined || /^0*$/.test(timeout) ? undefined : Number(timeout)
-    if (seconds !== undefined && !(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS))
-      return detail(`its time-out is not a number of seconds up to ${MAX_TIMEOUT_SECONDS}`)
+    const successCodes = successCodesOf(original)
+    if (successCodes === 'wrong') return detail('its success codes are not numbers')
+    const seconds = timeoutSecondsOf(original)
+    if (seconds === 'wrong') return detail('its time-out is not a number of seconds up to 999 minutes')
     const startIn = original.attributes?.startIn?.trim() || valueIn(original, 'WorkingDirectory')
     return {
       fields: {
         commandLine,
         ...(packageId.success ? { package: packageId.data } : {}),
         ...(startIn === '' ? {} : { startIn }),
-        ...(isDefault(successCodes) ? {} : { successCodes }),
+        ...(successCodes === undefined ? {} : { successCodes }),
         ...(seconds === undefined ? {} : { timeoutMinutes: seconds / 60 }),
         ...(outputTo === '' ? {} : { outputTo }),
       },
     }
   },
   write(fields, original, dialect, lost) {
-    if (fields.class !== undefined) lost('class')
+    for (const field of ['class', 'probe', 'runAs', 'files'] as const) if (fields[field] !== undefined) lost(field)
     if (fields.package !== undefined && typeof fields.package !== 'string') lost('package')
     const packageId = typeof fields.package === 'string' ? fields.package : undefined
     const { commandLine, timeoutMinutes } = fields
@@ -106,13 +104,3 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
 }
 
 const outputVariable = 'SMSTSRunCommandLineOutputVariableName'
-
-/** Codes separated by blanks; none: the default. Codes of Windows may be larger than 2^31. */
-function numbers(text: string | undefined): number[] | undefined {
-  const words = (text ?? '').split(/[\s,;]+/).filter((word) => word !== '')
-  if (words.length === 0) return DEFAULT_SUCCESS_CODES
-  const codes = words.map(Number)
-  return codes.every((code) => Number.isSafeInteger(code)) && codes.length <= 100 ? codes : undefined
-}
-
-const isDefault = (codes: readonly number[]): boolean => codes.join(' ') === DEFAULT_SUCCESS_CODES.join(' ')

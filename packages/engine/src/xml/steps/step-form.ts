@@ -117,6 +117,26 @@ export function withAttributes(
   return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
+const DEFAULT_SUCCESS_CODES = '0 3010'
+/** The original's editor allows 999 minutes. */
+const MAX_TIMEOUT_SECONDS = 999 * 60
+
+/** Codes separated by blanks; undefined: the default. Codes of Windows may be larger than 2^31. */
+export function successCodesOf({ attributes }: OriginalStep): number[] | 'wrong' | undefined {
+  const words = (attributes?.successCodeList ?? '').split(/[\s,;]+/).filter((word) => word !== '')
+  if (words.length === 0 || words.join(' ') === DEFAULT_SUCCESS_CODES) return undefined
+  const codes = words.map(Number)
+  return codes.every((code) => Number.isSafeInteger(code)) && codes.length <= 100 ? codes : 'wrong'
+}
+
+/** Undefined: none. */
+export function timeoutSecondsOf({ attributes }: OriginalStep): number | 'wrong' | undefined {
+  const text = attributes?.timeout
+  if (text === undefined || /^0*$/.test(text)) return undefined
+  const seconds = Number(text)
+  return seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS ? seconds : 'wrong'
+}
+
 /** What is written on every step; present values stay. */
 export function usualAttributes(
   original: OriginalStep,

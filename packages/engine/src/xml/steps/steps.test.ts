@@ -5,6 +5,7 @@ import { sequenceOf } from '../../testing/index.ts'
 import { exportSequence } from '../export-sequence.ts'
 import { importSequences } from '../import.ts'
 import { readStep } from './index.ts'
+import { decodeScript, encodeScript } from './script-text.ts'
 
 const original = (kind: string, variables: Record<string, string>, more: OriginalStep = {}): OriginalStep => ({
   class: `SMS_TaskSequence_${kind}Action`,
@@ -58,7 +59,7 @@ test('Run Command Line: what it cannot do here is told', () => {
     [command('x', { attributes: { successCodeList: '0 ok' } }), 'detail: its success codes are not numbers'],
     [
       command('x', { attributes: { timeout: '99999999' } }),
-      'detail: its time-out is not a number of seconds up to 59940',
+      'detail: its time-out is not a number of seconds up to 999 minutes',
     ],
     [
       command('x', {}, { SMSTSRunCommandLineOutputVariableName: '_x' }),
@@ -109,14 +110,15 @@ test('Download Package Content: the list, where it goes, and what is not there y
     { packages: ['ABC00001', 'ABC00002'], saveAs: 'My', continueOnPackageError: true },
   )
   assert.match(String(download({ OSDDownloadDownloadPackages: '%Drivers%' })), /not a package id/)
-  assert.match(
-    String(download({ OSDDownloadDestinationLocationType: 'Custom' })),
-    /custom path is not supported here yet/,
-  )
-  assert.match(
-    String(download({ OSDDownloadDestinationLocationType: 'CCMCache' })),
-    /client cache is not supported here yet/,
-  )
+  const to = (type: string, path = '') =>
+    download({
+      ...{ OSDDownloadDownloadPackages: 'ABC00001', OSDDownloadDestinationLocationType: type },
+      OSDDownloadDestinationPath: path,
+    })
+  assert.deepEqual(to('CCMCache'), { packages: ['ABC00001'], destination: 'cache' })
+  assert.deepEqual(to('Custom', '%D%\\x'), { packages: ['ABC00001'], destination: { path: '%D%\\x' } })
+  assert.match(String(to('Custom')), /custom path is empty/)
+  assert.match(String(to('Tape')), /not a known destination/)
 })
 
 test('Upgrade Operating System: a package, or else a path; what asks for more is told', () => {
@@ -166,9 +168,11 @@ test('Check Readiness: only checks that are on; masks of the editor are nothing'
     }),
     { minimumMemoryMB: 2048, osType: 'client', maximumOsVersion: '10.0.19045' },
   )
+  const newer = { OSDCheckPowerState: 'true', OSDCheckDeviceTpmEnabled: 'true', OSDCheckNetworkConnected: 'true' }
+  assert.deepEqual(check(newer), { acPower: true, network: 'connected', tpm: 'enabled' })
   assert.equal(
-    check({ OSDCheckPowerState: 'true', OSDCheckDeviceTpmEnabled: 'true' }),
-    'detail: checks that are not done here yet: power supply, TPM',
+    check({ OSDCheckOSLanguageID: 'true', OSDCheckCMClientMinVersion: 'true' }),
+    'detail: checks that are not done here yet: client version, language',
   )
   assert.equal(
     check({ OSDCheckMinOSVersion: 'true', OSDMinOSVersion: '. .' }),
@@ -217,4 +221,81 @@ test('export tells what the XML has no place for', () => {
     ['inputs', 'steps[0].class', 'steps[0].package', 'steps[1].platform', 'steps[2].value'],
   )
   assert.ok(!text.includes('1234'))
+})
+
+test('Run PowerShell Script: inline or of a package, and back', () => {
+  const source = 'Write-Output "ä😀"\r\n'
+  const encoded = encodeScript(source)
+  assert.equal(decodeScript(encoded), source)
+  const inline = { OSDRunPowerShellScriptSourceScript: encoded, OSDRunPowerShellScriptExecutionPolicy: 'bypass' }
+  const script = (variables: Record<string, string>, more: OriginalStep = {}) =>
+    reading(original('RunPowerShellScript', variables, more))
+  assert.deepEqual(
+    script({ ...inline, OSDRunPowerShellScriptParameters: '-A "b c"' }, { attributes: { timeout: '900' } }),
+    { source, parameters: '-A "b c"', executionPolicy: 'Bypass', timeoutMinutes: 15 },
+  )
+  const packaged = { OSDRunPowerShellScriptPackageID: 'ABC00001', OSDRunPowerShellScriptScriptName: '.\\a.ps1' }
+  assert.deepEqual(script(packaged), { package: 'ABC00001', script: '.\\a.ps1' })
+  for (const [variables, why] of [
+    [{}, /it has no script/],
+    [{ OSDRunPowerShellScriptSourceScript: 'plain' }, /cannot be read/],
+    [{ ...inline, _SMSTSRunPowerShellAsUser: 'true' }, /another account/],
+    [{ ...inline, OSDRunPowerShellScriptExecutionPolicy: 'Odd' }, /not an execution policy/],
+    [{ ...packaged, OSDRunPowerShellScriptScriptName: '' }, /names no script/],
+  ] as const)
+    assert.match(String(script(variables)), why)
+})
+
+test('Set Dynamic Variables: rules with and without condition; a secret that was removed keeps the step', () => {
+  const rules = (text: string) => reading(original('SetDynamicVariables', { OSDSetDynamicVariablesRules: text }))
+  const variable = (name: string, value: string, secret = false) =>
+    `<Variables><Variable Name="${name}" IsSecret="${secret}">${value}</Variable></Variables>`
+  const when =
+    '<condition><expression type="SMS_TaskSequence_MakeModelConditionExpression"><variable name="Make">Dell*</variable><variable name="Model">*</variable></expression></condition>'
+  assert.deepEqual(
+    rules(`<Rules><Rule>${variable('A', '1')}</Rule><Rule>${when}${variable('B', '%A%')}</Rule></Rules>\n`),
+    {
+      rules: [
+        { variables: [{ variable: 'A', value: '1' }] },
+        { when: { make: 'Dell*', model: '*' }, variables: [{ variable: 'B', value: '%A%' }] },
+      ],
+    },
+  )
+  assert.match(String(rules(`<Rules><Rule>${variable('Pin', '', true)}</Rule></Rules>`)), /secret value of Pin/)
+  assert.match(String(rules(`<Rules><Rule>${variable('_SMSTSX', '1')}</Rule></Rules>`)), /is not taken/)
+  assert.match(String(rules('<Rules><Rule></Rules>')), /cannot be read/)
+  assert.match(String(rules('')), /no rules/)
+})
+
+test('Disable BitLocker and Connect To Network Folder', () => {
+  const disable = (action: string, count = '') =>
+    reading(original('DisableBitLocker', { OSDBitLockerRebootCount: count }, { action }))
+  assert.deepEqual(disable('OSDBitLocker.exe /disable ', '15'), { rebootCount: 15 })
+  assert.deepEqual(disable('OSDBitLocker.exe /disable /drive:d:'), { drive: 'D:' })
+  assert.match(String(disable('OSDBitLocker.exe /enable')), /action is not known/)
+  assert.match(String(disable('OSDBitLocker.exe /disable', '99')), /from 0 to 15/)
+  const connect = (variables: Record<string, string>) => reading(original('ConnectNetworkFolder', variables))
+  const path = { SMSConnectNetworkFolderPath: '\\\\server\\share' }
+  assert.deepEqual(connect({ ...path, SMSConnectNetworkFolderDriveLetter: 'v:' }), {
+    ...{ path: '\\\\server\\share', drive: 'V:' },
+  })
+  assert.match(String(connect({ ...path, SMSConnectNetworkFolderAccount: 'a\\b' })), /password as a secret/)
+})
+
+test('what a native step has no place for in XML is told; the rest comes back', () => {
+  const steps = [
+    { type: 'runScript', name: 'S', source: 'Get-Item .', parameters: '-A', retry: { count: 2 } },
+    { type: 'runScript', name: 'Sh', source: 'true', interpreter: 'sh' },
+    { type: 'installSoftwareUpdates', name: 'U', target: 'all' },
+  ] as Step[]
+  const { text, lost } = exportSequence(sequenceOf(steps))
+  assert.deepEqual(
+    lost.map(({ path }) => path),
+    ['steps[0].retry', 'steps[1].interpreter', 'steps[2].target'],
+  )
+  const [back] = importSequences({ documents: [{ file: 'x.xml', text, name: 'x' }] }).sequences
+  assert.deepEqual(
+    back?.sequence.steps.map(({ type }) => type),
+    ['runScript', 'runScript', 'kept'],
+  )
 })

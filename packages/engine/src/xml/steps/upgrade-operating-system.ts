@@ -45,6 +45,7 @@ export const upgradeOperatingSystem: StepForm<'upgradeOperatingSystem'> = {
   },
   write(fields, original, dialect, lost) {
     if (fields.class !== undefined) lost('class')
+    if (fields.probe !== undefined) lost('probe')
     if (fields.timeoutMinutes !== undefined) lost('timeoutMinutes')
     if (fields.package !== undefined && typeof fields.package !== 'string') lost('package')
     const packageId = typeof fields.package === 'string' ? fields.package : undefined
