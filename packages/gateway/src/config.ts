@@ -69,6 +69,20 @@ export const GatewayLimits = z.strictObject({
 })
 export type GatewayLimits = z.infer<typeof GatewayLimits>
 
+/** A certificate for the listeners of devices and enrolment by HTTP-01. */
+export const AcmeSettings = z.strictObject({
+  kind: z.literal('acme'),
+  directoryUrl: z.url({ protocol: /^https$/ }),
+  /** Host names that lead here, the first as common name. */
+  names: z.array(z.hostname().max(64)).min(1).max(20),
+  email: z.email().optional(),
+  /** Where the authority looks for the answer; it asks at port 80 of each name. */
+  challenge: ListenAddress.default({ host: '0.0.0.0', port: 80 }),
+  /** PEM that vouches for the directory itself, where no public authority does. */
+  authorityFile: FileName.optional(),
+})
+export type AcmeSettings = z.infer<typeof AcmeSettings>
+
 export const GatewayConfig = z.strictObject({
   gatewayId: GatewayId,
   siteId: SiteId,
@@ -88,7 +102,14 @@ export const GatewayConfig = z.strictObject({
   ]),
   /** For whoever runs it: health, readiness and figures, without TLS. Absent: no such listener. */
   management: ListenAddress.optional(),
-  /** PEM of the server certificate with its chain, and of its key. */
+  /** What devices are shown; the certificate of the site when absent. The site is always shown its own. */
+  serverCertificate: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('files'), certificateFile: FileName, keyFile: FileName }),
+      AcmeSettings,
+    ])
+    .optional(),
+  /** PEM of the certificate that the site gave, with its chain, and of its key. */
   certificateFile: FileName,
   keyFile: FileName,
   /** PEM of the authority that signs the connector's certificate. */
@@ -124,12 +145,13 @@ export async function readGatewayConfig(
       return invalid(errors.map(({ path, message }) => `${path}: ${message}`).join('; '), errors)
     }
     const at = (name: string) => resolve(dirname(file), name)
-    const { dataFolder, certificateFile, keyFile } = parsed.data
+    const { dataFolder, certificateFile, keyFile, serverCertificate: shown } = parsed.data
     const config = {
       ...parsed.data,
       dataFolder: at(dataFolder),
       certificateFile: at(certificateFile),
       keyFile: at(keyFile),
+      ...(shown === undefined ? {} : { serverCertificate: shownAt(shown, at) }),
     }
     const [certificate, key, linkAuthority] = await Promise.all(
       [config.certificateFile, config.keyFile, config.linkAuthorityFile].map(async (name) => readBounded(at(name))),
@@ -144,6 +166,14 @@ export async function readGatewayConfig(
   } catch (thrown) {
     return invalid(reason(thrown))
   }
+}
+
+type Shown = NonNullable<GatewayConfig['serverCertificate']>
+
+function shownAt(shown: Shown, at: (name: string) => string): Shown {
+  if (shown.kind === 'files')
+    return { ...shown, certificateFile: at(shown.certificateFile), keyFile: at(shown.keyFile) }
+  return shown.authorityFile === undefined ? shown : { ...shown, authorityFile: at(shown.authorityFile) }
 }
 
 /** @throws when the file is too large or cannot be read */

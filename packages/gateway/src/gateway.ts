@@ -30,6 +30,7 @@ import { createHttpsListener, type HttpsListener } from './tls/https-listener.ts
 import { type ListenerBounds, listenerBounds } from './tls/listener-bounds.ts'
 import { type ServerCertificate, watchCertificate } from './tls/server-certificate.ts'
 import { createSharedListener } from './tls/shared-listener.ts'
+import { openShownCertificate } from './tls/shown-certificate.ts'
 
 /** Ports that the gateway listens on. */
 export interface GatewayPorts {
@@ -109,6 +110,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
       listeningDevices: notices.count,
       servedBytes: () => ({ pack: traffic.current().packBytes, page: traffic.current().pageBytes }),
       certificateEnd: () => certificate.end() / 1000,
+      acmeFailures: () => shown?.failures() ?? 0,
     },
     { ofProcess: config.management !== undefined },
   )
@@ -144,9 +146,24 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     })
   const dispatches = { enrolment: dispatchOf('enrolment'), device: dispatchOf('device') }
   const addressCap = createAddressCap(config.limits)
+  const opened = await openShownCertificate({
+    settings: config.serverCertificate,
+    ofSite: { certificate: tls.certificate, key: tls.key },
+    dataFolder: path,
+    now,
+    log,
+    onChange(next) {
+      for (const listener of [listeners.enrolment, listeners.device]) listener.setCertificate(next)
+    },
+  })
+  if (!opened.ok) {
+    await release()
+    return opened
+  }
+  const shown = opened.value
   const httpsListener = (listener: ListenerKind) =>
     createHttpsListener({
-      ...tls,
+      ...(shown?.first ?? { certificate: tls.certificate, key: tls.key }),
       wantsCertificate: listener === 'device',
       limits: config.limits,
       addressCap,
@@ -171,7 +188,9 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     now,
     log,
     onChange(next) {
-      for (const listener of [listeners.enrolment, listeners.device, linkListener]) listener.setCertificate(next)
+      linkListener.setCertificate(next)
+      if (shown === undefined)
+        for (const listener of [listeners.enrolment, listeners.device]) listener.setCertificate(next)
       // So that the site sees the new one, and would tell if it were wrong.
       link.redial('the certificate was replaced')
     },
@@ -221,6 +240,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     notices.stop()
     await certificate.stop()
     own?.stop()
+    await shown?.stop()
     shared.close()
     await Promise.all([listeners.enrolment.close(config.drainMs), listeners.device.close(config.drainMs)])
     for (const dispatch of Object.values(dispatches)) dispatch.stop()
@@ -262,6 +282,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     else Object.assign(ports, { [name]: port.value })
   }
   void certificate.look()
+  shown?.start()
   return ok({ ports, stop })
 }
 

@@ -6,7 +6,7 @@
  * 2. Nothing that could be taken for a gateway is in the folder before it is all there: the
  *    configuration is written last.
  */
-import { chmod, mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createServer, type TLSSocket } from 'node:tls'
 import { writeFileAtomic } from '@sluice/content'
@@ -53,9 +53,9 @@ export async function joinSite({ code: text, folder, host, log, signal }: JoinOp
   const certificate = await waitForSite({ code: code.value, key, host, log, signal })
   if (!certificate.ok) return certificate
 
-  await writePrivate(join(folder, 'gateway.key'), key)
-  await writePrivate(join(folder, 'gateway.pem'), certificate.value)
-  await writePrivate(join(folder, 'link-authority.pem'), code.value.linkAuthority)
+  await writeFileAtomic(join(folder, 'gateway.key'), key)
+  await writeFileAtomic(join(folder, 'gateway.pem'), certificate.value)
+  await writeFileAtomic(join(folder, 'link-authority.pem'), code.value.linkAuthority)
   const configuration = join(folder, 'gateway.json')
   const content = {
     gatewayId: code.value.gatewayId,
@@ -66,7 +66,7 @@ export async function joinSite({ code: text, folder, host, log, signal }: JoinOp
     keyFile: 'gateway.key',
     linkAuthorityFile: 'link-authority.pem',
   }
-  await writePrivate(configuration, `${JSON.stringify(content, null, 2)}\n`) // 2
+  await writeFileAtomic(configuration, `${JSON.stringify(content, null, 2)}\n`) // 2
   return ok(configuration)
 }
 
@@ -157,8 +157,3 @@ function listenersOf(code: JoinCode, host: string): Record<string, ListenAddress
 
 const urlPort = (url: string): number => Number(new URL(url).port || 443)
 const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))
-
-async function writePrivate(file: string, text: string): Promise<void> {
-  await writeFileAtomic(file, text)
-  await chmod(file, 0o600)
-}

@@ -17,6 +17,8 @@ export interface Readings {
   servedBytes(): Record<string, number>
   /** Seconds since 1970. */
   certificateEnd(): number
+  /** In a row. */
+  acmeFailures(): number
 }
 
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -62,6 +64,7 @@ export function createMetrics(readings: Readings, { ofProcess }: { ofProcess: bo
   gauge('sluice_gateway_served_bytes', 'Bytes of objects sent since the start', 'kind', readings.servedBytes)
   single('sluice_gateway_listening_devices', 'Devices that listen for notices', readings.listeningDevices)
   single('sluice_gateway_certificate_end_seconds', 'When the certificate ends, since 1970', readings.certificateEnd)
+  single('sluice_gateway_acme_failures', 'Orders to the ACME authority that failed in a row', readings.acmeFailures)
   if (ofProcess) collectDefaultMetrics({ register })
 
   return {
