@@ -25,6 +25,7 @@ import {
 } from '@sluice/protocol'
 import { makeKey, requestFor, selfSigned } from './certificate-request.ts'
 import type { ListenAddress } from './config.ts'
+import { readJson } from './link/json.ts'
 import { createLinkSession, type LinkAnswer } from './link/session.ts'
 import { type Log, reason } from './log.ts'
 import { listen } from './tls/https-listener.ts'
@@ -132,16 +133,11 @@ async function ask(socket: TLSSocket, request: { secret: string; csr: string }):
 }
 
 /** Reads the answer to `linkPaths.join` and `linkPaths.certificate`. @throws when it breaks off or makes no sense */
-export async function readCertificate({ status, body }: LinkAnswer): Promise<Result<string>> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > MAX_ANSWER_BYTES) throw new Error('the answer is too long')
-    chunks.push(chunk)
-  }
-  const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
-  return status === 200 ? ok(GatewayCertificate.parse(value).certificate) : failed(readProblem(value, status))
+export async function readCertificate(answer: LinkAnswer): Promise<Result<string>> {
+  const value = await readJson(answer, MAX_ANSWER_BYTES)
+  return answer.status === 200
+    ? ok(GatewayCertificate.parse(value).certificate)
+    : failed(readProblem(value, answer.status))
 }
 
 /** One port when the addresses name one, else three. */

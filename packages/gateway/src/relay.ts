@@ -46,6 +46,7 @@ export function createRelay(
         body,
         timeoutMs: deviceBounds.relayTimeoutMs,
         signal,
+        repeatable: route.repeatable === true,
       })
       if (!answer.ok) return sendProblem(response, answer.problem)
       const { status, contentType, lengthBytes, body: stream } = answer.value

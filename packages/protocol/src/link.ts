@@ -26,6 +26,8 @@ export const LinkAddress = z.string().regex(/^.{1,255}:\d{1,5}$/)
 export const linkPaths = {
   /** POST `/link/relay/<routeId>`: body and answer as on the device plane; `sluice-caller` says who. */
   relay: '/link/relay/',
+  /** GET: `LinkInstance`, on either connection. */
+  instance: '/link/instance',
   /** GET: newline-separated JSON `LinkEvent`s, for ever. The first is always `configuration`. */
   events: '/link/events',
   /** GET: newline-separated JSON `GatewayContent`s: all that this gateway shall hold. */
@@ -110,6 +112,10 @@ export const GatewayConfiguration = z.object({
   unlinkedContentMs: z.int().nonnegative(),
 })
 export type GatewayConfiguration = z.infer<typeof GatewayConfiguration>
+
+/** Which process of the site is at the other end: a site may have several, each with its own connections. */
+export const LinkInstance = z.object({ instance: z.string().min(1).max(100) })
+export type LinkInstance = z.infer<typeof LinkInstance>
 
 export const LinkEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('configuration'), configuration: GatewayConfiguration }),

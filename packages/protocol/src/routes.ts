@@ -21,6 +21,8 @@ export interface DeviceRoute {
   path: string
   identity: IdentityClass
   answeredBy: 'gateway' | 'site'
+  /** Nothing is otherwise when the site carries it out twice: a gateway may ask again where no answer came. */
+  repeatable?: boolean
   maxBodyBytes: number
   maxAnswerBytes: number
   request?: z.ZodType
@@ -85,6 +87,7 @@ export const deviceRoutes = {
     path: '/v1/policy',
     identity: 'device',
     answeredBy: 'site',
+    repeatable: true,
     maxBodyBytes: 64 * KiB,
     maxAnswerBytes: 32 * MiB,
     request: PolicyRequest,
@@ -105,6 +108,7 @@ export const deviceRoutes = {
     path: '/v1/catalogue/metadata/:file',
     identity: 'device',
     answeredBy: 'site',
+    repeatable: true,
     maxBodyBytes: 0,
     maxAnswerBytes: 8 * MiB,
   },
@@ -114,6 +118,7 @@ export const deviceRoutes = {
     path: '/v1/catalogue/targets/:sha256',
     identity: 'device',
     answeredBy: 'site',
+    repeatable: true,
     maxBodyBytes: 0,
     maxAnswerBytes: 8 * MiB,
   },
@@ -122,6 +127,7 @@ export const deviceRoutes = {
     path: '/v1/content/token',
     identity: 'device',
     answeredBy: 'site',
+    repeatable: true,
     maxBodyBytes: 64 * KiB,
     maxAnswerBytes: 4 * MiB,
     request: ContentTokenRequest,
@@ -151,6 +157,7 @@ export const deviceRoutes = {
     path: '/v1/status',
     identity: 'device',
     answeredBy: 'site',
+    repeatable: true,
     maxBodyBytes: 4 * MiB,
     maxAnswerBytes: 4 * KiB,
     request: StatusRequest,

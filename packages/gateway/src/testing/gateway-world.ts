@@ -52,21 +52,25 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
   const server = await authority.gateway.issue(gatewayUri(siteId, gatewayId))
   const device = await issueDevice(authority.device, siteId, deviceId)
   const tokenKeys = generateKeyPairSync('ed25519')
-  const site = createHandSite({
-    configuration: {
-      gatewayId,
-      siteId,
-      name: 'Edge',
-      kind: 'internet',
-      serveContent: true,
-      deviceAuthorities: authority.device.certificate,
-      contentTokenKeys: { k1: rawKey(tokenKeys.publicKey.export({ format: 'der', type: 'spki' })) },
-      revokedCertificates: [],
-      unlinkedContentMs: 4 * 3600_000,
-    },
-    gatewayAuthority: authority.gateway.certificate,
-    credentials: await authority.link.issue(connectorUri(siteId)),
-  })
+  const connector = await authority.link.issue(connectorUri(siteId))
+  const makeSite = (instance: string) =>
+    createHandSite({
+      configuration: {
+        gatewayId,
+        siteId,
+        name: 'Edge',
+        kind: 'internet',
+        serveContent: true,
+        deviceAuthorities: authority.device.certificate,
+        contentTokenKeys: { k1: rawKey(tokenKeys.publicKey.export({ format: 'der', type: 'spki' })) },
+        revokedCertificates: [],
+        unlinkedContentMs: 4 * 3600_000,
+      },
+      gatewayAuthority: authority.gateway.certificate,
+      credentials: connector,
+      instance,
+    })
+  const site = makeSite('only')
   const logged: string[] = []
   const log = createLog((line) => logged.push(line))
   const agents: Agent[] = []
@@ -76,6 +80,8 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
     folder,
     authority,
     site,
+    /** Another process of the same site. */
+    makeSite,
     /** Credentials of the device `deviceId`. */
     device,
     server,

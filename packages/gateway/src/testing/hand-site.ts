@@ -59,6 +59,8 @@ export function createHandSite(options: {
   configuration: GatewayConfiguration
   gatewayAuthority: string
   credentials: Credentials
+  /** Which of several processes of the site it is. */
+  instance?: string
 }): HandSite {
   const uri = gatewayUri(options.configuration.siteId, options.configuration.gatewayId)
   const sessions = new Map<'control' | 'bulk', LinkSession>()
@@ -106,7 +108,10 @@ export function createHandSite(options: {
 
   async function answer(call: LinkCall): Promise<void> {
     const { path, stream } = call
-    if (path === linkPaths.events) {
+    if (path === linkPaths.instance) {
+      stream.respond({ ':status': 200 })
+      stream.end(json({ instance: options.instance ?? 'only' }))
+    } else if (path === linkPaths.events) {
       stream.respond({ ':status': 200 })
       eventStreams.add(stream)
       stream.once('close', () => eventStreams.delete(stream))

@@ -7,7 +7,8 @@
  *
  * 1. Only addresses of the table are ever dialled (SEC-51).
  * 2. A gateway is "up" once it listens to the events: until then it might not have let us in.
- * 3. One connector serves a gateway at a time: a newer connection takes an older one's place there.
+ * 3. Every process of a site has a connector, which says on each connection whose it is: a newer one takes
+ *    the place of an older one of the same process only.
  */
 import {
   type DeviceId,
@@ -78,6 +79,7 @@ export interface Connector {
 export function createConnector(options: ConnectorOptions): Connector {
   const { gateways, identity, clock, log } = options
   const stopped = new AbortController()
+  const instance = crypto.randomUUID()
   const dialled = new Map<GatewayId, { address: string; stop: AbortController; done: Promise<unknown> }>()
   const events = new Map<GatewayId, Set<EventStream>>()
 
@@ -131,6 +133,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     let listening = false
     const answer = linkRoutes({
       gateway,
+      instance,
       devicePlane: options.devicePlane,
       content: options.content,
       renew: gateways.renew,

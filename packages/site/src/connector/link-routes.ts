@@ -10,6 +10,7 @@ import {
   fail,
   type GatewayCertificate,
   type GatewayId,
+  type LinkInstance,
   linkBounds,
   linkPaths,
   ObjectKind,
@@ -32,6 +33,8 @@ export type LinkKind = 'control' | 'bulk'
 
 export interface LinkRoutesOptions {
   gateway: Gateway
+  /** Names this process. */
+  instance: string
   devicePlane: DevicePlane
   content: ContentSource
   /** Signs the gateway's key anew. */
@@ -48,6 +51,8 @@ export function linkRoutes(options: LinkRoutesOptions): (kind: LinkKind, call: L
 
   async function answer(kind: LinkKind, call: LinkCall): Promise<void> {
     const { method, path } = call
+    if (method === 'GET' && path === linkPaths.instance)
+      return answerJson(call.stream, 200, { instance: options.instance } satisfies LinkInstance)
     if (kind === 'bulk') {
       if (method === 'GET' && path.startsWith(linkPaths.objects)) return await sendObject(call)
     } else if (method === 'POST') {
