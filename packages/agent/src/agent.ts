@@ -24,6 +24,7 @@ import { centerState } from './center/center-state.ts'
 import type { AgentConfig } from './config.ts'
 import { type EnrolledDevice, openEnrolledDevice } from './enrolled-device.ts'
 import { createGatewayClient, type GatewayClient } from './gateway-client/gateway-client.ts'
+import { readWayOut } from './gateway-client/way-out.ts'
 import { type DeviceKeys, openDeviceKeys } from './identity/device-keys.ts'
 import { type EnrolmentState, enrol, readBundle } from './identity/enrolment.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity/identity.ts'
@@ -125,7 +126,10 @@ async function begin(options: AgentOptions, ending: Ending, signal: AbortSignal)
   const identity = await loadIdentity(identityFolder, keys)
   const site = identity === undefined ? await readBundle(config.enrolmentBundle) : ok(identity.site)
   if (!site.ok) return site
+  const wayOut = await readWayOut(config)
+  if (!wayOut.ok) return wayOut
   const client = createGatewayClient({
+    wayOut: wayOut.value,
     authority: site.value.gatewayAuthority,
     gateways: site.value.gateways,
     remembered: settings.get('gateway'),

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { DeviceFacts, failed, ok, problem, type Result } from '@sluice/protocol'
+import { DeviceFacts, failed, ok, ProxySettings, problem, type Result } from '@sluice/protocol'
 import { z } from 'zod'
 
 const Path = z.string().min(1).max(4000)
@@ -14,6 +14,10 @@ export const AgentConfig = z.strictObject({
   osRoot: Path.default('/'),
   /** File with the enrolment bundle; needed until the device is enrolled. */
   enrolmentBundle: Path,
+  /** PEM files of authorities that sign certificates of gateways, besides the site's own. */
+  gatewayAuthorities: z.array(Path).max(20).default([]),
+  /** What lies between the device and its gateways. */
+  proxy: ProxySettings.optional(),
   /** Shown to the user in Software Center. */
   organisation: z.string().max(100).default(''),
   softwareCenter: z
@@ -69,6 +73,10 @@ export async function loadConfig(path: string): Promise<Result<AgentConfig>> {
     enrolmentBundle: from(config.enrolmentBundle),
     consoleFolder: from(config.consoleFolder),
     seedFolders: config.seedFolders.map(from),
+    gatewayAuthorities: config.gatewayAuthorities.map(from),
+    ...(config.proxy?.credentialsFile === undefined
+      ? {}
+      : { proxy: { ...config.proxy, credentialsFile: from(config.proxy.credentialsFile) } }),
     ...(config.bootFile === undefined ? {} : { bootFile: from(config.bootFile) }),
   })
 }

@@ -1,7 +1,7 @@
 /** The configuration of a site: one file, read once at the start. */
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { failed, ok, type ProblemDetail, problem, type Result } from '@sluice/protocol'
+import { failed, ok, type ProblemDetail, ProxySettings, problem, type Result } from '@sluice/protocol'
 import { z } from 'zod'
 import { SignOnConfig } from './administrators/sign-in/sign-on.ts'
 
@@ -33,6 +33,8 @@ export const SiteConfig = z.strictObject({
       signOn: SignOnConfig.optional(),
     })
     .prefault({}),
+  /** What lies between the site and its gateways; they are dialled directly without it. */
+  linkProxy: ProxySettings.optional(),
   /** SQLite lies in the data folder. */
   database: z
     .discriminatedUnion('kind', [
@@ -63,5 +65,7 @@ export async function readSiteConfig(path: string): Promise<Result<SiteConfig>> 
   const near = (name: string) => resolve(dirname(path), name)
   const { signOn } = parsed.data.admin
   if (signOn?.clientSecretFile !== undefined) signOn.clientSecretFile = near(signOn.clientSecretFile)
+  const { linkProxy } = parsed.data
+  if (linkProxy?.credentialsFile !== undefined) linkProxy.credentialsFile = near(linkProxy.credentialsFile)
   return ok({ ...parsed.data, dataFolder: near(parsed.data.dataFolder) })
 }

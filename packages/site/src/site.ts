@@ -21,6 +21,7 @@ import type { Clock } from './clock.ts'
 import { createCollections } from './collections/collections.ts'
 import type { SiteConfig } from './config.ts'
 import { createConnector } from './connector/connector.ts'
+import { readLinkProxy } from './connector/proxy-tunnel.ts'
 import { createContentLibrary } from './content/content-library.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Database } from './db/database.ts'
@@ -178,6 +179,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       [keyring.contentToken.keyid]: Buffer.from(keyring.contentToken.publicKey).toString('base64'),
     }),
     revokedCertificates: () => devices.revokedCertificates(),
+    proxy: config.linkProxy === undefined ? undefined : await readLinkProxy(config.linkProxy),
     clock,
     log,
   })

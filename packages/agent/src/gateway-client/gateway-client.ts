@@ -4,7 +4,8 @@
  * Owns: TLS towards gateways, the order in which they are tried, the form of every answer. Does not
  * own: when to try again (each caller has its own backoff), what an answer means.
  *
- *   G1. Only certificates of the pinned gateway authority are accepted; the system's are not.
+ *   G1. Only certificates of the pinned gateway authority, and of those that the device's configuration
+ *       names, are accepted; the system's are not.
  *   G2. No session is resumed, so a changed certificate or a revocation counts at once.
  *   G3. No host is ever contacted that is not on the list of gateways (SEC-11).
  *   G4. Every answer is bounded by its route and parsed by its schema.
@@ -34,6 +35,7 @@ import type { z } from 'zod'
 import { type Exchange, exchange } from './exchange.ts'
 import { createGatewayList } from './gateway-list.ts'
 import { followNotices } from './notice-stream.ts'
+import type { WayOut } from './way-out.ts'
 
 type Routes = typeof deviceRoutes
 export type RouteBody<K extends DeviceRouteId> = Routes[K] extends { request: infer S extends z.ZodType }
@@ -105,8 +107,10 @@ export interface Listening {
 }
 
 export interface GatewayClientOptions {
-  /** PEM; the only authority that is trusted. */
+  /** PEM of the site's authority. */
   authority: string
+  /** A proxy, and authorities that are trusted besides. */
+  wayOut?: WayOut
   gateways: readonly GatewayAddress[]
   /** The gateway that answered last before this process. */
   remembered?: string | undefined
@@ -122,7 +126,8 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   const expiredListeners = new Set<() => void>()
   let authority = options.authority
   let credentials: Credentials | undefined
-  let agents = openAgents(authority, undefined, idleMs)
+  const { wayOut = { authorities: [] } } = options
+  let agents = openAgents(authority, wayOut, undefined, idleMs)
   let online = false
   const revokedListeners = new Set<() => void>()
   let expired = false
@@ -130,7 +135,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
 
   /** Requests under way keep their agent; its free connections end by their time-out. */
   const renewAgents = () => {
-    agents = openAgents(authority, credentials, idleMs)
+    agents = openAgents(authority, wayOut, credentials, idleMs)
   }
   const setOnline = (now: boolean) => {
     if (now === online) return
@@ -268,9 +273,10 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   }
 }
 
-function openAgents(authority: string, credentials: Credentials | undefined, idleMs: number) {
+function openAgents(authority: string, wayOut: WayOut, credentials: Credentials | undefined, idleMs: number) {
   const tls: AgentOptions = {
-    ca: [authority],
+    ca: [authority, ...wayOut.authorities],
+    ...(wayOut.proxyUrl === undefined ? {} : { proxyEnv: { https_proxy: wayOut.proxyUrl } }),
     minVersion: 'TLSv1.2',
     // G2
     maxCachedSessions: 0,

@@ -29,7 +29,7 @@ import { readCertificateRequest } from '../../identity/certificate-request.ts'
 import { openSiteIdentity } from '../../identity/site-identity.ts'
 import { silentLog } from '../../log.ts'
 import { makeDeviceKey } from '../../testing/device-key.ts'
-import { createConnector } from '../connector.ts'
+import { type ConnectorOptions, createConnector } from '../connector.ts'
 
 export type LinkedSite = Awaited<ReturnType<typeof createLinkedSite>>
 
@@ -112,7 +112,7 @@ export async function createLinkedSite() {
         .where('id', '=', id)
         .execute()
     },
-    connector: () =>
+    connector: (more: Partial<ConnectorOptions> = {}) =>
       createConnector({
         gateways,
         identity,
@@ -134,6 +134,7 @@ export async function createLinkedSite() {
         revokedCertificates: async () => [...revoked],
         clock,
         log: silentLog,
+        ...more,
       }),
     async close() {
       await db.destroy()
