@@ -20,7 +20,8 @@ type TreeFile = TreeEntry & { kind: 'file' }
 
 /** What becomes of the source, in order. */
 export type Piece =
-  | { kind: 'begin'; entry: TreeEntry }
+  /** `same`: it consists of what the file at that path does. */
+  | { kind: 'begin'; entry: TreeEntry; same?: string }
   /** The next stretch of the file begun last; `bytes` unless the library has it. */
   | { kind: 'extent'; extent: Extent; bytes: Buffer | undefined }
 
@@ -153,7 +154,7 @@ export async function* readSource(entries: AsyncIterable<SourceEntry>, options: 
     const { cuts, known } = await settled
     let next = 0
     for (const { entry, bytes } of all) {
-      yield { kind: 'begin', entry }
+      yield { kind: 'begin', entry, ...(bytes?.kind === 'same' ? { same: bytes.path } : {}) }
       const extents = recalled.get(entry)
       if (entry.kind !== 'file' || bytes?.kind !== 'stretch') continue
       if (extents === undefined) yield* cutPieces(cuts[next++] as Cut, known)
@@ -195,8 +196,9 @@ export async function* readSource(entries: AsyncIterable<SourceEntry>, options: 
     for await (const portion of portions()) {
       signal?.throwIfAborted()
       ahead.push(portion)
-      // R1
-      if (ahead.length > AHEAD * hands.count) yield* pieces(ahead.shift() as Portion)
+      // R1. A stream is read before the source is asked for more.
+      const most = portion.kind === 'large' && portion.bytes.kind === 'stream' ? 0 : AHEAD * hands.count
+      while (ahead.length > most) yield* pieces(ahead.shift() as Portion)
     }
     for (let portion = ahead.shift(); portion !== undefined; portion = ahead.shift()) yield* pieces(portion)
   } finally {
@@ -209,7 +211,7 @@ export async function* readSource(entries: AsyncIterable<SourceEntry>, options: 
     yield { kind: 'begin', entry }
     if (extents !== undefined && (await allKnown(extents))) yield* remembered(extents)
     else if (bytes.kind === 'stretch') yield* stretches(entry, bytes, first ?? stretch(entry, bytes, 0))
-    else yield* streamed(entry, await bytes.open())
+    else if (bytes.kind === 'stream') yield* streamed(entry, await bytes.open())
   }
 }
 
@@ -224,10 +226,11 @@ function createRefill(stream: Readable, { path, sizeBytes: expected }: TreeFile)
     /** The next bytes to cut; undefined when there are no more. */
     async fill(): Promise<Jobs['cut']['asked'] | undefined> {
       if (ended) return undefined
-      const all = new Uint8Array(PORTION_BYTES)
+      // One byte more than there should be, so that one too many is noticed.
+      const all = new Uint8Array(Math.min(PORTION_BYTES, carried.length + waiting.length + expected - total + 1))
       all.set(carried)
       let sizeBytes = carried.length
-      while (sizeBytes < PORTION_BYTES) {
+      while (sizeBytes < all.length) {
         if (waiting.length === 0) {
           const { value, done } = await pieces.next()
           if (done === true) {
@@ -238,7 +241,7 @@ function createRefill(stream: Readable, { path, sizeBytes: expected }: TreeFile)
           total += value.length
           if (total > expected) throw new ProblemError(changedProblem(path))
         }
-        const some = waiting.subarray(0, PORTION_BYTES - sizeBytes)
+        const some = waiting.subarray(0, all.length - sizeBytes)
         all.set(some, sizeBytes)
         sizeBytes += some.length
         waiting = waiting.subarray(some.length)
@@ -271,7 +274,7 @@ function* cutPieces({ part, bytes }: Cut, known: ReadonlySet<string>): Generator
 
 /** What is remembered costs no reading, unless it is more than one question to the index. */
 function isSmall(entry: TreeFile, bytes: FileBytes, extents: Extent[] | undefined): boolean {
-  if (bytes.kind !== 'stretch') return false
+  if (bytes.kind !== 'stretch') return bytes.kind === 'same'
   return extents === undefined ? entry.sizeBytes <= SMALL_BYTES : extents.length <= PORTION_CHUNKS / 2
 }
 

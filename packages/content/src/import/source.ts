@@ -12,8 +12,10 @@ import type { TreeEntry } from '../tree.ts'
 export type FileBytes =
   /** In a file on this machine that the import's threads read themselves. */
   | { kind: 'stretch'; path: string; from: number; watched: boolean }
-  /** Made while they are read; `open` is called once, and the stream is read before the next one is opened. */
+  /** Made while they are read; `open` is called once, and the stream is read before the next entry is asked for. */
   | { kind: 'stream'; open(): Promise<Readable> }
+  /** Those of a file before it; in a source that is not sorted. */
+  | { kind: 'same'; path: string }
 
 export interface SourceEntry {
   entry: TreeEntry

@@ -35,7 +35,7 @@ export async function writeTree(
   const totalBytes = source.survey.totalBytes
   const manifest = createManifestWriter(options)
   /** Of a source that is not sorted: everything, until it can be. */
-  const kept: { entry: TreeEntry; extents: Extent[] }[] = []
+  const kept = new Map<string, { entry: TreeEntry; extents: Extent[] }>()
   let doneBytes = 0
   let last: { entry: TreeEntry; extents: Extent[] } | undefined
 
@@ -43,8 +43,9 @@ export async function writeTree(
     if (piece.kind === 'begin') {
       if (last?.entry.kind === 'file') await memory?.remember(last.entry, last.extents)
       last = { entry: piece.entry, extents: [] }
+      if (piece.same !== undefined) last.extents = kept.get(piece.same)?.extents ?? []
       if (source.sorted) await manifest.begin(piece.entry)
-      else kept.push(last)
+      else kept.set(piece.entry.path, last)
       continue
     }
     const { extent, bytes } = piece
@@ -55,8 +56,7 @@ export async function writeTree(
     options.onProgress?.({ doneBytes, totalBytes })
   }
   if (last?.entry.kind === 'file') await memory?.remember(last.entry, last.extents)
-  kept.sort((a, b) => comparePaths(a.entry.path, b.entry.path))
-  for (const { entry, extents } of kept) {
+  for (const { entry, extents } of [...kept.values()].sort((a, b) => comparePaths(a.entry.path, b.entry.path))) {
     await manifest.begin(entry)
     for (const extent of extents) await manifest.extend(extent)
   }
