@@ -48,12 +48,16 @@ export const PackageImport = z.strictObject({
   name: Name,
   kind: PackageKind,
   target: ContentTarget,
-  /** Absolute path of a folder that the site can read. */
+  /** Absolute path of a folder or an archive that the site can read. */
   folder: z.string().min(1).max(4000),
 })
 export type PackageImport = z.infer<typeof PackageImport>
 
-export const PackageUpdate = z.strictObject({ folder: z.string().min(1).max(4000) })
+export const PackageUpdate = z.strictObject({
+  folder: z.string().min(1).max(4000),
+  /** Files that look as they did are read too. */
+  readAll: z.boolean().optional(),
+})
 
 export const DistributionState = z.enum(['waiting', 'transferring', 'installed', 'retrying', 'failed', 'removing'])
 export const PackageDistribution = z.object({

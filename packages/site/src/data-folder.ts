@@ -19,6 +19,8 @@ export interface DataFolder {
   content: string
   /** Scratch space, emptied at every start. */
   staging: string
+  /** What imports remember of the files they read; may be removed while the site is down. */
+  imports: string
   adminToken: string
   adminAuthority: string
   adminConnection: string
@@ -47,6 +49,7 @@ export function openDataFolder(path: string): DataFolder {
     keys: join(path, 'keys'),
     content: join(path, 'content'),
     staging: join(path, 'staging'),
+    imports: join(path, 'imports'),
     adminToken: join(path, 'admin-token'),
     adminAuthority: join(path, 'admin-authority.pem'),
     adminConnection: join(path, 'admin-connection.json'),

@@ -117,6 +117,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     db,
     store,
     stagingFolder: folder.staging,
+    memoryFolder: folder.imports,
     siteCode: config.siteCode,
     siteId,
     clock,

@@ -10,8 +10,8 @@ export function addPackageCommands(program: Command, session: Session): void {
 
   group
     .command('import')
-    .description('imports a folder, which the site must be able to read, as a new package')
-    .argument('<folder>')
+    .description('imports a folder or an archive, which the site must be able to read, as a new package')
+    .argument('<source>', 'folder, .zip, .iso, .tar, .tar.gz, .tar.zst or .tar.xz')
     .option('--name <name>', 'name of the package (default: name of the folder)')
     .addOption(new Option('--kind <kind>', 'what it is').choices(PackageKind.options).default('package'))
     .addOption(
@@ -28,7 +28,11 @@ export function addPackageCommands(program: Command, session: Session): void {
         const site = await session.site()
         const path = resolve(folder)
         const { packageId: id, jobId } = await site.call('importPackage', {
-          body: { ...options, name: options.name ?? basename(path), folder: path },
+          body: {
+            ...options,
+            name: options.name ?? basename(path).replace(/(\.tar)?\.(zip|iso|tar|gz|tgz|zst|tzst|xz|txz)$/i, ''),
+            folder: path,
+          },
         })
         await waitForJob(session, jobId, 'Importing')
         showPackage(session, await site.call('package', { id }))
@@ -37,12 +41,16 @@ export function addPackageCommands(program: Command, session: Session): void {
 
   group
     .command('update')
-    .description('imports a folder again as the next version of a package; unchanged bytes cost nothing')
+    .description('imports a folder or an archive as the next version of a package; unchanged bytes cost nothing')
     .argument('<id>', 'package id', packageId)
-    .argument('<folder>')
-    .action(async (id: PackageId, folder: string): Promise<void> => {
+    .argument('<source>', 'folder, .zip, .iso, .tar, .tar.gz, .tar.zst or .tar.xz')
+    .option('--rehash', 'reads every file, also those that nobody touched since the last import')
+    .action(async (id: PackageId, folder: string, options: { rehash?: boolean }): Promise<void> => {
       const site = await session.site()
-      const { jobId } = await site.call('updatePackage', { id, body: { folder: resolve(folder) } })
+      const { jobId } = await site.call('updatePackage', {
+        id,
+        body: { folder: resolve(folder), readAll: options.rehash === true },
+      })
       await waitForJob(session, jobId, 'Importing')
       showPackage(session, await site.call('package', { id }))
     })

@@ -35,19 +35,20 @@ export const contentProblems = {
   CONTENT_NOT_SAFE: {
     status: 422,
     retry: 'never',
-    title: 'The folder holds something that cannot be restored safely on the target',
+    title: 'The folder or archive holds something that cannot be restored safely on the target',
     remedy: 'Rename or remove the entries listed; the rules are in `docs/content.md`.',
   },
   CONTENT_UNREADABLE: {
     status: 422,
     retry: 'never',
-    title: 'The folder, or a file in it, cannot be read',
-    remedy: 'Check the path (as the site sees it, not your machine) and that the user of the site may read it.',
+    title: 'The folder or archive, or a file in it, cannot be read',
+    remedy:
+      'Check the path (as the site sees it, not your machine), that the user of the site may read it, and that an archive is whole.',
   },
   CONTENT_TOO_LARGE: {
     status: 422,
     retry: 'never',
-    title: 'The folder has more files than one package can carry',
+    title: 'The folder or archive has more files or bytes than one package can carry',
     remedy: 'Split it into several packages; the bounds are in `docs/limits.md`.',
   },
   CONTENT_CHANGED_DURING_IMPORT: {

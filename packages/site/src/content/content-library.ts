@@ -10,7 +10,7 @@
  *   L3. In offline mode a version waits for the release key before it is the newest.
  */
 import { mkdir, rm, stat } from 'node:fs/promises'
-import { isAbsolute } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { importVersion, type Store } from '@sluice/content'
 import {
   fail,
@@ -30,6 +30,7 @@ import type { ContentSource } from '../connector/content-source.ts'
 import type { Database } from '../db/database.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { Log } from '../log.ts'
+import { archiveNames, archiveSource, isArchiveName } from './archives/open-archive.ts'
 import { createChunkIndex } from './chunk-index.ts'
 import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
 import { createDistributions, type InstalledThere } from './distributions.ts'
@@ -45,6 +46,8 @@ export interface ContentLibraryOptions
   store: Store
   /** Scratch space of this process; emptied at every start. */
   stagingFolder: string
+  /** What imports remember of the files they read; a cache. */
+  memoryFolder: string
   /** Three letters or digits with which new package ids begin. */
   siteCode: string
   clock: Clock
@@ -97,11 +100,11 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   const queue = createImportQueue({ db, clock, log, run: importJob })
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
-    const { packageId, version, folder } = job
+    const { packageId, version, folder, readAll } = job
     const { packageKey, target: rules } = await packages.row(db, packageId)
     if ((await packages.version(db, packageId, version)) === undefined) {
       const imported = await importVersion({
-        folder,
+        folder: isArchiveName(folder) ? archiveSource(folder) : folder,
         packageId,
         version,
         target: rules,
@@ -109,6 +112,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
         index,
         store,
         stagingFolder,
+        memory: { path: join(options.memoryFolder, packageId), readAll, now: clock.now },
         randomBytes: options.randomBytes,
         signal: hold.signal,
         onProgress: ({ doneBytes, totalBytes }) => hold.progress(doneBytes, totalBytes),
@@ -149,7 +153,8 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     const found = await stat(folder).catch(() => undefined)
     if (found === undefined)
       fail('CONTENT_UNREADABLE', `${folder}: there is no such folder, or the site may not see it.`)
-    if (!found.isDirectory()) fail('CONTENT_UNREADABLE', `${folder}: it is not a folder.`)
+    if (!found.isDirectory() && !(found.isFile() && isArchiveName(folder)))
+      fail('CONTENT_UNREADABLE', `${folder}: it is neither a folder nor ${archiveNames}.`)
   }
 
   async function get(id: PackageId): Promise<PackageInfo> {
@@ -166,17 +171,17 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       await checkFolder(folder)
       const started = await db.transaction().execute(async (trx) => {
         const packageId = await packages.create(trx, wanted)
-        return { packageId, jobId: await queue.add(trx, packageId, folder) }
+        return { packageId, jobId: await queue.add(trx, packageId, { folder, readAll: false }) }
       })
       queue.wake()
       return started
     },
 
-    async updatePackage(packageId, { folder }) {
+    async updatePackage(packageId, { folder, readAll = false }) {
       await checkFolder(folder)
       const jobId = await db.transaction().execute(async (trx) => {
         await packages.row(trx, packageId)
-        return await queue.add(trx, packageId, folder)
+        return await queue.add(trx, packageId, { folder, readAll })
       })
       queue.wake()
       return { packageId, jobId }
@@ -210,7 +215,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
 
     async start() {
       await rm(stagingFolder, { recursive: true, force: true })
-      await mkdir(stagingFolder, { recursive: true, mode: 0o700 })
+      for (const path of [stagingFolder, options.memoryFolder]) await mkdir(path, { recursive: true, mode: 0o700 })
       await makeReleasedNewest()
       await queue.start()
     },

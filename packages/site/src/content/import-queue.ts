@@ -26,6 +26,8 @@ export interface ImportJob {
   id: JobId
   packageId: PackageId
   folder: string
+  /** Files that look as they did are read too. */
+  readAll: boolean
   version: number
 }
 
@@ -39,7 +41,7 @@ export interface JobHold {
 
 export interface ImportQueue {
   /** Part of the caller's transaction; call `wake` after it. */
-  add(trx: Db, packageId: PackageId, folder: string): Promise<JobId>
+  add(trx: Db, packageId: PackageId, source: Pick<ImportJob, 'folder' | 'readAll'>): Promise<JobId>
   wake(): void
   /** `NOT_FOUND` */
   info(id: JobId): Promise<JobInfo>
@@ -100,7 +102,7 @@ export function createImportQueue(options: {
     if (busy !== undefined) return undefined
     const job = await trx
       .selectFrom('jobs')
-      .select(['folder', 'version', 'state'])
+      .select(['folder', 'read_all', 'version', 'state'])
       .where('id', '=', id)
       .executeTakeFirst()
     if (job === undefined || (job.state !== 'waiting' && job.state !== 'running')) return undefined
@@ -115,7 +117,7 @@ export function createImportQueue(options: {
       .set({ state: 'running', version, lease_owner: owner, lease_until: now + LEASE_MS, changed_at: now })
       .where('id', '=', id)
       .execute()
-    return { id, packageId, folder: job.folder, version }
+    return { id, packageId, folder: job.folder, readAll: job.read_all === 1, version }
   }
 
   const held = (source: Db, id: JobId) =>
@@ -202,7 +204,7 @@ export function createImportQueue(options: {
   }
 
   return {
-    async add(trx, packageId, folder) {
+    async add(trx, packageId, { folder, readAll }) {
       changeConcerns(packageId)
       const id = newId('job', JobId)
       const now = clock.now()
@@ -214,6 +216,7 @@ export function createImportQueue(options: {
           state: 'waiting',
           package_id: packageId,
           folder,
+          read_all: readAll ? 1 : 0,
           version: null,
           done_bytes: 0,
           total_bytes: 0,

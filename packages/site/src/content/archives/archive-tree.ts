@@ -19,7 +19,7 @@ import {
 import { type ContentTarget, ProblemError, problem } from '@sluice/protocol'
 
 export const MOST_ENTRIES = 250_000
-export const MOST_PLAIN_BYTES = 1024 ** 4
+export const MOST_PLAIN_BYTES = 1024 * 1024 * 1024 * 1024
 /** Deflate cannot do more; what other methods do beyond it is a bomb. */
 export const MOST_RATIO = 1032
 /** Below this an archive may be as dense as it likes. */

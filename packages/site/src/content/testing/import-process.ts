@@ -35,6 +35,7 @@ if (import.meta.main) {
     db,
     store: await openFolderStore(join(folder, 'store')),
     stagingFolder: join(folder, 'staging'),
+    memoryFolder: join(folder, 'imports'),
     siteId: SiteId.parse('site_0123456789'),
     siteCode: 'ABC',
     clock,

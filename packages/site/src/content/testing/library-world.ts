@@ -56,6 +56,7 @@ export async function createLibraryWorld(db: Kysely<Database>) {
       db,
       store,
       stagingFolder: join(folder, `staging-${name}`),
+      memoryFolder: join(folder, `imports-${name}`),
       siteId,
       siteCode: 'ABC',
       clock,

@@ -93,7 +93,10 @@ export interface ContentTables {
     kind: 'import'
     state: 'waiting' | 'running' | 'succeeded' | 'failed'
     package_id: PackageId
+    /** Or an archive. */
     folder: string
+    /** Files that look as they did are read too. */
+    read_all: Flag
     /** Chosen when the job first runs. */
     version: number | null
     done_bytes: number
