@@ -99,6 +99,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
       runs.keepPaused(body.pausedRuns ?? [])
       // The bundle's gateways stay as the last resort: a wrong list must not cut the device off for ever.
       const listed = new Set(body.gateways.map(({ gatewayId }) => gatewayId))
+      client.useCloud(body.cloudOrigins ?? [])
       client.use([...body.gateways, ...identity.site.gateways.filter(({ gatewayId }) => !listed.has(gatewayId))])
     },
     mayForget: () => (runs.progress()?.phase ?? 'finished') === 'finished',

@@ -6,6 +6,7 @@ import { addAuditCommands } from './commands/audit.ts'
 import { addCollectionCommands } from './commands/collection.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
 import { addDeviceCommands } from './commands/devices.ts'
+import { addDistributionPointCommands } from './commands/distribution-point.ts'
 import { addGatewayCommands } from './commands/gateways.ts'
 import { addKeysCommands } from './commands/keys.ts'
 import { addPackageCommands } from './commands/package.ts'
@@ -99,6 +100,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addGatewayCommands(program, session)
   addReleaseCommands(program, session)
   addKeysCommands(program, session)
+  addDistributionPointCommands(program, session)
   addSettingsCommands(program, session)
   addStatusCommand(program, session)
   addSiteCommand(program, session)

@@ -4,11 +4,14 @@ import {
   type AdminCall,
   type AdminClient,
   type AdminRouteId,
+  CloudPointId,
   CollectionId,
   type CollectionInfo,
   createAdminClient,
   DeviceId,
   type DeviceInfo,
+  DistributionPointId,
+  type DistributionPointInfo,
   fail,
   GatewayId,
   type GatewayInfo,
@@ -44,6 +47,18 @@ export class Site {
     )
   }
 
+  async cloudPoint(wanted: string): Promise<DistributionPointInfo> {
+    const all = await this.call('distributionPoints')
+    return pick('distribution point', all, CloudPointId.safeParse(wanted).success, wanted, (it) => it.name)
+  }
+
+  /** Gateways and cloud distribution points, by id or name. */
+  async points(wanted: string[]): Promise<DistributionPointId[]> {
+    const all = [...(await this.call('gateways')), ...(await this.call('distributionPoints'))]
+    const isId = (text: string) => DistributionPointId.safeParse(text).success
+    return wanted.map((one) => pick<Point>('distribution point', all, isId(one), one, (it) => it.name).id)
+  }
+
   async sequence(wanted: string): Promise<SequenceInfo> {
     return pick('sequence', await this.call('sequences'), SequenceId.safeParse(wanted).success, wanted, (it) => it.name)
   }
@@ -62,6 +77,8 @@ export class Site {
     this.#https.close()
   }
 }
+
+type Point = GatewayInfo | DistributionPointInfo
 
 /** By id, or by a name that only one thing has. */
 function pick<T extends { id: string }>(

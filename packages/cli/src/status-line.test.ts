@@ -50,6 +50,19 @@ test('every kind of status message is one plain line', () => {
       },
       'content ABC00001: 17.0 MB fetched of 17.0 MB needed',
     ],
+    [
+      {
+        kind: 'contentReady',
+        ...run,
+        packageId: 'ABC00001',
+        contentId: '0'.repeat(64),
+        fetchedBytes: 1,
+        neededBytes: 1,
+        sources: ['edge1', 'archive'],
+        passedOver: [{ name: 'edge1', problem: refusal }],
+      },
+      'content ABC00001: 1 B fetched of 1 B needed, from edge1, then archive; not from edge1 (INTERNET_NOT_ALLOWED)',
+    ],
     [{ kind: 'restarting', ...run, message: '' }, 'restarts'],
     [{ kind: 'agentProblem', problem: refusal }, 'has a problem (INTERNET_NOT_ALLOWED: It is off.)'],
     [

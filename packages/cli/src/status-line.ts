@@ -21,7 +21,7 @@ function statusText(event: StatusEvent): string {
     case 'stepFinished':
       return `step: ${event.name}: ${event.outcome}, ${seconds(event.ms)}${because(event.problem)}`
     case 'contentReady':
-      return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed${from(event.bytesFrom)}`
+      return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed${from(event.bytesFrom)}${sourcesOf(event)}`
     case 'contentHeld':
       return `content ${event.packageId} waits${because(event.problem)}`
     case 'restarting':
@@ -52,3 +52,12 @@ const because = (problem: { code: string; detail: string } | undefined): string 
   problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+
+type ContentReady = Extract<StatusEvent, { kind: 'contentReady' }>
+
+/** Where it came from, and what was not used and why; older agents do not say. */
+function sourcesOf({ sources = [], passedOver = [] }: ContentReady): string {
+  const from = sources.length === 0 ? '' : `, from ${sources.join(', then ')}`
+  const not = passedOver.map(({ name, problem }) => `${name} (${problem.code})`)
+  return `${from}${not.length === 0 ? '' : `; not from ${not.join(', ')}`}`
+}

@@ -1,6 +1,6 @@
 /** Waiting for long work at the site. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type GatewayId, type JobId, type PackageInfo, ProblemError, readProblem } from '@sluice/protocol'
+import { type DistributionPointId, type JobId, type PackageInfo, ProblemError, readProblem } from '@sluice/protocol'
 import { showProgress } from './progress.ts'
 import type { Session } from './run.ts'
 
@@ -23,11 +23,11 @@ export async function waitForJob(session: Session, id: JobId, what: string): Pro
   }
 }
 
-/** Until the newest version of every package is on every gateway. Throws the problem of one that failed. */
+/** Until the newest version of every package is at every point. Throws the problem of one that failed. */
 export async function waitForDistribution(
   session: Session,
   packages: readonly PackageInfo[],
-  gateways: readonly GatewayId[],
+  points: readonly DistributionPointId[],
 ): Promise<PackageInfo[]> {
   const site = await session.site()
   const ids = new Set(packages.map(({ id }) => id))
@@ -35,7 +35,7 @@ export async function waitForDistribution(
   try {
     for (;;) {
       const now = (await site.call('packages')).filter(({ id }) => ids.has(id))
-      const states = now.flatMap((one) => one.distribution.filter(({ gatewayId }) => gateways.includes(gatewayId)))
+      const states = now.flatMap((one) => one.distribution.filter(({ pointId }) => points.includes(pointId)))
       const failed = states.find(({ state }) => state === 'failed')
       if (failed !== undefined) throw new ProblemError(readProblem(failed.problem, 500))
       progress.show(
@@ -43,10 +43,9 @@ export async function waitForDistribution(
         states.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
       )
       const there = (one: PackageInfo): boolean =>
-        gateways.every((gateway) =>
+        points.every((point) =>
           one.distribution.some(
-            ({ gatewayId, state, version }) =>
-              gatewayId === gateway && state === 'installed' && version === one.version,
+            ({ pointId, state, version }) => pointId === point && state === 'installed' && version === one.version,
           ),
         )
       if (now.length === ids.size && now.every(there)) return now

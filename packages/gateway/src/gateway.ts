@@ -6,10 +6,12 @@ import { sendJson } from './answer.ts'
 import { createBodyReader } from './body.ts'
 import type { GatewayConfig, ListenAddress, TlsMaterial } from './config.ts'
 import { createBuffers } from './content/buffers.ts'
+import { createCloudPoints } from './content/cloud-points.ts'
 import { createContentReports } from './content/content-reports.ts'
 import { type ObjectKey, objectKey, openContents } from './content/contents.ts'
 import { createKeeper } from './content/keeper.ts'
 import { createPuller } from './content/puller.ts'
+import { relayObject } from './content/relay-object.ts'
 import { serveObject } from './content/serve.ts'
 import { createTraffic } from './content/traffic.ts'
 import { openUrlSigner } from './content/url-signature.ts'
@@ -114,20 +116,23 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     },
     { ofProcess: config.management !== undefined },
   )
+  const cloudPoints = createCloudPoints(siteConfiguration)
+  const served = serveObject({
+    siteConfiguration,
+    store,
+    signer,
+    buffers: createBuffers(config.limits),
+    traffic,
+    now,
+  })
+  const relayed = relayObject({ siteConfiguration, cloudPoints, signer, limits: config.limits, traffic, now })
 
   const handlers = bindRoutes({
     ...relayedRoutes(relay),
     notify: notices.handler,
     health: async ({ response }) => sendJson(response, 200, { ok: true }),
-    contentUrls: contentUrls({ siteConfiguration, contents, signer, now }),
-    object: serveObject({
-      siteConfiguration,
-      store,
-      signer,
-      buffers: createBuffers(config.limits),
-      traffic,
-      now,
-    }),
+    contentUrls: contentUrls({ siteConfiguration, contents, cloudPoints, signer, now }),
+    object: (request) => (request.query.has('point') ? relayed(request) : served(request)),
   })
   const bodies = createBodyReader(config.limits.bodyBytes, bounds)
   const rates = createRates(config.limits.rates)

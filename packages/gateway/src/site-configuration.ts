@@ -27,8 +27,11 @@ export interface SiteConfiguration {
   /** The authorities of `current()`; the same array until they change. */
   authorities(): readonly X509Certificate[]
   isRevoked(certificate: Sha256): boolean
-  /** Why no content is served now; undefined when it is. */
-  contentRefusal(): Problem | undefined
+  /**
+   * Why no content is served now; undefined when it is.
+   * @param by `addresses`: nothing but addresses of cloud storage is given out, whatever this gateway itself serves
+   */
+  contentRefusal(by?: 'bytes' | 'addresses'): Problem | undefined
   /** The site spoke. */
   heard(): void
   /** @returns why it is not for this gateway, and not taken */
@@ -116,9 +119,9 @@ export async function openSiteConfiguration(options: SiteConfigurationOptions): 
     current: () => configuration,
     authorities: () => authorities,
     isRevoked: (certificate) => revoked.has(certificate),
-    contentRefusal() {
+    contentRefusal(by = 'bytes') {
       if (configuration === undefined) return problem('SITE_UNREACHABLE', 'This gateway has not heard of its site yet.')
-      if (!configuration.serveContent)
+      if (by === 'bytes' && !configuration.serveContent)
         return problem('GATEWAY_CONTENT_DISABLED', `Gateway ${configuration.name}: content is switched off.`)
       if (linked || now() - heardAt <= configuration.unlinkedContentMs) return undefined // 2
       return problem('SITE_UNREACHABLE', 'Without a link for too long to go on serving content.', {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
+import { DistributeRequest, DistributionPointCreate, DistributionPointInfo } from './admin/distribution-points.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
@@ -17,6 +18,7 @@ import {
   ContentId,
   DeploymentId,
   DeviceId,
+  DistributionPointId,
   GatewayId,
   JobId,
   PackageId,
@@ -59,14 +61,24 @@ export const PackageUpdate = z.strictObject({
   readAll: z.boolean().optional(),
 })
 
-export const DistributionState = z.enum(['waiting', 'transferring', 'installed', 'retrying', 'failed', 'removing'])
+export const DistributionState = z.enum([
+  'waiting',
+  'transferring',
+  'installed',
+  'retrying',
+  'failed',
+  'cancelled',
+  'removing',
+])
 export const PackageDistribution = z.object({
-  gatewayId: GatewayId,
+  pointId: DistributionPointId,
   version: z.int().positive(),
   state: DistributionState,
   presentBytes: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
   attempts: z.int().nonnegative(),
+  /** Tries that the site still makes by itself; absent where a gateway goes on for as long as it takes. */
+  retriesLeft: z.int().nonnegative().optional(),
   problem: Problem.optional(),
   changedAt: Time,
 })
@@ -214,8 +226,6 @@ export const DeviceTokenEntry = z.object({
 })
 export type DeviceTokenEntry = z.infer<typeof DeviceTokenEntry>
 
-export const DistributeRequest = z.strictObject({ gateways: z.array(GatewayId).min(1).max(100) })
-
 export const StatusEntry = z.object({
   /** Rises with every message the site took; use as `after`. */
   cursor: z.int().positive(),
@@ -282,6 +292,22 @@ export const adminRoutes = {
     answer: z.array(PackageInfo),
   },
   ...catalogueRoutes,
+  distributionPoints: {
+    method: 'GET',
+    path: '/admin/v1/distribution-points',
+    ...plain,
+    answer: z.array(DistributionPointInfo),
+  },
+  /** Tries the credentials on the storage before anything is kept. */
+  createDistributionPoint: {
+    method: 'POST',
+    path: '/admin/v1/distribution-points',
+    ...plain,
+    body: DistributionPointCreate,
+    answer: DistributionPointInfo,
+  },
+  /** Only one that holds nothing. */
+  deleteDistributionPoint: { method: 'DELETE', path: '/admin/v1/distribution-points/:id', ...plain, answer: none },
   job: { method: 'GET', path: '/admin/v1/jobs/:id', ...plain, answer: JobInfo },
   sequences: { method: 'GET', path: '/admin/v1/sequences', ...plain, answer: z.array(SequenceInfo) },
   /** Creates or replaces the sequence of the name in the file. */

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { ContentTarget } from './facts.ts'
-import { ContentId, GatewayId, PackageId, Sha256 } from './ids.ts'
+import { CloudPointId, ContentId, GatewayId, PackageId, Sha256 } from './ids.ts'
 import { Problem } from './problem.ts'
 
 export const PackageKind = z.enum(['package', 'application', 'osUpgrade', 'driver'])
@@ -109,8 +109,18 @@ export const ContentGrant = z.object({
   layout: z.object({ hash: Sha256, sizeBytes: z.int().positive() }),
   /** Stored bytes of all frames of this version, for reports and progress. */
   storedBytes: z.int().nonnegative(),
-  /** Where the content is, best first. */
+  /** Gateways that hold the content, best first. */
   sources: z.array(z.object({ gatewayId: GatewayId, name: z.string().max(255), url: z.url() })).max(50),
+  /** Cloud distribution points that hold it: after the gateways, since their bytes cost money. */
+  points: z
+    .array(z.object({ pointId: CloudPointId, name: z.string().max(255) }))
+    .max(50)
+    .default([]),
+  /** Distribution points that were not chosen, and why. */
+  passedOver: z
+    .array(z.object({ name: z.string().max(255), problem: Problem }))
+    .max(100)
+    .default([]),
 })
 export type ContentGrant = z.infer<typeof ContentGrant>
 
@@ -139,6 +149,8 @@ export type ContentTokenClaims = z.infer<typeof ContentTokenClaims>
 /** Asks a gateway for signed addresses of objects that the token covers. */
 export const ContentUrlsRequest = z.object({
   token: z.string().max(100_000),
+  /** Addresses of this cloud distribution point; of the gateway's own store when absent. */
+  point: CloudPointId.optional(),
   objects: z
     .array(z.object({ contentId: ContentId, kind: ObjectKind, hash: Sha256 }))
     .min(1)

@@ -16,6 +16,17 @@ export type DeviceId = z.infer<typeof DeviceId>
 export const GatewayId = opaque('gw').brand<'GatewayId'>()
 export type GatewayId = z.infer<typeof GatewayId>
 
+/** A cloud distribution point. */
+export const CloudPointId = opaque('dp').brand<'CloudPointId'>()
+export type CloudPointId = z.infer<typeof CloudPointId>
+
+/** What holds content: a content-enabled gateway, or a cloud distribution point. */
+export const DistributionPointId = z.union([GatewayId, CloudPointId])
+export type DistributionPointId = z.infer<typeof DistributionPointId>
+
+export const PointGroupId = opaque('dpg').brand<'PointGroupId'>()
+export type PointGroupId = z.infer<typeof PointGroupId>
+
 export const CollectionId = opaque('col').brand<'CollectionId'>()
 export type CollectionId = z.infer<typeof CollectionId>
 

@@ -5,7 +5,8 @@
  */
 import { z } from 'zod'
 import { StoredObject } from './content.ts'
-import { ContentId, DeviceId, GatewayId, PackageId, Sha256, SiteId } from './ids.ts'
+import { GatewayPoint, MAX_CLOUD_POINTS } from './distribution-point.ts'
+import { CloudPointId, ContentId, DeviceId, GatewayId, PackageId, Sha256, SiteId } from './ids.ts'
 import { Problem } from './problem.ts'
 
 /** ALPN protocol names of the two connections. */
@@ -110,6 +111,8 @@ export const GatewayConfiguration = z.object({
   revokedCertificates: z.array(Sha256).max(1_000_000),
   /** How long content is served without a link, in milliseconds; 4 hours by default. */
   unlinkedContentMs: z.int().nonnegative(),
+  /** Cloud distribution points, with credentials that read and nothing else. */
+  distributionPoints: z.array(GatewayPoint).max(MAX_CLOUD_POINTS).default([]),
 })
 export type GatewayConfiguration = z.infer<typeof GatewayConfiguration>
 
@@ -136,6 +139,10 @@ export const GatewayContent = z.object({
   revision: z.int().positive(),
   objectCount: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
+  /** Whether it shall lie in this gateway's own folder. */
+  own: z.boolean().default(true),
+  /** Cloud distribution points where it lies whole. */
+  points: z.array(CloudPointId).max(MAX_CLOUD_POINTS).default([]),
   /**
    * Order to read what is here of this content and to hash it: another number is another order. The
    * site believes no report of this content that does not name it.

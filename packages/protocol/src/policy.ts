@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind, PreCacheTags } from './content.ts'
 import { DeploymentSettings, NetworkLocation } from './deployment.ts'
+import { MAX_CLOUD_POINTS } from './distribution-point.ts'
 import { Envelope } from './dsse.ts'
 import { GatewayAddress } from './enrolment.ts'
 import { AgentInfo, DeviceFacts } from './facts.ts'
@@ -74,6 +75,8 @@ export const PolicyBody = z.object({
   clientSettings: ClientSettings,
   /** Gateways to use, best first; replaces the list known before. */
   gateways: z.array(GatewayAddress).min(1).max(50),
+  /** Origins of cloud distribution points: besides the gateways the only hosts that the device fetches content from. */
+  cloudOrigins: z.array(z.url().max(2000)).max(MAX_CLOUD_POINTS).optional(),
   deployments: z.array(PolicyDeployment).max(1000),
   /**
    * Runs that an administrator ended: the device ends them at their next safe point. They name a run and not a

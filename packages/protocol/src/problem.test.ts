@@ -43,7 +43,7 @@ test('every code that the table has is used by the code, so that no page describ
       entry.isFile() &&
       /\.tsx?$/.test(entry.name) &&
       !/\.test\.tsx?$/.test(entry.name) &&
-      !/node_modules|dist|protocol\/src\/problems/.test(entry.parentPath)
+      !/\/(node_modules|dist)(\/|$)|protocol\/src\/problems/.test(entry.parentPath)
     )
       sources += await readFile(join(entry.parentPath, entry.name), 'utf8')
   const unused = Object.keys(table).filter((code) => !sources.includes(`'${code}'`))

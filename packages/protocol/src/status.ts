@@ -44,6 +44,12 @@ export const StatusEvent = z.discriminatedUnion('kind', [
     neededBytes: z.int().nonnegative(),
     /** Where its bytes came from, for the run so far. */
     bytesFrom: ByteSources.optional(),
+    /** Where the bytes came from, in the order of use; and what was passed over or given up, and why. */
+    sources: z.array(z.string().max(255)).max(20).optional(),
+    passedOver: z
+      .array(z.object({ name: z.string().max(255), problem: Problem }))
+      .max(20)
+      .optional(),
   }),
   /** Content may not come now: the schedule or a metered connection is against it. Said once until it goes on. */
   z.object({ kind: z.literal('contentHeld'), ...run, packageId: PackageId, problem: Problem }),

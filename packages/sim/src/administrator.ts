@@ -7,6 +7,7 @@ import {
   type DeploymentInfo,
   type DeploymentSettings,
   type DeviceId,
+  type DistributionPointId,
   type GatewayId,
   type JobId,
   type PackageId,
@@ -53,16 +54,20 @@ export async function jobDone(admin: AdminClient, id: JobId): Promise<void> {
   }, `job ${id}`)
 }
 
-/** Distributes packages to a gateway and waits until it holds all of them. */
-export async function distribute(admin: AdminClient, gatewayId: GatewayId, ids: readonly PackageId[]): Promise<void> {
-  for (const id of ids) must(await admin.call('distributePackage', { id, body: { gateways: [gatewayId] } }))
+/** Distributes packages to a distribution point and waits until it holds all of them. */
+export async function distribute(
+  admin: AdminClient,
+  pointId: DistributionPointId,
+  ids: readonly PackageId[],
+): Promise<void> {
+  for (const id of ids) must(await admin.call('distributePackage', { id, body: { to: [pointId] } }))
   for (const id of ids)
     await until(async () => {
       const info = must(await admin.call('package', { id }))
-      const there = info.distribution.find((one) => one.gatewayId === gatewayId && one.version === info.version)
+      const there = info.distribution.find((one) => one.pointId === pointId && one.version === info.version)
       if (there?.state === 'failed') throw new Error(`distribution of ${id}: ${problemText(there.problem)}`)
       return there?.state === 'installed'
-    }, `the gateway to hold ${id}`)
+    }, `${pointId} to hold ${id}`)
 }
 
 /** Waits until the connector has its link to a gateway. */

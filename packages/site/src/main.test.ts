@@ -93,7 +93,7 @@ onEveryDatabase('a site does its work over TLS, is killed, and has lost nothing'
         },
       }),
     )
-    value(await admin.call('distributeSequence', { id: 'Upgrade', body: { gateways: [gateway.gatewayId] } }))
+    value(await admin.call('distributeSequence', { id: 'Upgrade', body: { to: [gateway.gatewayId] } }))
     value(await admin.call('createDeviceToken', { body: {} }))
     const settings = DeploymentSettings.parse({ allowInternet: true })
     value(await admin.call('createDeployment', { body: { sequence: 'Upgrade', collection: 'Laptops', settings } }))

@@ -117,6 +117,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     db,
     store,
     stagingFolder: folder.staging,
+    credentialsFolder: join(folder.keys, 'storage'),
     memoryFolder: folder.imports,
     siteCode: config.siteCode,
     siteId,
@@ -131,10 +132,15 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     release: (target, bytes) => catalogue.release(target, bytes),
     isReleased: async (target) => (await catalogue.released(target)) !== undefined,
     onContentsChanged: (gatewayId) => connector.contentsChanged(gatewayId),
+    onPointsChanged() {
+      connector.configurationChanged()
+      push.everythingChanged()
+    },
   })
   const facts: SiteFacts = {
     packages: (ids) => content.packages(ids),
     gateways: () => gateways.infos(),
+    cloudPoints: () => content.cloudPoints.list(),
     clientSettings,
   }
   const sequences = createSequences({
@@ -181,6 +187,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     }),
     revokedCertificates: () => devices.revokedCertificates(),
     proxy: config.linkProxy === undefined ? undefined : await readLinkProxy(config.linkProxy),
+    distributionPoints: () => content.cloudPoints.forGateways(),
     clock,
     log,
   })

@@ -4,6 +4,7 @@
  * gave up.
  */
 import type { Problem } from '@sluice/protocol'
+import type { SourceNews } from '../download/sources.ts'
 import type { EntryId } from './entry.ts'
 
 /** What is told while an entry comes. */
@@ -14,6 +15,8 @@ export interface FlightEvents {
   onReceived(bytes: number): void
   /** Why nothing comes at the moment; undefined when it goes on. */
   onWaiting(reason: Problem | undefined): void
+  /** Where the bytes come from, and what is passed over and why. */
+  onSource?(news: SourceNews): void
 }
 
 export interface Flights {
@@ -56,6 +59,7 @@ export function createFlights(): Flights {
           onProgress: (done, total) => all((one) => one.onProgress(done, total)),
           onReceived: (bytes) => all((one) => one.onReceived(bytes)),
           onWaiting: (reason) => all((one) => one.onWaiting(reason)),
+          onSource: (news) => all((one) => one.onSource?.(news)),
         })
       } finally {
         flying.delete(entryId)

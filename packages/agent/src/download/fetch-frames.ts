@@ -26,8 +26,8 @@ export interface FrameOrder {
   tally: Tally
   /** How to reach a pack now. */
   locate: (range: FrameRange) => Promise<Result<ObjectTarget>>
-  /** The address did not work. */
-  forget: (range: FrameRange) => void
+  /** What came of the address was wrong. */
+  forget: (range: FrameRange, reason: Problem) => void
   /** For sealed frames; `take` takes it. */
   memory: FrameMemory
   /** Opens and takes a frame. False when it is not the right one; what it throws ends everything and passes through. */
@@ -117,7 +117,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
   const finish = async (whole: Frame, bytes: Uint8Array<ArrayBuffer>, receivedBytes: number) => {
     let neededBytes = 0
     try {
-      if (!(await order.take(whole, bytes))) return
+      if (!(await order.take(whole, bytes))) return order.forget(range, corrupt(whole))
       left.delete(whole)
       neededBytes = whole.sizeBytes
     } finally {
@@ -175,7 +175,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
         return draining
       },
     })
-    if (wrong?.code === 'SIGNED_URL_REFUSED' || wrong?.code === 'PACK_GONE') order.forget(range)
+    if (wrong !== undefined) order.forget(range, wrong)
     return wrong
   } finally {
     if (sealed !== undefined) memory.free(sealed)
@@ -184,3 +184,6 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
     await finishing
   }
 }
+
+const corrupt = ({ sizeBytes, offset, pack }: Frame): Problem =>
+  problem('CONTENT_CORRUPT', `${sizeBytes} bytes at ${offset} of pack ${pack.hash} came wrong.`)

@@ -46,7 +46,7 @@ export async function fetchPage(
         line,
       })
       if (wrong === undefined) return ok(Buffer.concat(parts))
-      urls.forget(object)
+      urls.forget(object, wrong)
       return failed(wrong)
     }, signal)
     if (!fetched.ok) return fetched
@@ -55,6 +55,8 @@ export async function fetchPage(
       await pages.put(page.hash, fetched.value)
       return fetched
     }
-    if (tries >= MOST_CORRUPT) return failed(problem('CONTENT_CORRUPT', `Page ${page.hash} came wrong ${tries} times.`))
+    const wrong = problem('CONTENT_CORRUPT', `Page ${page.hash} came wrong ${tries} times.`)
+    urls.forget(object, wrong)
+    if (tries >= MOST_CORRUPT) return failed(wrong)
   }
 }

@@ -120,11 +120,11 @@ async function attempt(order: RangeOrder): Promise<Problem | undefined | 'staleC
         if (ended) return
         if (phase.kind !== 'refused') return received(piece)
         phase.body = Buffer.concat([phase.body, piece])
-        if (isWhole(phase)) endWith(refusalOf(phase, where))
+        if (isWhole(phase)) endWith(refusalOf(phase, target, where))
       },
       closed(error) {
         const why = [error?.code, error?.message].filter(Boolean).join(': ')
-        if (phase.kind === 'refused') endWith(refusalOf(phase, where))
+        if (phase.kind === 'refused') endWith(refusalOf(phase, target, where))
         else if (phase.kind === 'body') broken(why === '' ? `broke off ${left} bytes before the end` : why)
         else if (connection.reused && (why === '' || error?.code === 'ECONNRESET' || error?.code === 'EPIPE'))
           end({ kind: 'staleConnection' })
@@ -169,14 +169,22 @@ function isWhole({ head: { headers }, body }: Refused): boolean {
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
-function refusalOf({ head: { status, headers }, body }: Refused, where: string): Problem {
+function refusalOf({ head: { status, headers }, body }: Refused, { source }: ObjectTarget, where: string): Problem {
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   const more = seconds >= 0 ? { retryAfterMs: Math.min(seconds, 3600) * 1000 } : {}
+  // Storage speaks of itself in other words.
+  if (source === 'cloud') return cloudProblem(status, where, more)
   const said = readProblem(parse(headers.has('transfer-encoding') ? unchunked(body) : body), status)
   // A page of some proxy: what counts is whether the other side may be better later.
   if (said.code === 'BAD_ANSWER' && (status >= 500 || status === 429))
     return problem('CONTENT_SOURCE_FAILED', `${where}: HTTP ${status}`, more)
   return { ...more, ...said }
+}
+
+function cloudProblem(status: number, where: string, more: { retryAfterMs?: number }): Problem {
+  if (status === 401 || status === 403) return problem('SIGNED_URL_REFUSED', `${where}: HTTP ${status}`)
+  if (status === 404 || status === 410) return problem('PACK_GONE', `${where}: HTTP ${status}`)
+  return problem('CONTENT_SOURCE_FAILED', `${where}: HTTP ${status}`, more)
 }
 
 /** The bytes of chunks (RFC 9112 §7.1), as far as they are well formed. */

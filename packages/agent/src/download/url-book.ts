@@ -1,10 +1,24 @@
 /**
  * Signed addresses of objects: asked for in batches, used until shortly before they expire, renewed
  * in the background. They never appear in a log.
+ *
+ *   U1. A content comes from one source at a time. When that fails, its addresses are forgotten and
+ *       the next source is asked; a source that is the only one is tried on.
+ *   U2. Addresses of cloud storage are asked for at any gateway; those of a gateway's folder at it.
  */
 import type { ObjectName } from '@sluice/content'
-import { type ContentId, failed, ok, problem, type Result, readProblem } from '@sluice/protocol'
+import {
+  type ContentGrant,
+  type ContentId,
+  failed,
+  ok,
+  type Problem,
+  problem,
+  type Result,
+  readProblem,
+} from '@sluice/protocol'
 import type { GatewayClient, ObjectTarget } from '../gateway-client/gateway-client.ts'
+import type { Source, Sources } from './sources.ts'
 
 export interface NamedObject extends ObjectName {
   contentId: ContentId
@@ -13,8 +27,8 @@ export interface NamedObject extends ObjectName {
 export interface UrlBook {
   /** How to reach an object now. Problems: of the route `contentUrls`, or of this object. */
   get(object: NamedObject): Promise<Result<ObjectTarget>>
-  /** The address did not work: the next `get` asks for another. */
-  forget(object: NamedObject): void
+  /** What came of the address was wrong: the next `get` gives another, or of another source. */
+  forget(object: NamedObject, reason: Problem): void
 }
 
 /** The route takes so many at once. */
@@ -29,16 +43,28 @@ const USE_MS = 240_000
 /** From this age on a new one is asked for while the old is used. */
 const RENEW_MS = 180_000
 
-/** @param token the content token that covers a content; asked for whenever addresses are */
+/** Nothing that another source would do better. */
+const same = new Set(['CONTENT_TOKEN_REFUSED', 'CERTIFICATE_EXPIRED', 'CERTIFICATE_REVOKED', 'NOT_AUTHENTICATED'])
+/** The address is to blame and not the source. */
+const ofAddress = new Set(['SIGNED_URL_REFUSED', 'PACK_GONE'])
+
+type Order = { object: NamedObject; settle: (result: Result<ObjectTarget>) => void }
+
+/**
+ * @param options.token the content token that covers a content; asked for whenever addresses are
+ * @param options.grant where the content is
+ */
 export function createUrlBook(options: {
   client: Pick<GatewayClient, 'call' | 'objectTarget'>
   token: (contentId: ContentId) => Promise<Result<string>>
+  grant: (contentId: ContentId) => Promise<Result<ContentGrant>>
+  sources: Sources
   signal: AbortSignal
 }): UrlBook {
-  const { client, token, signal } = options
-  const known = new Map<string, { target: ObjectTarget; at: number }>()
+  const { client, token, grant, sources, signal } = options
+  const known = new Map<string, { target: ObjectTarget; at: number; source: Source | undefined }>()
   const asked = new Map<string, Promise<Result<ObjectTarget>>>()
-  let batch: { object: NamedObject; settle: (result: Result<ObjectTarget>) => void }[] = []
+  let batch: Order[] = []
 
   const ask = (object: NamedObject): Promise<Result<ObjectTarget>> => {
     const key = keyOf(object)
@@ -60,33 +86,80 @@ export function createUrlBook(options: {
       for (let from = 0; from < one.length; from += BATCH) void send(one.slice(from, from + BATCH))
   }
 
-  const send = async (orders: typeof batch) => {
-    const settleAll = (result: Result<ObjectTarget>) => {
-      for (const { settle } of orders) settle(result)
-    }
+  const send = async (orders: Order[]) => {
+    const [first] = orders
+    if (first === undefined) return
+    let left = orders
+    let last: Result<ObjectTarget> | undefined
     try {
-      const [first] = orders
-      if (first === undefined) return
-      const allowed = await token(first.object.contentId)
-      if (!allowed.ok) return settleAll(allowed)
-      const objects = orders.map(({ object: { contentId, kind, hash } }) => ({ contentId, kind, hash }))
-      const answer = await client.call('contentUrls', { body: { token: allowed.value, objects }, signal })
-      if (!answer.ok) return settleAll(answer)
-      for (const [i, { object, settle }] of orders.entries()) {
-        const said = answer.value.objects[i]
-        if (said === undefined || said.hash !== object.hash)
-          settle(failed(problem('BAD_ANSWER', 'contentUrls: the answer is not in the order of the request')))
-        else if ('problem' in said) settle(failed(readProblem(said.problem, 200)))
-        else settle(remember(object, client.objectTarget(said.url)))
+      for (const source of await sourcesOf(first.object.contentId)) {
+        const refused = await askSource(left, source)
+        last ??= refused
+        if (refused === undefined) return
+        left = left.filter(({ object }) => !settled.has(object))
+        if (left.length === 0) return
+        if (!refused.ok && same.has(refused.problem.code)) break
       }
+      for (const { settle } of left) settle(last ?? failed(problem('CONTENT_NOT_DISTRIBUTED', 'There is no source.')))
     } catch (error) {
       // Only an abort comes here: whoever waits learns it from the signal.
-      settleAll(failed(problem('UNREACHABLE', error instanceof Error ? error.message : String(error))))
+      const aborted = failed(problem('UNREACHABLE', error instanceof Error ? error.message : String(error)))
+      for (const { settle } of left) settle(aborted)
     }
   }
+  const settled = new WeakSet<NamedObject>()
 
-  const remember = (object: NamedObject, target: Result<ObjectTarget>): Result<ObjectTarget> => {
-    if (target.ok) known.set(keyOf(object), { target: target.value, at: performance.now() })
+  /** An older site does not say where: then any gateway is asked for its own. */
+  const sourcesOf = async (contentId: ContentId): Promise<(Source | undefined)[]> => {
+    const granted = await grant(contentId)
+    const order = granted.ok ? sources.order(granted.value) : []
+    return order.length === 0 ? [undefined] : order
+  }
+
+  /** Asks one source for all; settles what it gave. Undefined when that was all, else why not. */
+  const askSource = async (
+    orders: readonly Order[],
+    source: Source | undefined,
+  ): Promise<Result<ObjectTarget> | undefined> => {
+    const [first] = orders
+    if (first === undefined) return undefined
+    const { contentId } = first.object
+    const give = (reason: Problem): Result<ObjectTarget> => {
+      if (source !== undefined && !same.has(reason.code) && !ofAddress.has(reason.code))
+        sources.failed(contentId, source, reason)
+      return failed(reason)
+    }
+    const allowed = await token(contentId)
+    if (!allowed.ok) return failed(allowed.problem)
+    const objects = orders.map(({ object: { kind, hash } }) => ({ contentId, kind, hash }))
+    const answer = await client.call('contentUrls', {
+      body: { token: allowed.value, objects, ...(source?.kind === 'cloud' ? { point: source.id } : {}) },
+      ...(source?.kind === 'gateway' ? { at: source.id } : {}),
+      signal,
+    })
+    if (!answer.ok) return give(answer.problem)
+    let refused: Result<ObjectTarget> | undefined
+    for (const [i, { object, settle }] of orders.entries()) {
+      const said = answer.value.objects[i]
+      const target: Result<ObjectTarget> =
+        said === undefined || said.hash !== object.hash
+          ? failed(problem('BAD_ANSWER', 'contentUrls: the answer is not in the order of the request'))
+          : 'problem' in said
+            ? failed(readProblem(said.problem, 200))
+            : client.objectTarget(said.url)
+      if (!target.ok && !ofAddress.has(target.problem.code)) {
+        refused ??= give(target.problem)
+        continue
+      }
+      settled.add(object)
+      settle(remember(object, target, source))
+    }
+    if (source !== undefined && refused === undefined) sources.chose(contentId, source)
+    return refused
+  }
+
+  const remember = (object: NamedObject, target: Result<ObjectTarget>, source: Source | undefined) => {
+    if (target.ok) known.set(keyOf(object), { target: target.value, at: performance.now(), source })
     return target
   }
 
@@ -98,8 +171,15 @@ export function createUrlBook(options: {
       if (age >= RENEW_MS) void ask(object)
       return ok(kept.target)
     },
-    forget(object) {
-      known.delete(keyOf(object))
+    forget(object, reason) {
+      const kept = known.get(keyOf(object))
+      if (kept === undefined) return
+      const { source } = kept
+      const others =
+        source !== undefined && !ofAddress.has(reason.code) && sources.failed(object.contentId, source, reason)
+      // U1
+      if (others) for (const [key, one] of known) if (one.source?.id === source.id) known.delete(key)
+      if (ofAddress.has(reason.code) || object.kind === 'page') known.delete(keyOf(object))
     },
   }
 }

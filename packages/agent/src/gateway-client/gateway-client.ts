@@ -7,7 +7,8 @@
  *   G1. Only certificates of the pinned gateway authority, and of those that the device's configuration
  *       names, are accepted; the system's are not.
  *   G2. No session is resumed, so a changed certificate or a revocation counts at once.
- *   G3. No host is ever contacted that is not on the list of gateways (SEC-11).
+ *   G3. No host is ever contacted that is not on the list of gateways (SEC-11), but for cloud storage
+ *       whose origin signed policy names: over TLS, with nothing of this device's.
  *   G4. Every answer is bounded by its route and parsed by its schema.
  *   G5. After *certificate expired* nothing but `renew` is asked until there is a new certificate.
  *   G6. Expected failures are values; the only rejection is the caller's own abort.
@@ -51,6 +52,8 @@ export interface Call<K extends DeviceRouteId> {
   body?: RouteBody<K>
   /** Where the caller expects less than the route allows. */
   maxAnswerBytes?: number
+  /** Asks this gateway and no other. */
+  at?: GatewayId
   signal?: AbortSignal
 }
 
@@ -63,7 +66,10 @@ export interface Credentials {
 /** How to reach what a signed address names, for `https.request(url, { agent, … })`. */
 export interface ObjectTarget {
   url: URL
-  /** Keeps connections alive; has the client certificate and trusts only the gateway authority. */
+  /**
+   * Keeps connections alive. Towards gateways with the client certificate, and trusting only their authority;
+   * towards cloud storage without a certificate, and trusting what the system trusts.
+   */
   agent: Agent
   /** What serves it. */
   source: 'gateway' | 'cloud'
@@ -77,7 +83,7 @@ export interface GatewayClient {
    * ended, or why no gateway took it. Rejects only when `signal` aborts.
    */
   listen(listening: Listening): Promise<Problem>
-  /** `BAD_ANSWER` when the address is not an object at one of the gateways (G3). */
+  /** `BAD_ANSWER` when the address is not an object at one of the gateways, or in known cloud storage (G3). */
   objectTarget(signedUrl: string): Result<ObjectTarget>
   /** Where signed addresses will probably lead: connections to it can be made before there is one. */
   likelySource(): ObjectTarget | undefined
@@ -85,6 +91,8 @@ export interface GatewayClient {
   identify(credentials: Credentials): void
   /** Replaces the list of gateways, and their authority where it is given. */
   use(gateways: readonly GatewayAddress[], authority?: string): void
+  /** Replaces the origins of cloud storage that signed policy names. */
+  useCloud(origins: readonly string[]): void
   gateways(): readonly GatewayAddress[]
   /** Whether the last call reached a gateway. */
   online(): boolean
@@ -129,6 +137,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   const { wayOut = { authorities: [] } } = options
   let agents = openAgents(authority, wayOut, undefined, idleMs)
   let online = false
+  let cloudOrigins: ReadonlySet<string> = new Set()
   const revokedListeners = new Set<() => void>()
   let expired = false
   let revoked = false
@@ -195,7 +204,9 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       return failed(problem('BODY_TOO_LARGE', `${id}: ${body.length} of ${route.maxBodyBytes} bytes.`))
 
     let last: Problem = problem('UNREACHABLE', 'There is no gateway to ask.')
-    for (const gateway of list.ordered()) {
+    for (const gateway of list
+      .ordered()
+      .filter(({ gatewayId }) => request.at === undefined || gatewayId === request.at)) {
       const base = route.identity === 'anonymous' ? gateway.enrolmentUrl : gateway.deviceUrl
       const answered = await exchange(new URL(devicePath(id, request.parameters), base), {
         method: route.method,
@@ -219,7 +230,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       else if (!result.ok && id !== 'renew') heed(result.problem)
       return result
     }
-    setOnline(false)
+    if (request.at === undefined) setOnline(false)
     return failed(last)
   }
 
@@ -228,6 +239,8 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     listen,
     objectTarget(signedUrl) {
       const url = URL.canParse(signedUrl) ? new URL(signedUrl) : undefined
+      if (url?.protocol === 'https:' && url.username === '' && cloudOrigins.has(url.origin))
+        return ok({ url, agent: agents.cloud, source: 'cloud' })
       if (url === undefined || !list.ordered().some((gateway) => new URL(gateway.deviceUrl).origin === url.origin))
         return failed(
           problem('BAD_ANSWER', `A signed address leads to ${url?.host ?? 'nowhere'}, which is no gateway.`),
@@ -251,6 +264,9 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       if (nextAuthority === authority) return
       authority = nextAuthority
       renewAgents()
+    },
+    useCloud(origins) {
+      cloudOrigins = new Set(origins)
     },
     gateways: () => list.ordered(),
     online: () => online,
@@ -290,6 +306,7 @@ function openAgents(authority: string, wayOut: WayOut, credentials: Credentials 
     control: new Agent({ ...kept, ...own, maxSockets: 8 }),
     // Bulk bytes have their own connections, so that a status message never waits behind a pack.
     bulk: new Agent({ ...kept, ...own, maxSockets: 64 }),
+    cloud: new Agent({ minVersion: 'TLSv1.2', keepAlive: true, timeout: idleMs, maxSockets: 64 }),
     // Silent for long by its nature, and never used for anything else.
     quiet: new Agent({ ...tls, ...own }),
   }

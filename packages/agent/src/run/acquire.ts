@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fullDisk } from '@sluice/content'
 import type { AcquiredContent } from '@sluice/engine'
-import { failed, ok, type PackageId, type PolicyPackage, problem, type Result } from '@sluice/protocol'
+import { type ContentId, failed, ok, type PackageId, type PolicyPackage, problem, type Result } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import type { CacheKey } from '../cache/cache-rows.ts'
 import { type EntryId, entryIdOf } from '../cache/entry.ts'
@@ -23,6 +23,7 @@ import type { PageFolder } from '../download/page-folder.ts'
 import { createPatience } from '../download/patience.ts'
 import { type LocalFiles, readLocalFiles } from '../download/seeds/local-files.ts'
 import { createSeeds } from '../download/seeds/seeds.ts'
+import { createSources } from '../download/sources.ts'
 import { type Bytes, openTally, readTally, type Tally } from '../download/tally.ts'
 import { createUrlBook } from '../download/url-book.ts'
 import type { GatewayClient } from '../gateway-client/gateway-client.ts'
@@ -119,7 +120,10 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     now: options.now,
     signal: stop,
   })
-  const urls = createUrlBook({ client, token: grants.token, signal: stop })
+  /** Who hears where a content comes from. */
+  const following = new Map<ContentId, AcquireEvents>()
+  const sources = createSources((news) => following.get(news.contentId)?.onSource?.(news))
+  const urls = createUrlBook({ client, token: grants.token, grant: grants.grant, sources, signal: stop })
   mkdirSync(join(folder, 'bytes'), { recursive: true, mode: 0o700 })
   const tallyPath = (packageId: PackageId) => join(folder, 'bytes', packageId)
   let localFiles: Promise<LocalFiles> | undefined
@@ -158,7 +162,9 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     events: AcquireEvents,
   ): Promise<Result<void>> => {
     const { contentId, manifest, storedBytes } = pack
+    following.set(contentId, events)
     const here = cache.find(entryId)?.complete === true
+    if (here) events.onSource?.({ kind: 'cache', contentId })
     cache.begin({ entryId, packageId: pack.id, version: pack.version, persist: pack.persist === true })
     const counted = await openTally(tallyPath(pack.id))
     const before = counted.current()

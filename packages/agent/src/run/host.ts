@@ -10,9 +10,10 @@ import { stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
-import { failed, type PackageId, type Problem, problem } from '@sluice/protocol'
+import { failed, type PackageId, type Problem, problem, type StatusEvent } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import { attitudeTo } from '../download/patience.ts'
+import { describeSource } from '../download/sources.ts'
 import { sourcesOf } from '../download/tally.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Outbox } from '../report/outbox.ts'
@@ -52,6 +53,11 @@ export interface HostOptions {
 }
 
 const PERCENT_MS = 500
+/** Sources of a content that one status message names. */
+const MOST_TOLD = 20
+
+type ContentReady = Extract<StatusEvent, { kind: 'contentReady' }>
+type ContentSources = Required<Pick<ContentReady, 'sources' | 'passedOver'>>
 
 export function createHost(options: HostOptions): Host {
   const { record, table, state, store, outbox, platform, contents, runners, progress, log, now } = options
@@ -119,6 +125,7 @@ export function createHost(options: HostOptions): Host {
         log.write({ text, component: 'DownloadContent', level })
       say(`Resolving content for ${packageId}${files === undefined ? '' : `: ${files.join(', ')}`}`)
       let waits = false
+      const told: ContentSources = { sources: [], passedOver: [] }
       try {
         const content = await contents.acquire({ packageId, files, retry }, signal, {
           onProgress: (doneBytes, totalBytes) =>
@@ -131,6 +138,11 @@ export function createHost(options: HostOptions): Host {
             if (reason === undefined && waits) say('Going on.')
             waits = reason !== undefined
           },
+          onSource(news) {
+            say(describeSource(news), news.kind === 'passedOver' ? 'warning' : 'info')
+            if (news.kind === 'passedOver') told.passedOver.push({ name: news.name, problem: news.problem })
+            else told.sources.push(news.kind === 'cache' ? 'cache' : news.source.name)
+          },
         })
         if (content.ok) {
           const { neededBytes, fetchedBytes, folder } = content.value
@@ -138,7 +150,7 @@ export function createHost(options: HostOptions): Host {
           say(
             `Content of ${packageId} is in ${folder}: ${fetchedBytes} bytes fetched of ${neededBytes} needed; ${cacheBytes} were in the cache, ${seedBytes} came from other contents and files of this device.`,
           )
-          tellContent(packageId, neededBytes, fetchedBytes)
+          tellContent(packageId, neededBytes, fetchedBytes, told)
         } else say(`Content of ${packageId}: ${content.problem.code}: ${content.problem.detail}`, 'error')
         return content
       } catch (error) {
@@ -192,13 +204,18 @@ export function createHost(options: HostOptions): Host {
     held = isHeld
   }
 
-  function tellContent(packageId: PackageId, neededBytes: number, fetchedBytes: number): void {
+  function tellContent(packageId: PackageId, neededBytes: number, fetchedBytes: number, told: ContentSources): void {
     const contentId = accepted.deployment.packages.find((pack) => pack.id === packageId)?.contentId
     if (contentId === undefined) return
     const bytesFrom = sourcesOf(contents.bytes(packageId))
     state.transaction(() => {
       if (store.contentTold(runId, packageId))
-        outbox.enqueue({ kind: 'contentReady', ...run, packageId, contentId, fetchedBytes, neededBytes, bytesFrom })
+        outbox.enqueue({
+          kind: 'contentReady',
+          ...{ ...run, packageId, contentId, fetchedBytes, neededBytes, bytesFrom },
+          // A long line breaks now and then: the last words are enough.
+          ...{ sources: told.sources.slice(-MOST_TOLD), passedOver: told.passedOver.slice(-MOST_TOLD) },
+        })
     })
   }
 

@@ -90,15 +90,15 @@ export function addPackageCommands(program: Command, session: Session): void {
 
   group
     .command('distribute')
-    .description('sends a package to gateways that serve content')
+    .description('sends a package to gateways that serve content, and to cloud distribution points')
     .argument('<id>', 'package id', packageId)
-    .requiredOption('--to <gateway...>', 'names or ids of gateways')
+    .requiredOption('--to <point...>', 'names or ids of gateways and cloud distribution points')
     .option('--wait', 'until it is there')
     .action(async (id: PackageId, options: { to: string[]; wait?: boolean }): Promise<void> => {
       const site = await session.site()
-      const gateways = await site.gateways(options.to)
-      let sent = await site.call('distributePackage', { id, body: { gateways } })
-      if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], gateways)
+      const to = await site.points(options.to)
+      let sent = await site.call('distributePackage', { id, body: { to } })
+      if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], to)
       showPackage(session, sent)
     })
 }
@@ -124,10 +124,10 @@ function showPackage(session: Session, one: PackageInfo): void {
 /** Where packages are, a line each. */
 export function distributionLines(packages: readonly PackageInfo[]): string[] {
   return packages.flatMap((one) =>
-    one.distribution.map(({ gatewayId, version, state, presentBytes, totalBytes, problem }) => {
+    one.distribution.map(({ pointId, version, state, presentBytes, totalBytes, problem }) => {
       const amount =
         state === 'installed' ? formatBytes(totalBytes) : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)}`
-      return `${one.id} version ${version} on ${gatewayId}: ${state}, ${amount}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
+      return `${one.id} version ${version} on ${pointId}: ${state}, ${amount}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
     }),
   )
 }

@@ -83,16 +83,16 @@ export function addSequenceCommands(program: Command, session: Session): void {
 
   group
     .command('distribute')
-    .description('sends everything that a sequence references to gateways')
+    .description('sends everything that a sequence references to distribution points')
     .argument('<sequence>', 'name or id')
-    .requiredOption('--to <gateway...>', 'names or ids of gateways')
+    .requiredOption('--to <point...>', 'names or ids of gateways and cloud distribution points')
     .option('--wait', 'until it is there')
     .action(async (wanted: string, options: { to: string[]; wait?: boolean }): Promise<void> => {
       const site = await session.site()
-      const gateways = await site.gateways(options.to)
+      const to = await site.points(options.to)
       const { id } = await site.sequence(wanted)
-      let sent = await site.call('distributeSequence', { id, body: { gateways } })
-      if (options.wait === true) sent = await waitForDistribution(session, sent, gateways)
+      let sent = await site.call('distributeSequence', { id, body: { to } })
+      if (options.wait === true) sent = await waitForDistribution(session, sent, to)
       session.out.result(sent, () => distributionLines(sent))
     })
 }

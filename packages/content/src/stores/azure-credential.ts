@@ -20,12 +20,14 @@ export type AzureCredential =
   | { kind: 'sas'; token: string }
   /** May need *Storage Blob Delegator* beside a data role, to sign addresses. */
   | { kind: 'token'; credential: AzureTokenCredential }
+  /** A user delegation key: signs addresses, and opens nothing itself. */
+  | { kind: 'delegationKey'; key: UserDelegationKey }
 
 /** A key that signs for a token credential, and when it is replaced by the next. */
 const DELEGATION_KEY_MS = 60 * 60_000
 const RENEW_BEFORE_MS = 15 * 60_000
 /** The newest form of signature that every storage known to us checks. */
-const SAS_VERSION = '2024-11-04'
+export const SAS_VERSION = '2024-11-04'
 
 /** Query parameters of a SAS for one blob, or undefined when the credentials cannot sign. */
 export type Signer = (blobName: string, expiresAtMs: number) => Promise<string | undefined>
@@ -53,6 +55,11 @@ export function createSigner(
   if (credential.kind === 'sharedKey') {
     const key = new StorageSharedKeyCredential(credential.account, credential.key)
     return async (name, expiresAtMs) => generateBlobSASQueryParameters(values(name, expiresAtMs), key).toString()
+  }
+  if (credential.kind === 'delegationKey') {
+    const { key } = credential
+    return async (name, expiresAtMs) =>
+      generateBlobSASQueryParameters(values(name, expiresAtMs), key, container.accountName).toString()
   }
   let held: { key: Promise<UserDelegationKey>; renewAtMs: number } | undefined
   const delegationKey = (): Promise<UserDelegationKey> => {

@@ -1,5 +1,6 @@
 export { type AzureBlobOptions, openAzureBlobStore } from './azure-blob-store.ts'
 export type { AzureCredential, AzureTokenCredential } from './azure-credential.ts'
 export type * from './cloud-store.ts'
+export { openPointAccess, openPointStorage, pointAccess, pointAddress, pointOrigin } from './point-storage.ts'
 export { openS3Store, type S3Options } from './s3-store.ts'
 export type { S3Credentials } from './sigv4.ts'

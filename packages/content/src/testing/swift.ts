@@ -9,6 +9,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type S3Bucket, S3Requests } from '../stores/s3-requests.ts'
+import type { S3Credentials } from '../stores/sigv4.ts'
 import { freePorts, startChild, untilReady } from './child.ts'
 
 const run = promisify(execFile)
@@ -16,8 +17,10 @@ const services = ['account', 'container', 'object'] as const
 
 export interface RunningSwift {
   port: number
-  /** A new, empty bucket, named by whoever asks for a store of it. */
+  /** A new, empty bucket, with the credentials of its owner. */
   createBucket(): Promise<S3Bucket>
+  /** Of a user that may get the objects of every bucket made here, and nothing else. */
+  reader: S3Credentials
   close(): Promise<void>
 }
 
@@ -59,6 +62,7 @@ export async function startSwift(): Promise<RunningSwift | undefined> {
   const createBucket = async () => {
     const bucket = bucketNamed(`sluice-${randomBytes(6).toString('hex')}`)
     await new S3Requests(bucket).ask({ method: 'PUT' })
+    await letRead(port, bucket.bucket)
     return bucket
   }
   try {
@@ -73,7 +77,20 @@ export async function startSwift(): Promise<RunningSwift | undefined> {
     await close()
     throw error
   }
-  return { port, createBucket, close }
+  const reader = { accessKeyId: 'test:reader', secretAccessKey: 'reading' }
+  return { port, createBucket, reader, close }
+}
+
+/** Swift has its own lists of who may read; its front for S3 knows none. */
+async function letRead(port: number, bucket: string): Promise<void> {
+  const { headers } = await fetch(`http://127.0.0.1:${port}/auth/v1.0`, {
+    headers: { 'x-storage-user': 'test:tester', 'x-storage-pass': 'testing' },
+  })
+  const answer = await fetch(`${headers.get('x-storage-url')}/${bucket}`, {
+    method: 'POST',
+    headers: { 'x-auth-token': headers.get('x-auth-token') ?? '', 'x-container-read': 'test:reader' },
+  })
+  if (!answer.ok) throw new Error(`Swift answered ${answer.status} to a list of readers`)
 }
 
 const isInstalled = (): Promise<boolean> =>
@@ -127,6 +144,7 @@ conn_timeout = 10
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin
+user_test_reader = reading
 [filter:s3api]
 use = egg:swift#s3api
 s3_acl = false

@@ -23,6 +23,7 @@ export function createContentReports(
   async function send(): Promise<void> {
     const ids = new Set<string>()
     for (const held of [...contents.all()]) {
+      if (!held.content.own) continue
       const id = held.content.contentId
       ids.add(id)
       const report = JSON.stringify(reportOf(held, failures()))

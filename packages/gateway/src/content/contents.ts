@@ -40,6 +40,7 @@ export interface Contents {
   setPresent(key: ObjectKey, present: boolean): void
   /** Objects that are here. */
   present(): Iterable<ObjectKey>
+  /** Whether a content that shall lie here has it. */
   isReferenced(key: ObjectKey): boolean
 }
 
@@ -101,6 +102,6 @@ export async function openContents(folder: string, here: Iterable<ObjectKey>, lo
       }
     },
     present: () => present.values(),
-    isReferenced: (key) => [...contents.values()].some((held) => held.objects.has(key)),
+    isReferenced: (key) => [...contents.values()].some(({ content, objects }) => content.own && objects.has(key)),
   }
 }

@@ -12,6 +12,7 @@
  *    of it that is here was read.
  */
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { FileStore } from '@sluice/content'
 import { GatewayContent, linkPaths, type ObjectKind, Sha256, StoredObject } from '@sluice/protocol'
 import type { z } from 'zod'
@@ -70,9 +71,9 @@ export function createKeeper(options: KeeperOptions): Keeper {
         const held = contents.get(content.contentId)
         const toVerify = content.verify !== undefined && content.verify !== held?.content.verify
         if (held?.content.revision === content.revision) {
-          if (!toVerify) continue
+          if (!toVerify && isDeepStrictEqual(held.content, content)) continue
           const objects = [...held.objects.values()]
-          await verify(objects)
+          if (toVerify) await verify(objects)
           await contents.put(content, objects) // 4
           continue
         }
@@ -129,12 +130,15 @@ export function createKeeper(options: KeeperOptions): Keeper {
   }
 
   function wantMissing(): void {
-    for (const held of contents.all()) puller.want([...held.missing].flatMap((key) => held.objects.get(key) ?? []))
+    for (const held of contents.all())
+      if (held.content.own) puller.want([...held.missing].flatMap((key) => held.objects.get(key) ?? []))
   }
 
   async function sweep(): Promise<void> {
     clearTimeout(timer)
-    const referenced = new Set([...contents.all()].flatMap((held) => [...held.objects.keys()]))
+    const referenced = new Set(
+      [...contents.all()].flatMap(({ content, objects }) => (content.own ? [...objects.keys()] : [])),
+    )
     for (const key of unreferencedSince.keys()) if (referenced.has(key)) unreferencedSince.delete(key)
     for (const key of [...contents.present()]) {
       if (referenced.has(key) || stopped.signal.aborted) continue

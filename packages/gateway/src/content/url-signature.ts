@@ -6,15 +6,18 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ObjectName, writeFileAtomic } from '@sluice/content'
-import type { DeviceId } from '@sluice/protocol'
+import type { CloudPointId, DeviceId } from '@sluice/protocol'
 
 /** Life of a signed address (design §4), in milliseconds. */
 export const URL_LIFE_MS = 5 * 60_000
 const KEY_BYTES = 32
 
 export interface UrlSigner {
-  /** The query of an address that holds until `expiresAt` (milliseconds since 1970, whole seconds). */
-  sign(name: ObjectName, deviceId: DeviceId, expiresAt: number): string
+  /**
+   * The query of an address that holds until `expiresAt` (milliseconds since 1970, whole seconds).
+   * @param point that the bytes are relayed from; the gateway's own folder when absent
+   */
+  sign(name: ObjectName, deviceId: DeviceId, expiresAt: number, point?: CloudPointId): string
   /** Whether the query of a request is one that this gateway signed for this device and object, and holds now. */
   verify(name: ObjectName, deviceId: DeviceId, query: URLSearchParams, now: number): boolean
 }
@@ -31,19 +34,23 @@ export async function openUrlSigner(folder: string): Promise<UrlSigner> {
 }
 
 export function createUrlSigner(key: Uint8Array): UrlSigner {
-  const mac = (name: ObjectName, deviceId: DeviceId, expires: string): Buffer =>
-    createHmac('sha256', key).update(`sluice-url/1\n${name.kind}\n${name.hash}\n${deviceId}\n${expires}`).digest()
+  const mac = (name: ObjectName, deviceId: DeviceId, expires: string, point: string | null): Buffer => {
+    const signed = ['sluice-url/1', name.kind, name.hash, deviceId, expires, ...(point === null ? [] : [point])]
+    return createHmac('sha256', key).update(signed.join('\n')).digest()
+  }
 
   return {
-    sign(name, deviceId, expiresAt) {
+    sign(name, deviceId, expiresAt, point) {
       const expires = String(Math.floor(expiresAt / 1000))
-      return `expires=${expires}&signature=${mac(name, deviceId, expires).toString('base64url')}`
+      const from = point === undefined ? '' : `point=${point}&`
+      return `${from}expires=${expires}&signature=${mac(name, deviceId, expires, point ?? null).toString('base64url')}`
     },
     verify(name, deviceId, query, now) {
       const expires = query.get('expires') ?? ''
-      if (query.size !== 2 || !/^[1-9]\d{0,11}$/.test(expires)) return false
+      const point = query.get('point')
+      if (query.size !== (point === null ? 2 : 3) || !/^[1-9]\d{0,11}$/.test(expires)) return false
       const given = Buffer.from(query.get('signature') ?? '', 'base64url')
-      const right = mac(name, deviceId, expires)
+      const right = mac(name, deviceId, expires, point)
       return given.length === right.length && timingSafeEqual(given, right) && now <= Number(expires) * 1000
     },
   }

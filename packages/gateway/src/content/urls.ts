@@ -1,5 +1,6 @@
-/** Route `contentUrls`: from a content token to signed addresses of objects. */
+/** Route `contentUrls`: from a content token to signed addresses of objects, here or at a cloud distribution point. */
 import {
+  type CloudPointId,
   type ContentId,
   type ContentUrlsAnswer,
   ContentUrlsRequest,
@@ -14,25 +15,32 @@ import {
 import { sendJson, sendProblem } from '../answer.ts'
 import type { RouteHandler } from '../dispatch.ts'
 import type { SiteConfiguration } from '../site-configuration.ts'
+import type { CloudPoints } from './cloud-points.ts'
 import { verifyContentToken } from './content-token.ts'
 import { type Contents, objectKey } from './contents.ts'
 import { URL_LIFE_MS, type UrlSigner } from './url-signature.ts'
 
 type Wanted = ContentUrlsRequest['objects'][number]
+type Address = ContentUrlsAnswer['objects'][number]
 
 export function contentUrls(options: {
   siteConfiguration: SiteConfiguration
   contents: Contents
+  cloudPoints: CloudPoints
   signer: UrlSigner
   now: () => number
 }): RouteHandler {
-  const { siteConfiguration, contents, signer, now } = options
+  const { siteConfiguration, contents, cloudPoints, signer, now } = options
 
   return async ({ caller, body, host, response }) => {
     const request = parseRequest(body)
     if (!request.ok) return sendProblem(response, request.problem)
     const configuration = siteConfiguration.current()
-    const refusal = siteConfiguration.contentRefusal()
+    const { point: pointId } = request.value
+    const point = pointId === undefined ? undefined : await cloudPoints.get(pointId)
+    if (pointId !== undefined && point === undefined)
+      return sendProblem(response, problem('CONTENT_NOT_DISTRIBUTED', `This gateway does not know point ${pointId}.`))
+    const refusal = siteConfiguration.contentRefusal(point?.service === 'direct' ? 'addresses' : 'bytes')
     if (refusal !== undefined) return sendProblem(response, refusal)
     if (configuration === undefined || caller.identity !== 'device')
       return sendProblem(response, problem('NOT_AUTHENTICATED', 'A device certificate is needed here.'))
@@ -40,34 +48,42 @@ export function contentUrls(options: {
     if (!token.ok) return sendProblem(response, token.problem)
 
     const granted = new Set(token.value.contents)
-    const expiresAt = Math.floor((now() + URL_LIFE_MS) / 1000) * 1000
-    const answer: ContentUrlsAnswer = {
-      objects: request.value.objects.map((wanted) => {
-        const why = refusalOf(wanted, granted, contents)
-        if (why !== undefined) return { hash: wanted.hash, problem: why }
-        const path = devicePath('object', { kind: wanted.kind, hash: wanted.hash })
-        const query = signer.sign(wanted, caller.deviceId, expiresAt)
-        // The name by which this device found this gateway: no other is known to be reachable for it.
-        return {
-          hash: wanted.hash,
-          url: `https://${host}${path}?${query}`,
-          expiresAt: new Date(expiresAt).toISOString(),
-        }
-      }),
+    const { deviceId } = caller
+
+    /** The name by which this device found this gateway: no other is known to be reachable for it. */
+    const ownAddress = (wanted: Wanted) => {
+      const expiresAtMs = Math.floor((now() + URL_LIFE_MS) / 1000) * 1000
+      const path = devicePath('object', { kind: wanted.kind, hash: wanted.hash })
+      return { url: `https://${host}${path}?${signer.sign(wanted, deviceId, expiresAtMs, pointId)}`, expiresAtMs }
     }
+    const addressOf = async (wanted: Wanted): Promise<Address> => {
+      const why = refusalOf(wanted, { granted, contents, pointId })
+      if (why !== undefined) return { hash: wanted.hash, problem: why }
+      const signed =
+        point?.service === 'direct' ? await point.store.signedUrl(wanted, URL_LIFE_MS) : ok(ownAddress(wanted))
+      if (!signed.ok) return { hash: wanted.hash, problem: signed.problem }
+      const { url, expiresAtMs } = signed.value
+      return { hash: wanted.hash, url, expiresAt: new Date(expiresAtMs).toISOString() }
+    }
+    const answer: ContentUrlsAnswer = { objects: await Promise.all(request.value.objects.map(addressOf)) }
     sendJson(response, 200, answer)
   }
 }
 
-function refusalOf(wanted: Wanted, granted: ReadonlySet<ContentId>, contents: Contents): Problem | undefined {
+function refusalOf(
+  wanted: Wanted,
+  at: { granted: ReadonlySet<ContentId>; contents: Contents; pointId: CloudPointId | undefined },
+): Problem | undefined {
   const { contentId } = wanted
+  const { granted, contents, pointId } = at
   if (!granted.has(contentId)) return problem('CONTENT_TOKEN_REFUSED', `The token does not name content ${contentId}.`)
   const held = contents.get(contentId)
-  if (held === undefined) return problem('CONTENT_NOT_DISTRIBUTED', `This gateway does not hold content ${contentId}.`)
+  if (held === undefined || !(pointId === undefined ? held.content.own : held.content.points.includes(pointId)))
+    return problem('CONTENT_NOT_DISTRIBUTED', `${pointId ?? 'This gateway'} does not hold content ${contentId}.`)
   const object: StoredObject | undefined = held.objects.get(objectKey(wanted))
   if (object === undefined)
     return problem('PACK_GONE', `Content ${contentId} has no ${wanted.kind} ${wanted.hash} now.`)
-  if (held.missing.has(objectKey(wanted)))
+  if (pointId === undefined && held.missing.has(objectKey(wanted)))
     return problem('CONTENT_NOT_DISTRIBUTED', `The ${wanted.kind} ${wanted.hash} is still on its way to this gateway.`)
   return undefined
 }

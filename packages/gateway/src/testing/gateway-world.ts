@@ -64,6 +64,7 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
         deviceAuthorities: authority.device.certificate,
         contentTokenKeys: { k1: rawKey(tokenKeys.publicKey.export({ format: 'der', type: 'spki' })) },
         revokedCertificates: [],
+        distributionPoints: [],
         unlinkedContentMs: 4 * 3600_000,
       },
       gatewayAuthority: authority.gateway.certificate,
@@ -184,6 +185,8 @@ export async function createWorld({ now = Date.now }: { now?: () => number } = {
         revision: 1,
         objectCount: stored.length,
         totalBytes: stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        own: true,
+        points: [],
       }
       site.contents.push({ content, objects: stored })
       return { contentId, objects: stored }

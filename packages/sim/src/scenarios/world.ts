@@ -7,7 +7,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { DeploymentId, DeploymentSettings, PackageId, RunProgress, RunReport } from '@sluice/protocol'
+import type {
+  DeploymentId,
+  DeploymentSettings,
+  DistributionPointId,
+  PackageId,
+  RunProgress,
+  RunReport,
+} from '@sluice/protocol'
 import { deployTo, distribute, importPackage, must, type PackageSource } from '../administrator.ts'
 import { seededBytes } from '../demo/seeded-bytes.ts'
 import { type ManagedDevice, shown, startManagedDevice } from '../device/managed-device.ts'
@@ -71,6 +78,8 @@ export async function startWorld(options: {
   packageBytes: number
   bytesPerSecond: number
   settings?: Partial<DeploymentSettings>
+  /** Makes the points that the packages are sent to; the gateway's own folder unless said otherwise. */
+  points?: (line: Line) => Promise<DistributionPointId[]>
 }): Promise<World> {
   const { resources } = options
   const folder = await mkdtemp(join(tmpdir(), 'sluice-world-'))
@@ -87,11 +96,8 @@ export async function startWorld(options: {
   resources.defer(() => wire.close())
   const line = await startLine({ folder: join(folder, 'line'), ports, resources, advertisedPort: wire.port })
   for (const source of packages) await importPackage(line.admin, source, sources)
-  await distribute(
-    line.admin,
-    line.gatewayId,
-    packages.map(({ id }) => id),
-  )
+  const ids = packages.map(({ id }) => id)
+  for (const point of (await options.points?.(line)) ?? [line.gatewayId]) await distribute(line.admin, point, ids)
   const text = `format: sluice-sequence/1\nname: Scenario\ninputs:\n  - variable: OSRoot\nsteps:${options.steps}\n`
   must(await line.admin.call('applySequence', { body: { fileName: 'scenario.yaml', text } }))
   const device = await startManagedDevice({

@@ -2,6 +2,7 @@
 import {
   AdministratorId,
   ApiTokenId,
+  CloudPointId,
   DeploymentId,
   DeviceId,
   fail,
@@ -92,7 +93,13 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     package: ({ id }) => content.get(packageId(id)),
     importPackage: ({ body }) => content.importPackage(body),
     updatePackage: ({ id, body }) => content.updatePackage(packageId(id), body),
-    distributePackage: ({ id, body }) => content.distribute(packageId(id), body.gateways),
+    distributePackage: ({ id, body }) => content.distribute(packageId(id), body.to),
+    distributionPoints: () => content.cloudPoints.infos(),
+    createDistributionPoint: ({ body }) => content.cloudPoints.create(body),
+    async deleteDistributionPoint({ id }) {
+      await content.cloudPoints.delete(idIn(CloudPointId, id, 'distribution point'))
+      return {}
+    },
     job: ({ id }) => content.job(idIn(JobId, id, 'job')),
 
     catalogue: () => catalogue.info(),
@@ -106,7 +113,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
 
     sequences: () => sequences.list(),
     applySequence: ({ body }) => sequences.apply(body),
-    distributeSequence: ({ id, body }) => sequences.distribute(id, body.gateways),
+    distributeSequence: ({ id, body }) => sequences.distribute(id, body.to),
 
     collections: () => collections.list(),
     createCollection: ({ body }) => collections.create(body.name),

@@ -15,6 +15,7 @@ import {
   fail,
   type GatewayConfiguration,
   type GatewayId,
+  type GatewayPoint,
   gatewayUri,
   LINK_BULK,
   LINK_CONTROL,
@@ -57,6 +58,8 @@ export interface ConnectorOptions {
   /** Raw Ed25519 public keys (standard base64) that sign content tokens, by key id. */
   contentTokenKeys(): Record<string, string> | Promise<Record<string, string>>
   revokedCertificates(): Promise<Sha256[]>
+  /** Cloud distribution points, with what gateways read them with. */
+  distributionPoints(): Promise<GatewayPoint[]>
   clock: Clock
   log: Log
   /** What lies between the site and its gateways; they are dialled directly without it. */
@@ -69,6 +72,8 @@ export interface Connector {
   start(): Promise<void>
   /** Certificates were revoked: every linked gateway hears of it at once. */
   certificatesRevoked(): void
+  /** Something in what gateways are told may be other than before. */
+  configurationChanged(): void
   /** A gateway shall hold other contents than before; all gateways when none is named. */
   contentsChanged(gatewayId?: GatewayId): void
   /** These devices, or all, shall ask for policy now. Returns how many gateways were told. */
@@ -96,6 +101,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       deviceAuthorities: identity.deviceAuthority,
       contentTokenKeys: await options.contentTokenKeys(),
       revokedCertificates: await options.revokedCertificates(),
+      distributionPoints: await options.distributionPoints(),
       unlinkedContentMs: options.unlinkedContentMs ?? UNLINKED_CONTENT_MS,
     }
   }
@@ -244,6 +250,9 @@ export function createConnector(options: ConnectorOptions): Connector {
       await dialNew()
     },
     certificatesRevoked() {
+      for (const stream of streamsOf(undefined)) stream.check()
+    },
+    configurationChanged() {
       for (const stream of streamsOf(undefined)) stream.check()
     },
     contentsChanged(gatewayId) {

@@ -241,7 +241,7 @@ withLibrary('a new version goes to the gateways of the old one, which stays for 
   await site.install(internet, first.contentId ?? assert.fail())
   const second = await site.imported({ a: MiB, b: 1000 })
   const states = async () =>
-    (await site.library.get(id)).distribution.map(({ gatewayId, version, state }) => `${gatewayId} ${version} ${state}`)
+    (await site.library.get(id)).distribution.map(({ pointId, version, state }) => `${pointId} ${version} ${state}`)
   assert.deepEqual(await states(), [
     'gw_internal000 2 waiting',
     'gw_internet000 2 waiting',

@@ -6,13 +6,15 @@
  *
  *   L1. A version is durable, then released in the catalogue, then the newest: whoever hears of it
  *       can have it, and a second try after a kill releases the same bytes.
- *   L2. A new version goes by itself to every gateway that shall hold the package.
+ *   L2. A new version goes by itself to every distribution point that shall hold the package.
  *   L3. In offline mode a version waits for the release key before it is the newest.
  */
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { importVersion, type Store } from '@sluice/content'
 import {
+  type DistributionPointId,
+  type DistributionTarget,
   fail,
   type GatewayId,
   type JobId,
@@ -29,13 +31,17 @@ import type { Clock } from '../clock.ts'
 import type { ContentSource } from '../connector/content-source.ts'
 import type { Database } from '../db/database.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
+import { newToken } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
 import { archiveNames, archiveSource, isArchiveName } from './archives/open-archive.ts'
 import { createChunkIndex } from './chunk-index.ts'
+import { type CloudPoints, createCloudPoints } from './cloud-points.ts'
 import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
-import { createDistributions, type InstalledThere } from './distributions.ts'
+import { resolveTargets } from './distribution-targets.ts'
+import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
 import { createPackages } from './packages.ts'
+import { createPointWork } from './point-work.ts'
 
 export interface ContentLibraryOptions
   extends Pick<
@@ -46,6 +52,8 @@ export interface ContentLibraryOptions
   store: Store
   /** Scratch space of this process; emptied at every start. */
   stagingFolder: string
+  /** For the credentials of cloud storage, one file each. */
+  credentialsFolder: string
   /** What imports remember of the files they read; a cache. */
   memoryFolder: string
   /** Three letters or digits with which new package ids begin. */
@@ -59,6 +67,8 @@ export interface ContentLibraryOptions
   isReleased(target: string): Promise<boolean>
   /** Told after gateways shall hold other contents than before; all of them when none is named. */
   onContentsChanged(gatewayId?: GatewayId): void
+  /** Told after there are other cloud distribution points than before. */
+  onPointsChanged(): void
 }
 
 interface Started {
@@ -77,11 +87,12 @@ export interface ContentLibrary extends ContentSource {
   /** Starts the import of the next version. `BAD_REQUEST`, `CONTENT_UNREADABLE`, `NOT_FOUND`. */
   updatePackage(id: PackageId, request: z.output<typeof PackageUpdate>): Promise<Started>
   /**
-   * Adds gateways to where the package shall be; those that have it keep it, or verify it (the
-   * default) and pull what is wrong. `NOT_FOUND`, `CONFLICT` before the first import is
+   * Adds points to where the package shall be; those that have it keep it, or verify it (the
+   * default) and mend what is wrong. `NOT_FOUND`, `CONFLICT` before the first import is
    * done, `GATEWAY_CONTENT_DISABLED`; then nothing is changed.
    */
-  distribute(id: PackageId, gateways: readonly GatewayId[], installed?: InstalledThere): Promise<PackageInfo>
+  distribute(id: PackageId, to: readonly DistributionTarget[], installed?: InstalledThere): Promise<PackageInfo>
+  cloudPoints: CloudPoints
   /** `NOT_FOUND` */
   job(id: JobId): Promise<JobInfo>
   contentToken: DeviceHandler<'contentToken'>
@@ -97,6 +108,18 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   const index = createChunkIndex(options)
   const distributions = createDistributions(options)
   const packages = createPackages({ ...options, distributions })
+  const cloudPoints = createCloudPoints({
+    db,
+    folder: options.credentialsFolder,
+    clock,
+    log,
+    onChanged: options.onPointsChanged,
+  })
+  const work = createPointWork({
+    ...{ db, store, clock, log, points: cloudPoints },
+    owner: newToken(),
+    onChanged: () => onContentsChanged(),
+  })
   const queue = createImportQueue({ db, clock, log, run: importJob })
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
@@ -136,10 +159,17 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       const made = await packages.version(trx, packageId, version)
       if (made === undefined) throw new Error('the version is gone')
       await packages.release(trx, packageId, version)
-      const gateways = await distributions.gatewaysOf(trx, packageId)
-      await distributions.add(trx, { packageId, version, ...made }, gateways, 'keep') // L2
+      const points = await distributions.pointsOf(trx, packageId)
+      await distributions.add(trx, { packageId, version, ...made }, points, 'keep') // L2
     })
     onContentsChanged()
+    work.wake()
+  }
+
+  /** Gateways hear of it; what the site does itself begins. */
+  function tellPoints(points: readonly DistributionPointId[]): void {
+    for (const id of points) if (!isCloudPoint(id)) onContentsChanged(id)
+    if (points.some(isCloudPoint)) work.wake()
   }
 
   /** L3: those that were released while nobody looked. */
@@ -187,25 +217,28 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       return { packageId, jobId }
     },
 
-    async distribute(packageId, gatewayIds, installed = 'verify') {
-      const known = new Map((await options.gateways()).map((gateway) => [gateway.id, gateway]))
-      for (const id of gatewayIds) {
-        const gateway = known.get(id) ?? fail('NOT_FOUND', `There is no gateway ${id}.`)
-        if (!gateway.serveContent)
-          fail('GATEWAY_CONTENT_DISABLED', `The gateway ${gateway.name} does not serve content.`)
-      }
-      await db.transaction().execute(async (trx) => {
+    async distribute(packageId, to, installed = 'verify') {
+      const gateways = await options.gateways()
+      const points = await db.transaction().execute(async (trx) => {
+        const resolved = await resolveTargets(trx, { targets: to, packageId, gateways })
         const { version } = await packages.row(trx, packageId)
         const newest = await packages.version(trx, packageId, version)
         if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done, or not released.`)
-        await distributions.add(trx, { packageId, version, ...newest }, gatewayIds, installed)
+        await distributions.add(trx, { packageId, version, ...newest }, resolved, installed)
+        return resolved
       })
-      for (const id of new Set(gatewayIds)) onContentsChanged(id)
+      tellPoints(points)
       return await get(packageId)
     },
+    cloudPoints,
 
     job: (id) => queue.info(id),
-    contentToken: createContentTokenHandler({ ...options, packages, distributions }),
+    contentToken: createContentTokenHandler({
+      ...options,
+      packages,
+      distributions,
+      cloudPoints: () => cloudPoints.list(),
+    }),
 
     gatewayContents: distributions.gatewayContents,
     contentObjects: distributions.contentObjects,
@@ -218,8 +251,11 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       for (const path of [stagingFolder, options.memoryFolder]) await mkdir(path, { recursive: true, mode: 0o700 })
       await makeReleasedNewest()
       await queue.start()
+      await work.start()
     },
-    stop: () => queue.stop(),
+    async stop() {
+      await Promise.all([queue.stop(), work.stop()])
+    },
   }
 }
 

@@ -6,6 +6,8 @@
  *   T2. Content stops at once when a setting forbids it, also for runs that go on (design §7).
  *   T3. The token is bound to the certificate that asked (RFC 8705 §3.1), the package key is sealed
  *       to the device's own key; neither is of use to a gateway.
+ *   T4. Before anything is granted it is written down for whom and how long, so that nothing of it
+ *       is removed meanwhile.
  */
 import {
   type ClientSettings,
@@ -14,67 +16,66 @@ import {
   type ContentTokenAnswer,
   type ContentTokenClaims,
   type DeviceId,
-  type GatewayId,
   type NetworkLocation,
   type Problem,
   problem,
   type SiteId,
 } from '@sluice/protocol'
 import { CompactEncrypt, importJWK } from 'jose'
+import type { Kysely } from 'kysely'
 import { type Clock, timestamp } from '../clock.ts'
+import type { Database } from '../db/database.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { RequireDevice } from '../devices/admission.ts'
 import { newToken } from '../identity/new-id.ts'
 import type { SigningKey } from '../keys/keyring.ts'
+import type { CloudPoint } from './cloud-points.ts'
+import { type ContentGateway, type Reach, sourcesInReach, sourcesOf } from './content-sources.ts'
 import type { Distributions } from './distributions.ts'
 import type { Packages } from './packages.ts'
 
 const TOKEN_LIFE_MS = 24 * 3600_000
-
-/** A gateway as far as content cares. */
-export interface ContentGateway {
-  id: GatewayId
-  name: string
-  kind: NetworkLocation
-  deviceUrl: string
-  serveContent: boolean
-}
 
 export interface ContentTokenOptions {
   siteId: SiteId
   clock: Clock
   /** Signs content tokens; gateways have its public half. */
   key: SigningKey
+  db: Kysely<Database>
   packages: Pick<Packages, 'grants'>
   distributions: Pick<Distributions, 'holders'>
   requireDevice: RequireDevice
   gateways(): Promise<readonly ContentGateway[]>
+  cloudPoints(): Promise<readonly CloudPoint[]>
   clientSettings(): Promise<ClientSettings>
   /** What policy lets the device fetch now. */
   entitledContents(deviceId: DeviceId, location: NetworkLocation): Promise<ReadonlySet<ContentId>>
 }
 
 export function createContentTokenHandler(options: ContentTokenOptions): DeviceHandler<'contentToken'> {
-  const { siteId, clock, key, packages, distributions, requireDevice } = options
+  const { siteId, db, clock, key, packages, distributions, requireDevice } = options
 
   return async ({ caller, gateway, body }) => {
     const device = await requireDevice(caller)
     const wanted = [...new Set(body.contents)]
-    const [settings, gateways, entitled, rows, holders] = await Promise.all([
+    const expiresAtMs = Math.floor(clock.now() / 1000) * 1000 + TOKEN_LIFE_MS
+    const [settings, gateways, cloudPoints, entitled] = await Promise.all([
       options.clientSettings(),
       options.gateways(),
+      options.cloudPoints(),
       options.entitledContents(device.id, gateway.kind),
-      packages.grants(wanted),
-      distributions.holders(wanted),
     ])
-    const serving = servingGateways(settings, gateways, gateway.kind)
-    const refusal = settingsRefusal(settings, serving, gateway.kind)
+    const covered = wanted.filter((id) => entitled.has(id))
+    await keepLeases(db, covered, device.id, expiresAtMs) // T4
+    const [rows, holders] = await Promise.all([packages.grants(covered), distributions.holders(covered)])
+    const reach = sourcesInReach({ location: gateway.kind, asking: gateway.gatewayId, settings, gateways, cloudPoints })
+    const refusal = settingsRefusal(settings, reach, gateway.kind)
     const grants: ContentGrant[] = []
     const refused: ContentTokenAnswer['refused'] = []
     for (const contentId of wanted) {
       const refuse = (reason: Problem) => refused.push({ contentId, problem: reason })
       const row = rows.get(contentId)
-      if (row === undefined || !entitled.has(contentId)) {
+      if (row === undefined) {
         refuse(problem('CONTENT_TOKEN_REFUSED', 'No deployment of this device covers it now.')) // T1
         continue
       }
@@ -82,9 +83,10 @@ export function createContentTokenHandler(options: ContentTokenOptions): DeviceH
         refuse(refusal) // T2
         continue
       }
-      const holding = serving.filter(({ id }) => holders.get(contentId)?.includes(id))
-      if (holding.length === 0) {
-        refuse(problem('CONTENT_NOT_DISTRIBUTED', `${row.packageId} is whole at no gateway that the device may use.`))
+      const { sources, points, passedOver } = sourcesOf(reach, holders.get(contentId) ?? [])
+      if (sources.length + points.length === 0) {
+        const where = `${row.packageId} is whole at no distribution point that the device may use.`
+        refuse(problem('CONTENT_NOT_DISTRIBUTED', where))
         continue
       }
       grants.push({
@@ -93,15 +95,13 @@ export function createContentTokenHandler(options: ContentTokenOptions): DeviceH
         sealedKey: await sealToDevice(row.packageKey, device.sealKey),
         layout: row.layout,
         storedBytes: row.storedBytes,
-        sources: bestFirst(holding, gateway).map(({ id, name, deviceUrl }) => ({
-          gatewayId: id,
-          name,
-          url: deviceUrl,
-        })),
+        sources,
+        points,
+        passedOver,
       })
     }
-    const issuedAt = Math.floor(clock.now() / 1000)
-    const expiresAt = issuedAt + TOKEN_LIFE_MS / 1000
+    const expiresAt = expiresAtMs / 1000
+    const issuedAt = expiresAt - TOKEN_LIFE_MS / 1000
     const contents = grants.map((grant) => grant.contentId)
     const answer: ContentTokenAnswer = {
       // A token for nothing would be none.
@@ -126,23 +126,13 @@ export function createContentTokenHandler(options: ContentTokenOptions): DeviceH
   }
 }
 
-/** Gateways inside serve devices inside; those of the cloud, whom the client settings let use them. */
-function servingGateways(
-  { cloudServices }: ClientSettings,
-  gateways: readonly ContentGateway[],
-  location: NetworkLocation,
-): ContentGateway[] {
-  const cloud = cloudServices.enableGateway && cloudServices.allowCloudDistributionPoint
-  return gateways.filter(({ kind, serveContent }) => serveContent && (kind === 'internet' ? cloud : location === kind))
-}
-
 /** The setting that stands against any content for this device; the first to mend first. */
 function settingsRefusal(
   { cloudServices }: ClientSettings,
-  serving: readonly ContentGateway[],
+  { gateways, points }: Reach,
   location: NetworkLocation,
 ): Problem | undefined {
-  if (serving.length > 0) return undefined
+  if (gateways.length + points.length > 0) return undefined
   if (location === 'internet' && !cloudServices.enableGateway)
     return problem(
       'GATEWAY_USE_DISABLED',
@@ -153,16 +143,10 @@ function settingsRefusal(
       'CLOUD_CONTENT_DISABLED',
       'Client settings, Cloud Services: Allow access to cloud distribution point = No.',
     )
-  return problem('GATEWAY_CONTENT_DISABLED', 'No gateway in reach serves content.')
-}
-
-/** The gateway that asked first, then those where the device is. */
-function bestFirst(
-  gateways: readonly ContentGateway[],
-  asking: { gatewayId: GatewayId; kind: NetworkLocation },
-): ContentGateway[] {
-  const rank = ({ id, kind }: ContentGateway) => (id === asking.gatewayId ? 0 : kind === asking.kind ? 1 : 2)
-  return gateways.toSorted((a, b) => rank(a) - rank(b))
+  return problem(
+    'GATEWAY_CONTENT_DISABLED',
+    'No gateway in reach serves content, and there is no cloud distribution point.',
+  )
 }
 
 /** JWE: ECDH-ES with X25519, A256GCM (RFC 8037). @param sealKey raw public key, standard base64 */
@@ -177,4 +161,19 @@ function signToken(key: SigningKey, claims: ContentTokenClaims): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const signed = `${part({ alg: 'EdDSA', typ: 'content+jwt', kid: key.keyid })}.${part(claims)}`
   return `${signed}.${Buffer.from(key.sign(Buffer.from(signed))).toString('base64url')}`
+}
+
+/** T4. A lease is only ever made longer. */
+async function keepLeases(
+  db: Kysely<Database>,
+  contents: readonly ContentId[],
+  deviceId: DeviceId,
+  until: number,
+): Promise<void> {
+  if (contents.length === 0) return
+  await db
+    .insertInto('content_leases')
+    .values(contents.map((content_id) => ({ content_id, device_id: deviceId, until })))
+    .onConflict((conflict) => conflict.columns(['content_id', 'device_id']).doUpdateSet({ until }))
+    .execute()
 }

@@ -8,11 +8,19 @@
  *
  * Whoever distributes again sends it back to `waiting`, until the gateway has verified what it holds.
  *
- * The gateway pulls and tries again by itself; here is what it said. `failed` waits for somebody:
- * trying again will not help.
+ * A gateway pulls and tries again by itself; here is what it said. For a cloud distribution point the
+ * site uploads, and tries again so often. `failed` waits for somebody.
  */
 import type { ContentReport, DistributionState, Problem } from '@sluice/protocol'
 import type { z } from 'zod'
+
+/** Uploads to a cloud distribution point that may fail before it is given up: two days of tries. */
+export const MOST_TRIES = 100
+const FIRST_PAUSE_MS = 5_000
+const LONGEST_PAUSE_MS = 30 * 60_000
+
+/** The pause before the next upload, in milliseconds. @param attempts that failed so far, from 1 */
+export const pauseAfter = (attempts: number): number => Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1))
 
 export interface DistributionProgress {
   state: z.output<typeof DistributionState>

@@ -1,17 +1,22 @@
 /**
- * Which gateways shall hold which versions, and what each said about it.
+ * Which distribution points shall hold which versions, and how far each is. A gateway says so itself;
+ * for a cloud distribution point the site does the work (`point-work.ts`).
  *
- *   D1. A newer version takes the place of an older one only when it is whole at the gateway; the
+ *   D1. A newer version takes the place of an older one only when it is whole at the point; the
  *       older one then stays for a while, for sequences that are running with it (REL-13).
  *   D2. What a gateway says of another version, of an older layout or of what it shall not hold
  *       changes nothing.
  *   D3. To distribute again what is there is the order to verify it. The order is the time at which
  *       the row began to wait; until the gateway names it in a report, the row waits, so what was
- *       said before the order does not answer it.
+ *       said before the order does not answer it. For a cloud point the order is `verify_since`.
+ *   D4. What shall go from a point counts for nobody any more, but stays while a device may still fetch
+ *       it; then its row goes, and after it the objects that nothing else there needs.
  */
 import {
+  CloudPointId,
   type ContentId,
   type ContentReport,
+  type DistributionPointId,
   failed,
   type GatewayContent,
   type GatewayId,
@@ -28,31 +33,38 @@ import type { Kysely, Selectable } from 'kysely'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { ContentTables } from '../db/schema/content.ts'
-import { afterReport } from './distribution.ts'
+import { afterReport, MOST_TRIES } from './distribution.ts'
 
 /** As long as a started run may fetch what its policy named. */
-const SUPERSEDED_MS = 7 * 24 * 3600_000
+export const SUPERSEDED_MS = 7 * 24 * 3600_000
 
 /** What becomes of a version that a gateway has already. */
 export type InstalledThere = 'keep' | 'verify'
 
 /** States in which a gateway is told anew. */
 const toldAgain = {
-  keep: ['failed', 'retrying', 'removing'],
-  verify: ['installed', 'failed', 'retrying', 'removing'],
+  keep: ['failed', 'retrying', 'cancelled', 'removing'],
+  verify: ['installed', 'failed', 'retrying', 'cancelled', 'removing'],
 } as const
 
 type Row = Selectable<ContentTables['distributions']>
 
+export const isCloudPoint = (id: DistributionPointId): id is CloudPointId => CloudPointId.safeParse(id).success
+
 export interface Distributions {
-  /** Adds gateways to where a version shall be; what failed there is tried again. */
-  add(source: Db, version: DistributedVersion, gateways: readonly GatewayId[], installed: InstalledThere): Promise<void>
-  /** Gateways that shall hold the newest version of a package so far. */
-  gatewaysOf(source: Db, packageId: PackageId): Promise<GatewayId[]>
+  /** Adds points to where a version shall be; what failed there is tried again. */
+  add(
+    source: Db,
+    version: DistributedVersion,
+    points: readonly DistributionPointId[],
+    installed: InstalledThere,
+  ): Promise<void>
+  /** Points that shall hold the newest version of a package so far. */
+  pointsOf(source: Db, packageId: PackageId): Promise<DistributionPointId[]>
   /** Of these packages, by package. */
   list(packageIds: readonly PackageId[]): Promise<Map<PackageId, PackageDistribution[]>>
-  /** Gateways where these contents are whole. */
-  holders(contents: readonly ContentId[]): Promise<Map<ContentId, GatewayId[]>>
+  /** Points where these contents are whole. */
+  holders(contents: readonly ContentId[]): Promise<Map<ContentId, DistributionPointId[]>>
   gatewayContents(gatewayId: GatewayId): Promise<GatewayContent[]>
   contentObjects(contentId: ContentId): Promise<Result<StoredObject[]>>
   contentReport(gatewayId: GatewayId, report: ContentReport): Promise<void>
@@ -73,8 +85,8 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       .where((eb) => eb.or([eb('superseded_at', 'is', null), eb('superseded_at', '>', clock.now() - SUPERSEDED_MS)]))
 
   return {
-    async add(source, { packageId, version, contentId, objectBytes }, gateways, installed) {
-      for (const gatewayId of new Set(gateways)) {
+    async add(source, { packageId, version, contentId, objectBytes }, points, installed) {
+      for (const pointId of new Set(points)) {
         const told = {
           state: 'waiting',
           present_bytes: 0,
@@ -83,15 +95,23 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
           problem: null,
           changed_at: clock.now(),
           superseded_at: null,
+          next_try_at: null,
         } as const
         await source
           .insertInto('distributions')
-          .values({ package_id: packageId, gateway_id: gatewayId, version, content_id: contentId, ...told })
+          .values({
+            package_id: packageId,
+            point_id: pointId,
+            version,
+            content_id: contentId,
+            verify_since: null,
+            ...told,
+          })
           .onConflict(
             (conflict) =>
               conflict
-                .columns(['package_id', 'gateway_id', 'version'])
-                .doUpdateSet(told)
+                .columns(['package_id', 'point_id', 'version'])
+                .doUpdateSet({ ...told, verify_since: installed === 'verify' ? clock.now() : null })
                 .where('distributions.state', 'in', toldAgain[installed]), // D3
           )
           .execute()
@@ -99,22 +119,23 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
         await source
           .deleteFrom('distributions')
           .where('package_id', '=', packageId)
-          .where('gateway_id', '=', gatewayId)
+          .where('point_id', '=', pointId)
           .where('version', '<', version)
-          .where('state', '!=', 'installed')
+          .where('state', 'not in', ['installed', 'removing'])
           .execute()
       }
     },
 
-    async gatewaysOf(source, packageId) {
+    async pointsOf(source, packageId) {
       const rows = await source
         .selectFrom('distributions')
-        .select('gateway_id')
+        .select('point_id')
         .distinct()
         .where('package_id', '=', packageId)
         .where('superseded_at', 'is', null)
+        .where('state', '!=', 'removing')
         .execute()
-      return rows.map((row) => row.gateway_id)
+      return rows.map((row) => row.point_id)
     },
 
     async list(packageIds) {
@@ -123,7 +144,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       const rows = await live()
         .selectAll()
         .where('package_id', 'in', [...packageIds])
-        .orderBy('gateway_id')
+        .orderBy('point_id')
         .orderBy('version', 'desc')
         .execute()
       for (const row of rows) all.get(row.package_id)?.push(wireForm(row))
@@ -131,13 +152,14 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
     },
 
     async holders(contents) {
+      if (contents.length === 0) return new Map()
       const rows = await live()
-        .select(['content_id', 'gateway_id'])
+        .select(['content_id', 'point_id'])
         .where('content_id', 'in', [...contents])
         .where('state', '=', 'installed')
         .execute()
-      const holders = new Map<ContentId, GatewayId[]>()
-      for (const row of rows) holders.set(row.content_id, [...(holders.get(row.content_id) ?? []), row.gateway_id])
+      const holders = new Map<ContentId, DistributionPointId[]>()
+      for (const row of rows) holders.set(row.content_id, [...(holders.get(row.content_id) ?? []), row.point_id])
       return holders
     },
 
@@ -145,19 +167,32 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       const rows = await live()
         .innerJoin('package_versions as version', 'version.content_id', 'distributions.content_id')
         .select(['version.content_id', 'version.package_id', 'layout_revision', 'object_count', 'object_bytes'])
-        .select(['state', 'changed_at'])
-        .where('gateway_id', '=', gatewayId)
-        .where('state', '!=', 'removing')
+        .select(['point_id', 'state', 'changed_at'])
+        .where((eb) =>
+          eb.or([
+            eb('point_id', '=', gatewayId).and('state', '!=', 'cancelled'),
+            eb('point_id', 'in', eb.selectFrom('cloud_points').select('id')).and('state', '=', 'installed'),
+          ]),
+        )
         .orderBy('version.content_id')
+        .orderBy('point_id')
         .execute()
-      return rows.map((row) => ({
-        contentId: row.content_id,
-        packageId: row.package_id,
-        revision: row.layout_revision,
-        objectCount: row.object_count,
-        totalBytes: row.object_bytes,
-        ...(row.state === 'waiting' ? { verify: row.changed_at } : {}),
-      }))
+      const contents = new Map<ContentId, GatewayContent>()
+      for (const row of rows) {
+        const known = contents.get(row.content_id)
+        const own = row.point_id === gatewayId
+        contents.set(row.content_id, {
+          contentId: row.content_id,
+          packageId: row.package_id,
+          revision: row.layout_revision,
+          objectCount: row.object_count,
+          totalBytes: row.object_bytes,
+          own: own || known?.own === true,
+          points: [...(known?.points ?? []), ...(own ? [] : [row.point_id as CloudPointId])],
+          ...(own && row.state === 'waiting' ? { verify: row.changed_at } : orderOf(known)),
+        })
+      }
+      return [...contents.values()]
     },
 
     async contentObjects(contentId) {
@@ -178,9 +213,15 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
           .selectAll('distributions')
           .select('layout_revision')
           .where('distributions.content_id', '=', report.contentId)
-          .where('gateway_id', '=', gatewayId)
+          .where('point_id', '=', gatewayId)
           .executeTakeFirst()
-        if (row === undefined || row.state === 'removing' || row.layout_revision !== report.revision) return // D2
+        if (
+          row === undefined ||
+          row.state === 'removing' ||
+          row.state === 'cancelled' ||
+          row.layout_revision !== report.revision
+        )
+          return // D2
         if (row.state === 'waiting' && report.verified !== row.changed_at) return // D3
         const reason = report.problem === undefined ? undefined : readProblem(report.problem, 0)
         const next = afterReport(
@@ -205,29 +246,41 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
             changed_at: clock.now(),
           })
           .where('content_id', '=', report.contentId)
-          .where('gateway_id', '=', gatewayId)
+          .where('point_id', '=', gatewayId)
           .execute()
         if (next.state !== 'installed') return
-        await trx
-          .updateTable('distributions')
-          .set({ superseded_at: clock.now() })
-          .where('package_id', '=', row.package_id)
-          .where('gateway_id', '=', gatewayId)
-          .where('version', '<', row.version)
-          .where('superseded_at', 'is', null)
-          .execute() // D1
+        await supersede(trx, row, clock.now()) // D1
       })
     },
   }
 }
 
+/** Versions of the package that the one in the row takes the place of (D1). */
+export async function supersede(
+  trx: Db,
+  { package_id, point_id, version }: Pick<Row, 'package_id' | 'point_id' | 'version'>,
+  now: number,
+): Promise<void> {
+  await trx
+    .updateTable('distributions')
+    .set({ superseded_at: now })
+    .where('package_id', '=', package_id)
+    .where('point_id', '=', point_id)
+    .where('version', '<', version)
+    .where('superseded_at', 'is', null)
+    .execute()
+}
+
+const orderOf = (known: GatewayContent | undefined) => (known?.verify === undefined ? {} : { verify: known.verify })
+
 const wireForm = (row: Row): PackageDistribution => ({
-  gatewayId: row.gateway_id,
+  pointId: row.point_id,
   version: row.version,
   state: row.state,
   presentBytes: row.present_bytes,
   totalBytes: row.total_bytes,
   attempts: row.attempts,
+  ...(isCloudPoint(row.point_id) ? { retriesLeft: Math.max(0, MOST_TRIES - row.attempts) } : {}),
   ...(row.problem === null ? {} : { problem: JSON.parse(row.problem) as Problem }),
   changedAt: timestamp(row.changed_at),
 })

@@ -232,6 +232,7 @@ export function createPackages(options: {
     },
 
     async grants(contents) {
+      if (contents.length === 0) return new Map()
       const rows = await db
         .selectFrom('package_versions as version')
         .innerJoin('packages', 'packages.id', 'version.package_id')

@@ -15,6 +15,7 @@ import type { CollectionsTables } from './schema/collections.ts'
 import type { ContentTables } from './schema/content.ts'
 import type { DeploymentsTables } from './schema/deployments.ts'
 import type { DevicesTables } from './schema/devices.ts'
+import type { DistributionPointsTables } from './schema/distribution-points.ts'
 import type { GatewaysTables } from './schema/gateways.ts'
 import type { SiteTables } from './schema/site.ts'
 import type { StatusTables } from './schema/status.ts'
@@ -27,6 +28,7 @@ export interface Database
     CollectionsTables,
     StatusTables,
     ContentTables,
+    DistributionPointsTables,
     DeploymentsTables,
     GatewaysTables {}
 

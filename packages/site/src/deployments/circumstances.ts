@@ -4,7 +4,9 @@
  */
 import {
   type ClientSettings,
+  type CloudPointId,
   type DeploymentSettings,
+  type DistributionPointId,
   deploymentRefusals,
   type GatewayInfo,
   type NetworkLocation,
@@ -16,17 +18,29 @@ import {
 /** A gateway as far as deployments care. */
 export type GatewayFacts = Pick<GatewayInfo, 'id' | 'name' | 'kind' | 'deviceUrl' | 'enrolmentUrl' | 'serveContent'>
 
+/** A cloud distribution point as far as deployments care. */
+export interface CloudPointFacts {
+  id: CloudPointId
+  name: string
+  /** Whether devices fetch from the storage itself, or through a gateway that serves content. */
+  service: 'direct' | 'relayed'
+  /** Where signed addresses lead. */
+  origin: string
+}
+
 /** Where the circumstances come from: the areas of packages, gateways and client settings. */
 export interface SiteFacts {
   /** Those of the ids that there are. */
   packages(ids: readonly PackageId[]): Promise<PackageInfo[]>
   gateways(): Promise<readonly GatewayFacts[]>
+  cloudPoints(): Promise<readonly CloudPointFacts[]>
   clientSettings(): Promise<ClientSettings>
 }
 
 export interface Circumstances {
   clientSettings: ClientSettings
   gateways: readonly GatewayFacts[]
+  cloudPoints: readonly CloudPointFacts[]
   packages: ReadonlyMap<PackageId, PackageInfo>
 }
 
@@ -41,12 +55,13 @@ export interface Deployed {
 /** The circumstances of all these deployments, each asked for once. */
 export async function circumstances(facts: SiteFacts, deployed: readonly Deployed[]): Promise<Circumstances> {
   const ids = [...new Set(deployed.flatMap((one) => one.packages))]
-  const [clientSettings, gateways, packages] = await Promise.all([
+  const [clientSettings, gateways, cloudPoints, packages] = await Promise.all([
     facts.clientSettings(),
     facts.gateways(),
+    facts.cloudPoints(),
     ids.length === 0 ? [] : facts.packages(ids),
   ])
-  return { clientSettings, gateways, packages: new Map(packages.map((one) => [one.id, one])) }
+  return { clientSettings, gateways, cloudPoints, packages: new Map(packages.map((one) => [one.id, one])) }
 }
 
 /**
@@ -61,20 +76,38 @@ function sources(location: NetworkLocation, { gateways, clientSettings }: Circum
   )
 }
 
-/** Whether the newest version of the package lies whole at one of these gateways. */
-function isAt(one: PackageInfo | undefined, gateways: readonly GatewayFacts[]): boolean {
+/**
+ * Cloud distribution points that a device at this location may fetch content from: where the client settings
+ * let it, and, where storage can only be relayed, with a gateway in reach that serves content.
+ */
+export function cloudSources<P extends Pick<CloudPointFacts, 'service'>>(
+  location: NetworkLocation,
+  at: {
+    cloudPoints: readonly P[]
+    clientSettings: ClientSettings
+    gateways: readonly Pick<GatewayFacts, 'kind' | 'serveContent'>[]
+  },
+): P[] {
+  const { cloudPoints, clientSettings, gateways } = at
+  // Devices on the internet are refused as a whole by this setting, with a better reason.
+  if (location === 'internal' && !clientSettings.cloudServices.allowCloudDistributionPoint) return []
+  const relayed = gateways.some(({ serveContent, kind }) => serveContent && (kind === 'internet' || location === kind))
+  return cloudPoints.filter(({ service }) => service === 'direct' || relayed)
+}
+
+/** Whether the newest version of the package lies whole at one of these points. */
+function isAt(one: PackageInfo | undefined, points: readonly DistributionPointId[]): boolean {
   return (
     one?.contentId !== undefined &&
     one.distribution.some(
-      ({ gatewayId, version, state }) =>
-        version === one.version && state === 'installed' && gateways.some((gateway) => gateway.id === gatewayId),
+      ({ pointId, version, state }) => version === one.version && state === 'installed' && points.includes(pointId),
     )
   )
 }
 
 /** Every reason why a device at this location may not run it; the first to mend first. */
 export function siteRefusals(deployed: Deployed, location: NetworkLocation, at: Circumstances): Problem[] {
-  const reachable = sources(location, at)
+  const reachable = [...sources(location, at), ...cloudSources(location, at)].map(({ id }) => id)
   return deploymentRefusals({
     location,
     clientSettings: at.clientSettings,

@@ -194,6 +194,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
             enrolment_url: request.enrolmentUrl,
             link_address: request.linkAddress,
             serve_content: request.serveContent ? 1 : 0,
+            content_point: null,
             created_at: clock.now(),
             ...kept,
             traffic_since: null,
@@ -263,7 +264,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     async remove(idText) {
       const { id, name } = await find(idText)
       await db.transaction().execute(async (trx) => {
-        await trx.deleteFrom('distributions').where('gateway_id', '=', id).execute()
+        await trx.deleteFrom('distributions').where('point_id', '=', id).execute()
         await trx.deleteFrom('gateways').where('id', '=', id).execute()
       })
       for (const known of [links, certificates, connections]) known.delete(id)

@@ -18,6 +18,7 @@ import { approvalDigest } from '../deployments/approval.ts'
 import {
   type Circumstances,
   circumstances,
+  cloudSources,
   type Deployed,
   type GatewayFacts,
   type SiteFacts,
@@ -48,6 +49,7 @@ export async function policyBody(
     location,
     clientSettings: at.clientSettings,
     gateways: addresses(at.gateways, location),
+    ...cloudOrigins(at, location),
     deployments: approved.map((row) => policyDeployment(row, location, at, manifests)),
     // Left out where there is none: most bodies stay as they are.
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
@@ -165,6 +167,12 @@ function policyDeployment(
     packages,
     refusals: siteRefusals(row, location, at),
   }
+}
+
+/** Left out where there is none. Relayed storage is no host that a device meets. */
+function cloudOrigins(at: Circumstances, location: NetworkLocation): Pick<PolicyBody, 'cloudOrigins'> {
+  const direct = cloudSources(location, at).filter(({ service }) => service === 'direct')
+  return direct.length === 0 ? {} : { cloudOrigins: [...new Set(direct.map(({ origin }) => origin))].sort() }
 }
 
 /** Those of the device's own side first. All are listed: a device may come home or go out. */

@@ -44,7 +44,7 @@ import { policyEpoch, raisePolicyEpoch } from './epoch.ts'
 /** Life of a head. */
 export const POLICY_LIFE_MS = 24 * 3600_000
 /** How long a started run may fetch what its policy named, when the policy no longer does. */
-const RUN_CONTENTS_MS = 7 * 24 * 3600_000
+export const RUN_CONTENTS_MS = 7 * 24 * 3600_000
 
 export interface Policy {
   /** The route `policy`. */

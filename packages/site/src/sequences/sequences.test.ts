@@ -103,7 +103,7 @@ onEveryDatabase('everything that a sequence references is distributed', async (d
   await sequences.apply({ fileName: 'up.json', text: sequenceText('Upgrade', ['ABC00001', 'ABC00003']) })
   const packages = await sequences.distribute('Upgrade', [internet, internal])
   assert.deepEqual(
-    packages.map((one) => [one.id, one.distribution.map(({ gatewayId }) => gatewayId)]),
+    packages.map((one) => [one.id, one.distribution.map(({ pointId }) => pointId)]),
     [
       ['ABC00001', [internet, internal]],
       ['ABC00003', [internet, internal]],

@@ -16,8 +16,8 @@ import {
   writeSequence,
 } from '@sluice/engine'
 import {
+  type DistributionTarget,
   fail,
-  type GatewayId,
   PackageId,
   type PackageInfo,
   ProblemError,
@@ -45,13 +45,13 @@ export interface Sequences {
   list(): Promise<SequenceInfo[]>
   /** By id or name. `NOT_FOUND` */
   find(idOrName: string): Promise<SequenceInfo>
-  /** Sends everything that the newest revision references to these gateways. */
-  distribute(idOrName: string, gateways: readonly GatewayId[]): Promise<PackageInfo[]>
+  /** Sends everything that the newest revision references to these points. */
+  distribute(idOrName: string, to: readonly DistributionTarget[]): Promise<PackageInfo[]>
 }
 
 /**
  * @param packages gives those of the ids that there are
- * @param distribute adds gateways to where a package shall be
+ * @param distribute adds points to where a package shall be
  * @param onChanged told after a new revision is released
  */
 export function createSequences(options: {
@@ -59,7 +59,7 @@ export function createSequences(options: {
   clock: Clock
   catalogue: Pick<Catalogue, 'release'>
   packages(ids: readonly PackageId[]): Promise<PackageInfo[]>
-  distribute(id: PackageId, gateways: readonly GatewayId[]): Promise<PackageInfo>
+  distribute(id: PackageId, to: readonly DistributionTarget[]): Promise<PackageInfo>
   onChanged(id: SequenceId): void
 }): Sequences {
   const { db, clock, catalogue, packages, distribute, onChanged } = options
@@ -132,9 +132,9 @@ export function createSequences(options: {
       return (await newest(db).orderBy('sequences.name').execute()).map(sequenceInfo)
     },
     find,
-    async distribute(idOrName, gateways) {
+    async distribute(idOrName, to) {
       const changed: PackageInfo[] = []
-      for (const id of (await find(idOrName)).packages) changed.push(await distribute(id, gateways))
+      for (const id of (await find(idOrName)).packages) changed.push(await distribute(id, to))
       return changed
     },
   }

@@ -140,6 +140,8 @@ export async function createTestContents(folder: string): Promise<TestContents> 
         layout: { hash: imported.layout.hash, sizeBytes: imported.layout.sizeBytes },
         storedBytes: imported.storedBytes,
         sources: [{ gatewayId: gateway.address.gatewayId, name: 'test', url: gateway.address.deviceUrl }],
+        points: [],
+        passedOver: [],
       })
       gateway.answers.contentToken = async ({ body }) => {
         await contents.hold

@@ -2,7 +2,11 @@
 import { createHash } from 'node:crypto'
 
 /** Fields that hold secrets, wherever they stand in a body of the admin API. */
-const SECRET_FIELDS = new Set(['password', 'newPassword', 'code', 'token', 'secret', 'value', 'response'])
+const SECRET_FIELDS = new Set([
+  ...['password', 'newPassword', 'code', 'token', 'secret', 'value', 'response'],
+  // Of cloud storage.
+  ...['key', 'readerToken', 'clientSecret', 'secretAccessKey'],
+])
 const MAX_TEXT = 1_000
 const MAX_ENTRY = 16_000
 const MAX_DEPTH = 20

@@ -76,6 +76,8 @@ export async function createLinkedSite() {
         revision: 1,
         objectCount: stored.length,
         totalBytes,
+        own: true,
+        points: [],
       }
       contents.push({ content, objects: stored })
       return contentId
@@ -130,6 +132,7 @@ export async function createLinkedSite() {
           },
           contentReport: async (gatewayId, report) => void reports.push({ ...report, gatewayId }),
         },
+        distributionPoints: async () => [],
         contentTokenKeys: () => ({}),
         revokedCertificates: async () => [...revoked],
         clock,

@@ -35,6 +35,7 @@ if (import.meta.main) {
     db,
     store: await openFolderStore(join(folder, 'store')),
     stagingFolder: join(folder, 'staging'),
+    credentialsFolder: join(folder, 'storage'),
     memoryFolder: join(folder, 'imports'),
     siteId: SiteId.parse('site_0123456789'),
     siteCode: 'ABC',
@@ -50,6 +51,7 @@ if (import.meta.main) {
     release: (target, bytes) =>
       writeFile(join(folder, `released ${target.replaceAll('/', '-')} ${sha256(bytes)}`), bytes),
     onContentsChanged: () => {},
+    onPointsChanged: () => {},
   })
   if (source !== undefined)
     await library.importPackage({

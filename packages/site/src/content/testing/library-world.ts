@@ -16,7 +16,7 @@ import { createKeyring } from '../../keys/keyring.ts'
 import { silentLog } from '../../log.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
 import { type ContentLibrary, createContentLibrary } from '../content-library.ts'
-import type { ContentGateway } from '../content-token.ts'
+import type { ContentGateway } from '../content-sources.ts'
 
 export const siteId = SiteId.parse('site_0123456789')
 export const internet = GatewayId.parse('gw_internet000')
@@ -56,6 +56,7 @@ export async function createLibraryWorld(db: Kysely<Database>) {
       db,
       store,
       stagingFolder: join(folder, `staging-${name}`),
+      credentialsFolder: join(folder, 'storage'),
       memoryFolder: join(folder, `imports-${name}`),
       siteId,
       siteCode: 'ABC',
@@ -73,6 +74,7 @@ export async function createLibraryWorld(db: Kysely<Database>) {
         world.released.set(target, bytes)
       },
       onContentsChanged: (id) => void world.changes.push(id),
+      onPointsChanged: () => {},
     })
     libraries.push(library)
     return library

@@ -5,6 +5,7 @@ import { migration as content } from './0002-content.ts'
 import { migration as deployments } from './0003-deployments.ts'
 import { migration as gateways } from './0004-gateways.ts'
 import { migration as cancellations } from './0005-cancellations.ts'
+import { migration as distributionPoints } from './0006-distribution-points.ts'
 import { migration as readAll } from './0008-read-all.ts'
 import { migration as joinCodes } from './0010-join-codes.ts'
 import { migration as releases } from './0011-releases.ts'
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   deployments,
   gateways,
   cancellations,
+  distributionPoints,
   readAll,
   joinCodes,
   releases,

@@ -2,8 +2,8 @@
 import type {
   ContentId,
   ContentTarget,
+  DistributionPointId,
   DistributionState,
-  GatewayId,
   JobId,
   ObjectKind,
   PackageId,
@@ -74,19 +74,23 @@ export interface ContentTables {
   }
   distributions: {
     package_id: PackageId
-    gateway_id: GatewayId
+    point_id: DistributionPointId
     version: number
     content_id: ContentId
     state: z.output<typeof DistributionState>
     present_bytes: number
     total_bytes: number
-    /** Failures since the gateway was told. */
+    /** Failures since the order. */
     attempts: number
     /** `Problem` as JSON. */
     problem: string | null
     changed_at: number
-    /** When a newer version was whole at the gateway: this one stays a while for running sequences. */
+    /** When a newer version was whole at the point: this one stays a while for running sequences. */
     superseded_at: number | null
+    /** Cloud: an order to verify; what was verified before it does not answer it. */
+    verify_since: number | null
+    /** Cloud: not to be tried again before. */
+    next_try_at: number | null
   }
   jobs: {
     id: JobId

@@ -1,5 +1,5 @@
 /** Gateways: where they are, what they may do, what they served. */
-import type { GatewayId } from '@sluice/protocol'
+import type { CloudPointId, GatewayId } from '@sluice/protocol'
 import type { Flag } from '../types.ts'
 
 export interface GatewaysTables {
@@ -13,6 +13,8 @@ export interface GatewaysTables {
     /** `host:port` of the link listener. */
     link_address: string
     serve_content: Flag
+    /** The cloud distribution point that it uses instead of its own folder. */
+    content_point: CloudPointId | null
     created_at: number
     /** SHA-256 of the secret of the join code that still holds, in hexadecimal. */
     join_hash: string | null

@@ -15,6 +15,7 @@ import {
   DeploymentSettings,
   type DeviceFacts,
   DeviceId,
+  DistributionPointId,
   GatewayId,
   type NetworkLocation,
   PackageId,
@@ -38,7 +39,7 @@ import { silentLog } from '../../log.ts'
 import { createPolicy } from '../../policy/policy.ts'
 import { createSequences } from '../../sequences/sequences.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
-import type { GatewayFacts } from '../circumstances.ts'
+import type { CloudPointFacts, GatewayFacts } from '../circumstances.ts'
 import { createDeployments } from '../deployments.ts'
 
 export const deviceFacts: DeviceFacts = {
@@ -88,11 +89,12 @@ export async function makeKeyring(): Promise<Keyring> {
 export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, clock = createManualClock()) {
   const packages = new Map<PackageId, PackageInfo>()
   const gateways: GatewayFacts[] = []
-  const world = { clientSettings: ClientSettings.parse({}), changes: 0 }
+  const world = { clientSettings: ClientSettings.parse({}), cloudPoints: [] as CloudPointFacts[], changes: 0 }
   const onChanged = () => void world.changes++
   const facts = {
     packages: async (ids: readonly PackageId[]) => ids.flatMap((id) => packages.get(id) ?? []),
     gateways: async () => gateways,
+    cloudPoints: async () => world.cloudPoints,
     clientSettings: async () => world.clientSettings,
   }
   const requireDevice = createAdmission({ db, clock })
@@ -105,7 +107,7 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     catalogue,
     packages: facts.packages,
     async distribute(id, to) {
-      for (const gatewayId of to) install(id, gatewayId)
+      for (const target of to) install(id, DistributionPointId.parse(target))
       return packages.get(id) as PackageInfo
     },
     onChanged,
@@ -133,10 +135,10 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
   })
 
   /** Says that the newest version of a package lies whole at a gateway. */
-  function install(id: PackageId, gatewayId: GatewayId) {
+  function install(id: PackageId, pointId: DistributionPointId) {
     const one = packages.get(id)
     const done = { presentBytes: 1, totalBytes: 1, attempts: 1, changedAt: '2026-11-20T12:00:00.000Z' }
-    one?.distribution.push({ gatewayId, version: one.version, state: 'installed', ...done })
+    one?.distribution.push({ pointId, version: one.version, state: 'installed', ...done })
   }
 
   /** A package version as the content library leaves it: its manifest is released. */

@@ -1,0 +1,173 @@
+import { readFile } from 'node:fs/promises'
+import type { DistributionPointInfo, PointStorage } from '@sluice/protocol'
+import { type Command, Option } from 'commander'
+import { failLocally } from '../local-failure.ts'
+import type { Session } from '../run.ts'
+import { fields, formatBytes, table } from '../text.ts'
+
+interface AzureOptions {
+  container: string
+  prefix?: string
+  account?: string
+  keyFile?: string
+  sasFile?: string
+  readerSasFile?: string
+  tenant?: string
+  clientId?: string
+  clientSecretFile?: string
+  readerClientId?: string
+  readerClientSecretFile?: string
+}
+
+interface S3Options {
+  endpoint: string
+  region: string
+  bucket: string
+  addressing: 'path' | 'host'
+  prefix?: string
+  accessKeyId: string
+  secretKeyFile: string
+  readerAccessKeyId: string
+  readerSecretKeyFile: string
+}
+
+const MAX_SECRET_BYTES = 16 * 1024
+
+export function addDistributionPointCommands(program: Command, session: Session): void {
+  const group = program
+    .command('distribution-point')
+    .description('cloud storage that devices fetch content from, beside the gateways')
+
+  group
+    .command('list', { isDefault: true })
+    .description('lists all cloud distribution points')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const points = await site.call('distributionPoints')
+      session.out.result(points, () =>
+        table(
+          ['ID', 'KIND', 'SERVICE', 'PACKAGES', 'OBJECTS', 'SIZE', 'ADDRESS', 'NAME'],
+          points.map((one) => [
+            one.id,
+            one.kind,
+            one.service,
+            `${one.installed} of ${one.packages}`,
+            one.objectCount,
+            formatBytes(one.objectBytes),
+            one.address,
+            one.name,
+          ]),
+        ),
+      )
+    })
+
+  const add = group.command('add').description('makes a cloud distribution point; secrets are read from files')
+  add
+    .command('azure')
+    .description('a container of Azure Blob Storage')
+    .argument('<name>')
+    .requiredOption('--container <url>', 'as in https://account.blob.core.windows.net/container')
+    .option('--prefix <text>', 'before every name in the container')
+    .option('--account <name>', 'storage account, with --key-file')
+    .option('--key-file <file>', 'account key')
+    .option('--sas-file <file>', 'shared access signature of the container that may write')
+    .option('--reader-sas-file <file>', 'shared access signature of the container that may only read')
+    .option('--tenant <id>', 'directory of the principals')
+    .option('--client-id <id>', 'principal that may write')
+    .option('--client-secret-file <file>', 'its secret')
+    .option('--reader-client-id <id>', 'principal that may only read: gateways then sign addresses')
+    .option('--reader-client-secret-file <file>', 'its secret')
+    .action(async (name: string, options: AzureOptions): Promise<void> => {
+      await addPoint(session, name, {
+        kind: 'azureBlob',
+        containerUrl: options.container,
+        prefix: options.prefix ?? '',
+        credential: await azureCredential(options),
+      })
+    })
+  add
+    .command('s3')
+    .description('a bucket of any storage that speaks S3')
+    .argument('<name>')
+    .requiredOption('--endpoint <url>', 'as in https://s3.eu-central-1.amazonaws.com')
+    .requiredOption('--region <name>')
+    .requiredOption('--bucket <name>')
+    .addOption(
+      new Option('--addressing <how>', 'bucket in the path or in the host').choices(['path', 'host']).default('path'),
+    )
+    .option('--prefix <text>', 'before every name in the bucket')
+    .requiredOption('--access-key-id <id>', 'key that may write')
+    .requiredOption('--secret-key-file <file>', 'its secret')
+    .requiredOption('--reader-access-key-id <id>', 'key that may only get objects: gateways sign with it')
+    .requiredOption('--reader-secret-key-file <file>', 'its secret')
+    .action(async (name: string, options: S3Options): Promise<void> => {
+      const { endpoint, region, bucket, addressing, prefix = '' } = options
+      await addPoint(session, name, {
+        ...{ kind: 's3', endpoint, region, bucket, addressing, prefix },
+        writer: { accessKeyId: options.accessKeyId, secretAccessKey: await secretIn(options.secretKeyFile) },
+        reader: {
+          accessKeyId: options.readerAccessKeyId,
+          secretAccessKey: await secretIn(options.readerSecretKeyFile),
+        },
+      })
+    })
+
+  group
+    .command('remove')
+    .description('forgets a cloud distribution point that holds nothing; the storage itself stays')
+    .argument('<point>', 'name or id')
+    .action(async (wanted: string): Promise<void> => {
+      const site = await session.site()
+      const { id, name } = await site.cloudPoint(wanted)
+      await site.call('deleteDistributionPoint', { id })
+      session.out.result({ id }, () => [`Removed ${name}.`])
+    })
+}
+
+async function addPoint(session: Session, name: string, storage: PointStorage): Promise<void> {
+  const site = await session.site()
+  const made = await site.call('createDistributionPoint', { body: { name, storage } })
+  session.out.result(made, () => pointFields(made))
+}
+
+const pointFields = (point: DistributionPointInfo): string[] =>
+  fields([
+    ['Distribution point', point.id],
+    ['Name', point.name],
+    ['Address', point.address],
+    [
+      'Service',
+      point.service === 'direct' ? 'devices fetch from the storage' : 'gateways that serve content pass the bytes on',
+    ],
+  ])
+
+type AzureCredential = Extract<PointStorage, { kind: 'azureBlob' }>['credential']
+
+async function azureCredential(options: AzureOptions): Promise<AzureCredential> {
+  const { account, keyFile, sasFile, readerSasFile, tenant, clientId, clientSecretFile } = options
+  const { readerClientId, readerClientSecretFile } = options
+  if (account !== undefined && keyFile !== undefined)
+    return { kind: 'sharedKey', account, key: await secretIn(keyFile) }
+  if (sasFile !== undefined && readerSasFile !== undefined)
+    return { kind: 'sas', token: await secretIn(sasFile), readerToken: await secretIn(readerSasFile) }
+  if (tenant === undefined || clientId === undefined || clientSecretFile === undefined)
+    return failLocally(
+      'Give --account and --key-file, or --sas-file and --reader-sas-file, or --tenant, --client-id and --client-secret-file.',
+    )
+  const reader =
+    readerClientId === undefined || readerClientSecretFile === undefined
+      ? {}
+      : {
+          reader: { tenantId: tenant, clientId: readerClientId, clientSecret: await secretIn(readerClientSecretFile) },
+        }
+  const clientSecret = await secretIn(clientSecretFile)
+  return { kind: 'token', tenantId: tenant, clientId, clientSecret, ...reader } as AzureCredential
+}
+
+/** The text of a file, without the line end that editors put there. */
+async function secretIn(file: string): Promise<string> {
+  const bytes = await readFile(file)
+  if (bytes.length > MAX_SECRET_BYTES) failLocally(`${file} is longer than ${MAX_SECRET_BYTES} bytes.`)
+  const text = bytes.toString('utf8').trim()
+  return text === '' ? failLocally(`${file} is empty.`) : text
+}

@@ -1,0 +1,23 @@
+/** Contents that devices may be fetching: nothing of them goes from where it lies. */
+import { ContentId } from '@sluice/protocol'
+import { z } from 'zod'
+import type { Db } from '../db/database.ts'
+import { RUN_CONTENTS_MS } from '../policy/policy.ts'
+
+/** Those that a content token covers now, or that a device is running with. */
+export async function neededContents(source: Db, now: number): Promise<Set<ContentId>> {
+  const [leased, running] = await Promise.all([
+    source.selectFrom('content_leases').select('content_id').distinct().where('until', '>', now).execute(),
+    source
+      .selectFrom('deployment_devices')
+      .select('run_contents')
+      .distinct()
+      .where('state', '=', 'running')
+      .where('run_started_at', '>', now - RUN_CONTENTS_MS)
+      .execute(),
+  ])
+  const needed = new Set(leased.map((row) => row.content_id))
+  for (const { run_contents } of running)
+    for (const id of z.array(ContentId).parse(JSON.parse(run_contents ?? '[]'))) needed.add(id)
+  return needed
+}
