@@ -104,6 +104,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     },
     mayForget: () => (runs.progress()?.phase ?? 'finished') === 'finished',
     onEvaluated() {
+      runs.consider(policy.deployments())
       deadlines.look()
       onChange()
     },

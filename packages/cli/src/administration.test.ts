@@ -79,6 +79,15 @@ test('a package: import, update, list, show; a folder that is not there', async 
   assert.deepEqual([updated.version, updated.fileCount], [2, 3])
   assert.match(await text('package', 'list'), /ABC00001 +2 +released +package +3 +300.0 kB .* Tools/)
 
+  assert.match(
+    await text('package', 'options', 'ABC00001'),
+    /Persist content in the client cache: +off\n.*Architecture: +any/s,
+  )
+  await text('package', 'options', 'ABC00001', '--persist', 'on', '--architecture', 'x64', '--language', 'sv')
+  const changed = await text('package', 'options', 'ABC00001', '--architecture', 'none')
+  assert.match(changed, /cache: +on\nArchitecture: +any\nLanguage: +sv\nModel: +any/)
+  assert.match((await as(['package', 'options', 'ABC00001', '--language', '?'])).stderr, /a language such as de-DE/)
+
   const missing = await as(['package', 'import', join(folder, 'nowhere'), '--json'])
   assert.equal(missing.code, 1)
   assert.ok((missing.json as { problem: { code: string } }).problem.code)
@@ -161,6 +170,23 @@ test('client settings: shown with their names; what is not named stays', async (
   assert.match(off, /gateway: +on\nAllow access to cloud distribution point: +off\nPolicy polling interval: +60 s\n/)
   await text('settings', 'set', '--allow-cloud-distribution-point', 'on')
   assert.match(await text('settings', 'show'), /Policy polling interval: +60 s/)
+  const line = [
+    '--limit-bandwidth',
+    'on',
+    '--window-days',
+    'fri,mon',
+    '--inside-rate',
+    '2000',
+    '--outside-rate',
+    '9000',
+  ]
+  const limited = await text('settings', 'set', ...line, '--metered', 'limit', '--cache-size', '1024')
+  assert.match(limited, /Throttling window days: +mon,fri\n/)
+  assert.match(limited, /Maximum transfer rate outside the throttling window: +9000 Kbps\n/)
+  assert.match(limited, /metered internet connections: +limit\n/)
+  assert.match(limited, /Maximum cache size \(megabytes\): +1024 MiB\n/)
+  assert.match(await text('settings', 'set', '--outside-rate', 'none'), /outside the throttling window: +none: as fast/)
+  assert.match((await as(['settings', 'set', '--window-start', '25:00'])).stderr, /Give a time such as 09:00/)
 })
 
 test('collections and deployments; what stands against devices on the internet is said', async () => {

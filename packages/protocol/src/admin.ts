@@ -7,6 +7,7 @@ import { administrationRoutes } from './admin/administration-routes.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
 import { DistributeRequest, DistributionPointCreate, DistributionPointInfo } from './admin/distribution-points.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
+import { PackageOptions } from './admin/package-options.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
@@ -275,6 +276,14 @@ export const adminRoutes = {
     ...plain,
     body: PackageUpdate,
     answer: z.object({ packageId: PackageId, jobId: JobId }),
+  },
+  packageOptions: { method: 'GET', path: '/admin/v1/packages/:id/options', ...plain, answer: PackageOptions },
+  setPackageOptions: {
+    method: 'PUT',
+    path: '/admin/v1/packages/:id/options',
+    ...plain,
+    body: PackageOptions,
+    answer: PackageOptions,
   },
   distributePackage: {
     method: 'POST',

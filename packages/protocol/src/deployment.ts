@@ -31,6 +31,10 @@ export const DeploymentSettings = z.strictObject({
   /** Allow task sequence to run for client on the Internet. Off in the original. */
   allowInternet: z.boolean().default(false),
   contentOption: ContentOption.default('whenNeeded'),
+  /** Pre-download content for this task sequence: fetched in advance, from the time on at which it is available. */
+  preCache: z.boolean().default(false),
+  /** While a step runs, fetch what the next steps will surely need. */
+  lookAhead: z.boolean().default(false),
   /** Variables for the run; they reach only the inputs that the sequence declares. */
   inputs: z.record(z.string().max(256), z.string().max(4000)).default({}),
   /** How often the content of a step is tried again (`SMSTSDownloadRetryCount`). */

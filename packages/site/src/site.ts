@@ -23,6 +23,7 @@ import type { SiteConfig } from './config.ts'
 import { createConnector } from './connector/connector.ts'
 import { readLinkProxy } from './connector/proxy-tunnel.ts'
 import { createContentLibrary } from './content/content-library.ts'
+import { createPackageOptionsStore } from './content/package-options.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Database } from './db/database.ts'
 import type { SiteFacts } from './deployments/circumstances.ts'
@@ -98,6 +99,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       'online mode: the root and release keys are on this machine, and what is imported is released at once; whoever controls this machine decides what devices run',
     )
   const settings = createClientSettingsStore({ db, onChanged: push.everythingChanged })
+  const packageOptions = createPackageOptionsStore({ db, onChanged: push.everythingChanged })
   const clientSettings = async () => (await settings.get()).settings
   const gateways = createGateways({ db, identity, clock, log })
   gateways.onChange(push.everythingChanged)
@@ -213,6 +215,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     handlers: createAdminHandlers({
       info,
       settings,
+      packageOptions,
       catalogue,
       content,
       sequences,

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fullDisk } from '@sluice/content'
-import type { AcquiredContent } from '@sluice/engine'
+import type { AcquiredContent, ContentNeed } from '@sluice/engine'
 import { type ContentId, failed, ok, type PackageId, type PolicyPackage, problem, type Result } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import type { CacheKey } from '../cache/cache-rows.ts'
@@ -63,8 +63,12 @@ export interface RunContents {
   /** Asks for the right to fetch, in the background. */
   prepare(): void
   acquire(order: AcquireOrder, signal: AbortSignal, events: AcquireEvents): Promise<Result<AcquiredContent>>
+  /** Brings what will be needed soon, in this order, in the background; replaces what was said before. */
+  expect(needs: readonly ContentNeed[]): void
   /** What this run needed and fetched of a package so far. */
   bytes(packageId: PackageId): Bytes
+  /** Ends what goes on in the background, and resolves when nothing does any more. */
+  close(): Promise<void>
 }
 
 /** Files of the device that may supply chunks. */
@@ -126,6 +130,10 @@ export function createRunContents(options: RunContentsOptions): RunContents {
   const urls = createUrlBook({ client, token: grants.token, grant: grants.grant, sources, signal: stop })
   mkdirSync(join(folder, 'bytes'), { recursive: true, mode: 0o700 })
   const tallyPath = (packageId: PackageId) => join(folder, 'bytes', packageId)
+  const closed = new AbortController()
+  const background = AbortSignal.any([stop, closed.signal])
+  let expected: readonly ContentNeed[] = []
+  let lookingAhead: Promise<void> | undefined
   let localFiles: Promise<LocalFiles> | undefined
   /** Once a run: they are hashed again when they are used. */
   const readLocal = () => {
@@ -244,6 +252,33 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     return cache.find(whole)?.complete ? { entryId: whole, files: undefined } : { entryId: part, files }
   }
 
+  /** One try for an entry of the cache; its folder. */
+  const once = (
+    pack: PolicyPackage,
+    files: readonly string[] | undefined,
+    signal: AbortSignal,
+    events: AcquireEvents,
+  ): Promise<Result<string>> =>
+    // One flight for a content, be it all of it or a part.
+    flights.fly(entryIdOf(pack.contentId), events, signal, async (all) => {
+      const part = partOf(pack, files)
+      const brought = await bring(pack, part, signal, all)
+      return brought.ok ? ok(cache.folderOf(part.entryId)) : brought
+    })
+
+  const lookAhead = async (): Promise<void> => {
+    for (let next = expected[0]; next !== undefined; next = expected[0]) {
+      const { packageId, files } = next
+      expected = expected.slice(1)
+      const pack = packages.find((one) => one.id === packageId)
+      const here = pack === undefined || cache.find(partOf(pack, files).entryId)?.complete === true
+      // What fails here is tried again, and told, when a step needs it.
+      if (!here)
+        await once(pack, files, background, { onProgress() {}, onReceived() {}, onWaiting() {} }).catch(() => {})
+      if (background.aborted) return
+    }
+  }
+
   return {
     prepare() {
       const [first] = contentIds
@@ -255,12 +290,7 @@ export function createRunContents(options: RunContentsOptions): RunContents {
       if (pack === undefined)
         return failed(problem('NOT_RELEASED', `Package ${packageId} is not part of this deployment.`))
       for (let tries = 0; ; tries++) {
-        // One flight for a content, be it all of it or a part.
-        const result = await flights.fly(entryIdOf(pack.contentId), events, signal, async (all) => {
-          const part = partOf(pack, files)
-          const brought = await bring(pack, part, signal, all)
-          return brought.ok ? ok(cache.folderOf(part.entryId)) : brought
-        })
+        const result = await once(pack, files, signal, events)
         if (result.ok) {
           const { neededBytes, fetchedBytes } = readTally(tallyPath(packageId))
           return ok({ folder: result.value, neededBytes, fetchedBytes })
@@ -272,6 +302,17 @@ export function createRunContents(options: RunContentsOptions): RunContents {
         events.onWaiting(undefined)
       }
     },
+    expect(needs) {
+      expected = needs
+      lookingAhead ??= lookAhead().finally(() => {
+        lookingAhead = undefined
+      })
+    },
     bytes: (packageId) => readTally(tallyPath(packageId)),
+    async close() {
+      expected = []
+      closed.abort()
+      await lookingAhead
+    },
   }
 }

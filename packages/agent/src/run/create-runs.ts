@@ -22,13 +22,14 @@ import { failed, idFromRandom, ok, type Problem, problem, type Result, RunId } f
 import { createBackoff } from '../backoff.ts'
 import { type Cache, openCache } from '../cache/cache.ts'
 import { createFlights } from '../cache/flights.ts'
+import { createPreCache } from '../cache/pre-cache.ts'
 import { createLine } from '../download/budget/line.ts'
 import { createMeteredProbe } from '../download/budget/metered-probe.ts'
 import { createMeteredUse } from '../download/budget/metered-use.ts'
 import { createLedger } from '../download/ledger.ts'
 import { createPageFolder } from '../download/page-folder.ts'
 import { makeFolder } from '../state/durable-file.ts'
-import { createRunContents } from './acquire.ts'
+import { createRunContents, type RunContentsOptions } from './acquire.ts'
 import { createTraceLog, rotateTraceLog } from './cmtrace-log.ts'
 import { createHost, hiddenValues } from './host.ts'
 import { createProgress, type Progress } from './progress.ts'
@@ -91,6 +92,31 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     })()
     return opened
   }
+
+  const contentsOf = (
+    order: Pick<RunContentsOptions, 'packages' | 'folder' | 'cache' | 'grants' | 'keepGrants' | 'stop'>,
+  ) =>
+    createRunContents({
+      ...order,
+      ...{ flights, ledger, pages, line, client: parts.client, catalogue: parts.catalogue, now },
+      localSeeds: { folders: config.seedFolders, except: config.stateFolder },
+      sealKey: parts.keys.seal,
+      random: Math.random,
+    })
+  const preCacheFolder = join(config.stateFolder, 'pre-cache')
+  const preCache = createPreCache({
+    cache: open,
+    async contents(packages, stop) {
+      // What was counted for another round says nothing about this one.
+      await rm(preCacheFolder, { recursive: true, force: true })
+      await makeFolder(preCacheFolder)
+      const cache = await open()
+      return contentsOf({ packages, folder: preCacheFolder, cache, grants: undefined, keepGrants() {}, stop })
+    },
+    facts: () => platform.facts(),
+    now,
+    log,
+  })
 
   const begin = async (
     accepted: AcceptedDeployment,
@@ -160,22 +186,12 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     })
     progress?.close()
     progress = shown
-    const contents = createRunContents({
+    const contents = contentsOf({
       packages: deployment.packages,
       folder,
       cache,
-      flights,
-      ledger,
-      pages,
-      line,
-      localSeeds: { folders: config.seedFolders, except: config.stateFolder },
-      client: parts.client,
-      catalogue: parts.catalogue,
-      sealKey: parts.keys.seal,
       grants: record.grants,
       keepGrants: (grants) => store.keepGrants(runId, grants),
-      now,
-      random: Math.random,
       stop: ending,
     })
     const host = createHost({
@@ -207,18 +223,22 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     contents.prepare()
 
     const allFirst = deployment.settings.contentOption === 'allBeforeStart'
-    if (allFirst && isUntouched(current)) await fetchAll(current)
-    for (;;) {
-      const pauseWanted = () => store.pausedBy(runId) !== undefined
-      const moved = await advance({ table, state: current, host, stop: stopped.signal, cancel, pauseWanted })
-      if (moved.kind === 'stopped') return
-      if (moved.kind === 'finished') break
-      if (moved.kind === 'paused') {
-        await rest()
-        continue
+    try {
+      if (allFirst && isUntouched(current)) await fetchAll(current)
+      for (;;) {
+        const pauseWanted = () => store.pausedBy(runId) !== undefined
+        const moved = await advance({ table, state: current, host, stop: stopped.signal, cancel, pauseWanted })
+        if (moved.kind === 'stopped') return
+        if (moved.kind === 'finished') break
+        if (moved.kind === 'paused') {
+          await rest()
+          continue
+        }
+        await restart(moved.timeoutSeconds)
+        if (stopped.signal.aborted) return
       }
-      await restart(moved.timeoutSeconds)
-      if (stopped.signal.aborted) return
+    } finally {
+      await contents.close()
     }
     carried = undefined
     shown.set({ phase: 'finished' })
@@ -298,6 +318,8 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     async start(accepted, by) {
       const installedAtMs = performance.now()
       if (active !== undefined) return failed(inProgress())
+      // W2: it is not waited for.
+      void preCache.pause()
       const started = Promise.withResolvers<Result<{ runId: RunId }>>()
       const ended = (async () => {
         const begun = await begin(accepted, by, installedAtMs)
@@ -336,10 +358,22 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       if (active !== undefined) return
       const record = readActive()
       await removeOldFolders(runsFolder, record?.runId)
-      if (record !== undefined) active = { ended: letGo(keepCarrying(record, cache, undefined)) }
+      if (record === undefined) return
+      void preCache.pause()
+      active = { ended: letGo(keepCarrying(record, cache, undefined)) }
+    },
+    consider(deployments) {
+      preCache.consider(deployments)
+      const packages = deployments.flatMap(({ deployment }) => deployment.packages)
+      void open()
+        .then((cache) => {
+          for (const { id, persist } of packages) cache.persist(id, persist === true)
+        })
+        .catch((error: unknown) => log.warn('what persists could not be noted', { error }))
     },
     async stop() {
       stopped.abort()
+      await preCache.stop()
       await active?.ended
       meteredUse.flush()
       progress?.close()
@@ -381,6 +415,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     // Who started it hears of a failure.
     await carried.catch(() => {})
     active = undefined
+    preCache.resume()
     tell()
   }
 }

@@ -10,6 +10,7 @@ import { stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
+import { surelyNeeded } from '@sluice/engine'
 import { failed, type PackageId, type Problem, problem, type StatusEvent } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import { attitudeTo } from '../download/patience.ts'
@@ -58,6 +59,8 @@ const MOST_TOLD = 20
 
 type ContentReady = Extract<StatusEvent, { kind: 'contentReady' }>
 type ContentSources = Required<Pick<ContentReady, 'sources' | 'passedOver'>>
+/** Contents that are fetched while a step runs, at most. */
+const LOOK_AHEAD_CONTENTS = 3
 
 export function createHost(options: HostOptions): Host {
   const { record, table, state, store, outbox, platform, contents, runners, progress, log, now } = options
@@ -86,6 +89,8 @@ export function createHost(options: HostOptions): Host {
     now,
     monotonicMs: () => performance.now(),
     async commit(next, entries) {
+      // What it counts, and what it holds, is final now.
+      if (next.phase.kind === 'finished') await contents.close()
       const report = await reportOf(next, entries)
       // H1
       state.transaction(() => {
@@ -163,6 +168,8 @@ export function createHost(options: HostOptions): Host {
     },
     async start(attempt, action, leftMs) {
       const timeoutMs = Math.max(1_000, Math.round(Math.min(action.timeoutMs ?? Infinity, leftMs ?? Infinity)))
+      if (accepted.deployment.settings.lookAhead)
+        contents.expect(surelyNeeded(table, current.pointer, LOOK_AHEAD_CONTENTS))
       runners.start(attempt, {
         v: 1,
         action: Number.isFinite(timeoutMs) ? { ...action, timeoutMs } : action,

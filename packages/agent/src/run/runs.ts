@@ -17,6 +17,7 @@ import type { GatewayClient } from '../gateway-client/gateway-client.ts'
 import type { DeviceKeys } from '../identity/device-keys.ts'
 import type { Log } from '../log.ts'
 import type { Platform } from '../platform/platform.ts'
+import type { EvaluatedDeployment } from '../policy/evaluation.ts'
 import type { Outbox } from '../report/outbox.ts'
 import type { State } from '../state/state.ts'
 import type { Catalogue } from '../trust/catalogue.ts'
@@ -54,6 +55,8 @@ export interface Runs {
   goOn(by: PausedBy): boolean
   /** The administrator's pauses are exactly these: a run that goes on and is not among them need not rest for him. */
   keepPaused(runIds: readonly RunId[]): void
+  /** What policy has now: which contents persist, and what is to be fetched in advance. */
+  consider(deployments: readonly EvaluatedDeployment[]): void
   /** Lets go of a run without cancelling it: a detached runner stays. */
   stop(): Promise<void>
 }

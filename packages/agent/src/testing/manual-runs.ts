@@ -43,6 +43,7 @@ export function createManualRuns(): ManualRuns {
     async resume() {
       runs.resumed++
     },
+    consider() {},
     cancel: (runId) => void runs.cancelled.push(runId),
     pause: () => false,
     goOn: () => false,

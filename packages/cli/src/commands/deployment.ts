@@ -16,6 +16,8 @@ interface Choices {
   input?: Record<string, string>
   retryCount?: number
   retryDelay?: number
+  preCache?: boolean
+  lookAhead?: boolean
 }
 
 export function addDeploymentCommands(program: Command, session: Session): void {
@@ -123,17 +125,22 @@ const withChoices = (command: Command): Command =>
     .option('--deadline <time>', 'when a required deployment starts by itself', time)
     .option('--expires <time>', 'after which it is not started any more', time)
     .option('--input <name=value>', 'value of an input of the sequence; can be given again', nameAndValue)
+    .addOption(switchOption('--pre-cache', 'Pre-download content for this task sequence'))
+    .addOption(switchOption('--look-ahead', 'while a step runs, fetch what the next ones will surely need'))
     .option('--retry-count <count>', 'how often the content of a step is tried again', wholeNumber(0, 1000))
     .option('--retry-delay <seconds>', 'between two tries', wholeNumber(0, 3600))
 
 /** @param before what holds where nothing was chosen */
 function settingsFrom(chosen: Choices, before: DeploymentSettings): DeploymentSettings {
   const { required, allowInternet, contentOption, available, deadline, expires, input, retryCount, retryDelay } = chosen
+  const { preCache, lookAhead } = chosen
   return {
     ...before,
     ...(required === undefined ? {} : { purpose: required ? 'required' : 'available' }),
     ...(allowInternet === undefined ? {} : { allowInternet }),
     ...(contentOption === undefined ? {} : { contentOption }),
+    ...(preCache === undefined ? {} : { preCache }),
+    ...(lookAhead === undefined ? {} : { lookAhead }),
     ...(available === undefined ? {} : { availableAt: available }),
     ...(deadline === undefined ? {} : { deadlineAt: deadline }),
     ...(expires === undefined ? {} : { expiresAt: expires }),
@@ -153,6 +160,8 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
       ['Purpose', settings.purpose],
       ['Allow task sequence to run for client on the Internet', onOff(settings.allowInternet)],
       ['Content', settings.contentOption],
+      ['Pre-download content', onOff(settings.preCache)],
+      ['Look ahead', onOff(settings.lookAhead)],
       ['Available from', settings.availableAt],
       [
         'Deadline',

@@ -1,9 +1,20 @@
 import { basename, resolve } from 'node:path'
-import { ContentTarget, PackageId, type PackageInfo, PackageKind, type ReleaseState } from '@sluice/protocol'
+import {
+  ContentTarget,
+  PackageId,
+  type PackageInfo,
+  PackageKind,
+  PackageOptions,
+  PreCacheTags,
+  type ReleaseState,
+} from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
-import { fields, formatBytes, table } from '../text.ts'
+import { fields, formatBytes, onOff, table } from '../text.ts'
 import { waitForDistribution, waitForJob } from '../wait.ts'
+
+const architectures = PreCacheTags.shape.architecture.unwrap().options
 
 export function addPackageCommands(program: Command, session: Session): void {
   const group = program.command('package').description('versioned folders of files: programs, drivers, OS upgrades')
@@ -86,6 +97,43 @@ export function addPackageCommands(program: Command, session: Session): void {
     .action(async (id: PackageId): Promise<void> => {
       const site = await session.site()
       showPackage(session, await site.call('package', { id }))
+    })
+
+  group
+    .command('options')
+    .description('shows what devices do with a package, and changes it; what is not named stays')
+    .argument('<id>', 'package id', packageId)
+    .addOption(switchOption('--persist', 'Persist content in the client cache'))
+    .addOption(
+      new Option('--architecture <architecture>', 'fetched in advance by such devices only; none: by all').choices([
+        ...architectures,
+        'none',
+      ]),
+    )
+    .option('--language <language>', 'the same, such as de-DE or de')
+    .option('--model <text>', 'the same: part of the name of the model')
+    .action(async (id: PackageId, chosen: Record<string, string | boolean>): Promise<void> => {
+      const site = await session.site()
+      const { persist, ...tags } = chosen
+      let options = await site.call('packageOptions', { id })
+      if (Object.keys(chosen).length > 0) {
+        const all = Object.entries({ ...options.preCache, ...tags }).filter(([, value]) => value !== 'none')
+        const body = PackageOptions.safeParse({
+          persist: persist ?? options.persist,
+          preCache: Object.fromEntries(all),
+        })
+        if (!body.success) throw new InvalidArgumentError(body.error.issues[0]?.message ?? 'These are no tags.')
+        options = await site.call('setPackageOptions', { id, body: body.data })
+      }
+      session.out.result(options, () =>
+        fields([
+          ['Package', id],
+          ['Persist content in the client cache', onOff(options.persist)],
+          ['Architecture', options.preCache.architecture ?? 'any'],
+          ['Language', options.preCache.language ?? 'any'],
+          ['Model', options.preCache.model ?? 'any'],
+        ]),
+      )
     })
 
   group

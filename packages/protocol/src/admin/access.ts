@@ -54,6 +54,8 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   package: access('package.read', 'open'),
   importPackage: access('package.modify', 'site'),
   updatePackage: access('package.modify', 'site'),
+  packageOptions: access('package.read', 'open'),
+  setPackageOptions: access('package.modify', 'site'),
   distributePackage: access('package.distribute', 'site'),
   distributeSequence: access('package.distribute', 'site'),
   distributionPoints: access('gateway.read', 'open'),

@@ -50,6 +50,7 @@ const agent = createAgent({
       pause: () => false,
       goOn: () => false,
       keepPaused: () => {},
+      consider: () => {},
       stop: async () => {},
     }
     return onlyRemembers

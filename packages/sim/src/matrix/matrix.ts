@@ -149,6 +149,8 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   package: administrators('NOT_FOUND'),
   importPackage: siteWide('BAD_REQUEST', applications),
   updatePackage: siteWide('BAD_REQUEST', applications),
+  packageOptions: administrators('NOT_FOUND'),
+  setPackageOptions: siteWide('BAD_REQUEST', applications),
   distributePackage: siteWide('BAD_REQUEST', distributors),
   distributeSequence: siteWide('BAD_REQUEST', distributors),
   distributionPoints: administrators('in'),

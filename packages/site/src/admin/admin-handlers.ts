@@ -21,6 +21,7 @@ import type { Person } from '../administrators/sign-in/account.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
+import type { PackageOptionsStore } from '../content/package-options.ts'
 import { personOf } from '../deployments/approval.ts'
 import type { Deployments } from '../deployments/deployments.ts'
 import type { Devices } from '../devices/devices.ts'
@@ -36,6 +37,7 @@ export interface AdminAreas {
   catalogue: Catalogue
   settings: ClientSettingsStore
   content: ContentLibrary
+  packageOptions: PackageOptionsStore
   sequences: Sequences
   collections: Collections
   deployments: Deployments
@@ -93,6 +95,8 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     package: ({ id }) => content.get(packageId(id)),
     importPackage: ({ body }) => content.importPackage(body),
     updatePackage: ({ id, body }) => content.updatePackage(packageId(id), body),
+    packageOptions: ({ id }) => areas.packageOptions.get(packageId(id)),
+    setPackageOptions: ({ id, body }) => areas.packageOptions.set(packageId(id), body),
     distributePackage: ({ id, body }) => content.distribute(packageId(id), body.to),
     distributionPoints: () => content.cloudPoints.infos(),
     createDistributionPoint: ({ body }) => content.cloudPoints.create(body),

@@ -7,12 +7,15 @@ import {
   type DeviceId,
   type GatewayAddress,
   type NetworkLocation,
+  type PackageId,
   type PackageInfo,
+  type PackageOptions,
   type PolicyBody,
   type PolicyDeployment,
   type PolicyPackage,
   type Sha256,
 } from '@sluice/protocol'
+import { optionsOf } from '../content/package-options.ts'
 import type { Db } from '../db/database.ts'
 import { approvalDigest } from '../deployments/approval.ts'
 import {
@@ -40,6 +43,7 @@ export async function policyBody(
   const at = await circumstances(facts, rows)
   const approved = await withoutWaiting(db, rows, at)
   const manifests = await releasedManifests(db, [...at.packages.values()])
+  const options = await optionsOf(db, [...at.packages.keys()])
   const cancelled = await cancelledRuns(db, deviceId)
   return {
     v: 1,
@@ -50,7 +54,7 @@ export async function policyBody(
     clientSettings: at.clientSettings,
     gateways: addresses(at.gateways, location),
     ...cloudOrigins(at, location),
-    deployments: approved.map((row) => policyDeployment(row, location, at, manifests)),
+    deployments: approved.map((row) => policyDeployment(row, location, at, manifests, options)),
     // Left out where there is none: most bodies stay as they are.
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
   }
@@ -146,6 +150,7 @@ function policyDeployment(
   location: NetworkLocation,
   at: Circumstances,
   manifests: ReadonlyMap<string, CatalogueReference>,
+  options: ReadonlyMap<PackageId, PackageOptions>,
 ): PolicyDeployment {
   const packages: PolicyPackage[] = []
   for (const id of row.packages) {
@@ -154,7 +159,7 @@ function policyDeployment(
     // A package without a finished import has nothing to name; it is among the refusals then.
     if (one?.contentId === undefined || manifest === undefined) continue
     const { name, kind, version, contentId, storedBytes } = one
-    packages.push({ id, name, kind, version, contentId, manifest, storedBytes })
+    packages.push({ id, name, kind, version, contentId, manifest, storedBytes, ...policyOptions(options.get(id)) })
   }
   return {
     id: row.id,
@@ -173,6 +178,13 @@ function policyDeployment(
 function cloudOrigins(at: Circumstances, location: NetworkLocation): Pick<PolicyBody, 'cloudOrigins'> {
   const direct = cloudSources(location, at).filter(({ service }) => service === 'direct')
   return direct.length === 0 ? {} : { cloudOrigins: [...new Set(direct.map(({ origin }) => origin))].sort() }
+}
+
+/** Left out where they are the defaults: most bodies stay as they are. */
+function policyOptions(options: PackageOptions | undefined): Pick<PolicyPackage, 'persist' | 'preCache'> {
+  if (options === undefined) return {}
+  const { persist, preCache } = options
+  return { ...(persist ? { persist } : {}), ...(Object.keys(preCache).length === 0 ? {} : { preCache }) }
 }
 
 /** Those of the device's own side first. All are listed: a device may come home or go out. */

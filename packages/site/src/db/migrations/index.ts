@@ -7,6 +7,7 @@ import { migration as gateways } from './0004-gateways.ts'
 import { migration as cancellations } from './0005-cancellations.ts'
 import { migration as distributionPoints } from './0006-distribution-points.ts'
 import { migration as readAll } from './0008-read-all.ts'
+import { migration as packageOptions } from './0009-package-options.ts'
 import { migration as joinCodes } from './0010-join-codes.ts'
 import { migration as releases } from './0011-releases.ts'
 import { migration as administrators } from './0012-administrators.ts'
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   cancellations,
   distributionPoints,
   readAll,
+  packageOptions,
   joinCodes,
   releases,
   administrators,

@@ -25,6 +25,12 @@ export interface ContentTables {
     version: number
     created_at: number
   }
+  package_options: {
+    package_id: PackageId
+    persist: Flag
+    /** `PreCacheTags` as JSON. */
+    pre_cache: string
+  }
   package_versions: {
     package_id: PackageId
     version: number
