@@ -9,6 +9,7 @@ import {
   type ReleaseState,
 } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { failLocally } from '../local-failure.ts'
 import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, formatBytes, onOff, table } from '../text.ts'
@@ -122,7 +123,7 @@ export function addPackageCommands(program: Command, session: Session): void {
           persist: persist ?? options.persist,
           preCache: Object.fromEntries(all),
         })
-        if (!body.success) throw new InvalidArgumentError(body.error.issues[0]?.message ?? 'These are no tags.')
+        if (!body.success) failLocally(body.error.issues[0]?.message ?? 'These are no tags.')
         options = await site.call('setPackageOptions', { id, body: body.data })
       }
       session.out.result(options, () =>

@@ -6,6 +6,8 @@ import { fields, onOff } from '../text.ts'
 
 const MiB = 1024 * 1024
 const HOUR_MS = 3600_000
+/** What `none` stands for: the parser of an option must give something. */
+const NO_RATE = 0
 
 /** One client setting: how it is given, and how it is shown. */
 interface Setting {
@@ -127,12 +129,12 @@ const settings: readonly Setting[] = [
     (one) => onOff(one.allowOutside),
     (one, value) => (one.allowOutside = value),
   ),
-  transfer<number | undefined>(
+  transfer<number>(
     'Maximum transfer rate outside the throttling window',
-    text('--outside-rate <kbps>', (given) => (given === 'none' ? undefined : wholeNumber(64, 10_000_000)(given))),
+    text('--outside-rate <kbps>', (given) => (given === 'none' ? NO_RATE : wholeNumber(64, 10_000_000)(given))),
     (one) => (one.outsideKbps === undefined ? 'none: as fast as the line' : `${one.outsideKbps} Kbps`),
     (one, value) => {
-      if (value === undefined) delete one.outsideKbps
+      if (value === NO_RATE) delete one.outsideKbps
       else one.outsideKbps = value
     },
   ),
