@@ -36,13 +36,17 @@ export function surelyNeeded({ instructions }: InstructionTable, pointer: number
   return needs.slice(0, most)
 }
 
-/** Steps that are there to restart the machine: nobody knows what it is afterwards. */
+/** Steps that as a rule restart the machine, or are steps of another sequence: nobody knows what is afterwards. */
 const mayRestart = (step: Step): boolean =>
-  step.type === 'restartComputer' || (step.type === 'upgradeOperatingSystem' && step.scanOnly !== true)
+  ['restartComputer', 'installSoftwareUpdates', 'joinDomainOrWorkgroup', 'runTaskSequence'].includes(step.type) ||
+  (step.type === 'upgradeOperatingSystem' && step.scanOnly !== true)
 
 function needsOf(step: Step): ContentNeed[] {
   if (step.type === 'downloadPackageContent') return step.packages.flatMap((choice) => need(choice, step.files))
-  if (step.type === 'runCommandLine') return need(step.package, step.files)
+  if (step.type === 'runCommandLine' || step.type === 'runScript') return need(step.package, step.files)
+  // With a list, what is installed is only known then; applications may be there already.
+  if (step.type === 'installPackage' && step.listVariable === undefined)
+    return step.programs.flatMap((program) => need(program.package, undefined))
   if (step.type === 'upgradeOperatingSystem') return need(step.package, undefined)
   return []
 }

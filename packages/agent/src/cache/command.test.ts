@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type ContentId, PackageId, type RunId, type Sha256 } from '@sluice/protocol'
 import { openState } from '../state/state.ts'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
+import { until } from '../testing/until.ts'
 import { openCache } from './cache.ts'
 import { type EntryId, entryIdOf } from './entry.ts'
 
@@ -40,7 +42,7 @@ async function device(t: TestContext) {
         resolve({ code: Number(failure?.code ?? 0), out, error }),
       )
     })
-  return { folder, cache, state: state.value, command, put }
+  return { folder, config, cache, state: state.value, command, put }
 }
 
 test('beside an agent that runs: list, pin and delete, and nothing that a run needs', async (t) => {
@@ -113,4 +115,36 @@ test('what is asked wrongly is said', async (t) => {
   assert.equal((await command('delete')).code, 2)
   assert.equal((await command('burn', 'ABC00001')).code, 2)
   assert.match((await command('pin', 'ABC00009')).error, /NOT_FOUND: The cache has nothing of ABC00009/)
+})
+
+test('kills in the middle of deletes: after the next start every row has its folder, and what was leased is whole', async (t) => {
+  const { folder, cache, state, put, config } = await device(t)
+  const held = entryIdOf(contentId('c'), ['setup.exe'])
+  state.transaction(() => cache.lease(run, [contentId('c')]))
+  const names = '0123456789abdef'.split('')
+  for (let kill = 0; kill < 4; kill++) {
+    for (const letter of names) {
+      const entryId = entryIdOf(contentId(letter))
+      if (cache.find(entryId) !== undefined) continue
+      await put(entryId, 'ABC00004')
+      for (let file = 0; file < 20; file++) writeFileSync(join(cache.folderOf(entryId), `more-${file}`), 'more')
+    }
+    const before = cache.all().length
+    const child = spawn(process.execPath, [agent, 'cache', 'delete', '--all', '--persisted', '--config', config])
+    const ended = once(child, 'exit')
+    await Promise.race([until('it deletes', () => cache.all().length < before), ended])
+    // From the moment of its transaction on, at another moment of what follows each time.
+    for (let turn = 0; turn < kill; turn++) await new Promise((resolve) => setImmediate(resolve))
+    child.kill('SIGKILL')
+    await ended
+    await cache.scan()
+    const rows = cache.all().map(({ entryId }) => entryId)
+    const there = [
+      ...readdirSync(join(folder, 'state/cache/contents')),
+      ...readdirSync(join(folder, 'state/cache/incoming')),
+    ]
+    assert.deepEqual(there.sort(), [...rows].sort())
+    assert.deepEqual(readdirSync(join(folder, 'state/cache/trash')), [])
+    assert.ok(existsSync(join(cache.folderOf(held), 'file')))
+  }
 })

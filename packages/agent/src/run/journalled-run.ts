@@ -111,7 +111,9 @@ export async function journalledRun(options: JournalledRunOptions): Promise<Jour
       contents: {
         prepare: () => {},
         acquire: async () => ok({ folder: '/content', neededBytes: 0, fetchedBytes: 0 }),
+        expect: () => {},
         bytes: () => noBytes,
+        close: async () => {},
       },
       log: { write: () => {} },
       ...{ osRoot: '/', workFolder: folder, now: Date.now, installedAtMs: undefined },
