@@ -15,6 +15,9 @@ export interface Fault {
 
 type Issue = z.core.$ZodIssue
 
+/** Unknown fields of one map that are told. */
+const MOST_UNKNOWN = 101
+
 /** Exactly one of these fields says what kind of condition it is. In the order of the schema. */
 const conditionFields = [
   ...['variable', 'file', 'folder', 'all', 'any', 'none'],
@@ -44,7 +47,8 @@ function explain(issue: Issue, around: Path, root: unknown): Fault[] {
   const found = valueAt(root, issue.path)
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
+      // No more than are ever shown, and one to tell that there are more: each looks for its nearest name.
+      return issue.keys.slice(0, MOST_UNKNOWN).map((key) => ({
         path: [...path, key],
         message: `unknown field "${key}"${suggestion(key, issue.message.split(' '))}`,
         atField: true,

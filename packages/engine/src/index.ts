@@ -1,4 +1,5 @@
 export { canonicalJson } from './canonical-json.ts'
+export { childrenOf, withChildren } from './children.ts'
 export { type Decision, decide } from './condition.ts'
 export { MAX_TEXT_LENGTH } from './document.ts'
 export { currentFlags, flags, unknownFlags } from './flags.ts'

@@ -32,7 +32,7 @@ export interface RunStart {
   facts: DeviceFacts
   /** What the device tells beside its facts, and who it is; absent in previews. */
   machine?: MachineFacts
-  device?: { id: string; site?: string; dataPath: string; cachePath: string }
+  device?: { id?: string; site?: string; dataPath: string; cachePath: string }
   /** Folder of `smsts.log`. */
   logPath: string
   /** Milliseconds since 1970, for the journal. */

@@ -175,6 +175,8 @@ export const DeploymentInfo = z.object({
       refusals: z.array(Problem),
       /** The run shall end; the device has not said yet that it has. */
       cancelOrdered: z.literal(true).optional(),
+      /** The run shall rest before its next step. */
+      pauseOrdered: z.literal(true).optional(),
       report: RunReport.optional(),
     }),
   ),
@@ -380,6 +382,14 @@ export const adminRoutes = {
     path: '/admin/v1/deployments/:id/cancel',
     ...plain,
     body: z.strictObject({ deviceId: DeviceId }),
+    answer: DeploymentInfo,
+  },
+  /** Lets the run of a device rest before its next step (`paused: true`), or go on. */
+  pauseRun: {
+    method: 'POST',
+    path: '/admin/v1/deployments/:id/pause',
+    ...plain,
+    body: z.strictObject({ deviceId: DeviceId, paused: z.boolean() }),
     answer: DeploymentInfo,
   },
   deleteDeployment: { method: 'DELETE', path: '/admin/v1/deployments/:id', ...plain, answer: none },

@@ -355,6 +355,8 @@ export interface Group {
   continueOnError?: boolean | undefined
   condition?: Condition | undefined
   original?: OriginalStep | undefined
+  /** The steps are those of this sequence, as it was when this one was released. */
+  sequence?: SequenceId | undefined
   steps: SequenceNode[]
 }
 export type SequenceNode = Group | Step
@@ -362,6 +364,7 @@ export type SequenceNode = Group | Step
 export const Group = z.strictObject({
   type: z.literal('group'),
   ...ofEvery,
+  sequence: SequenceId.optional(),
   steps: z.array(z.lazy((): z.ZodType<SequenceNode> => SequenceNode)).max(10_000),
 })
 export const SequenceNode: z.ZodType<SequenceNode> = z.discriminatedUnion('type', [Group, ...Step.options])

@@ -135,6 +135,8 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       undeclaredInputs: parts.catalogue.mode() === 'online' ? 'allow' : 'refuse',
       startedBy: by,
       facts: await platform.facts(),
+      machine: await platform.machine(),
+      device: { dataPath: runsFolder, cachePath: join(config.stateFolder, 'cache') },
       logPath: logFolder,
       at: startedAt,
     })

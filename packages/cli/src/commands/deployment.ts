@@ -93,6 +93,21 @@ export function addDeploymentCommands(program: Command, session: Session): void 
         showDeployment(session, await site.call('cancelRun', { id, body: { deviceId } }))
     })
 
+  for (const [command, paused, description] of [
+    ['pause', true, 'lets the run that a device is in rest before its next step'],
+    ['continue', false, 'lets a run that was paused go on'],
+  ] as const)
+    group
+      .command(command)
+      .description(description)
+      .argument('<id>')
+      .requiredOption('--device <device>', 'host name or id')
+      .action(async (id: string, { device }: { device: string }): Promise<void> => {
+        const site = await session.site()
+        for (const { id: deviceId } of await site.devices([device]))
+          showDeployment(session, await site.call('pauseRun', { id, body: { deviceId, paused } }))
+      })
+
   group
     .command('approve')
     .description('agrees to a deployment that somebody else made to many devices')
@@ -185,9 +200,9 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
     ),
     ...table(
       ['DEVICE', 'STATE', 'DETAIL'],
-      one.devices.map(({ deviceId, state, cancelOrdered, refusals, report }) => [
+      one.devices.map(({ deviceId, state, cancelOrdered, pauseOrdered, refusals, report }) => [
         deviceId,
-        cancelOrdered === true ? 'cancelling' : state,
+        cancelOrdered === true ? 'cancelling' : pauseOrdered === true ? 'paused' : state,
         refusals[0]?.code ??
           (report?.problem === undefined ? '' : `${report.failedStep ?? ''}: ${report.problem.detail}`),
       ]),

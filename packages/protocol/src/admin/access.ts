@@ -75,6 +75,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   approvalRule: access('settings.read', 'open'),
   setApprovalRule: access('administrator.modify', 'site'),
   cancelRun: access('device.control', 'deployment'),
+  pauseRun: access('device.control', 'deployment'),
   deleteDeployment: access('deployment.modify', 'deployment'),
   devices: access('device.read', 'devices'),
   device: access('device.read', 'device'),

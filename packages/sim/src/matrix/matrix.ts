@@ -170,6 +170,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   approvalRule: administrators('in'),
   setApprovalRule: siteWide('BAD_REQUEST', security),
   cancelRun: administrators('BAD_REQUEST', operators),
+  pauseRun: administrators('BAD_REQUEST', operators),
   deleteDeployment: administrators('NOT_FOUND', deployers),
   devices: administrators('in'),
   device: administrators('NOT_FOUND'),

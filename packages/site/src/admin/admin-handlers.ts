@@ -130,6 +130,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     approveDeployment: ({ id, body, actor }) => deployments.approve(deploymentId(id), body.digest, personOf(actor)),
     approvalRule: () => deployments.approvalRule(),
     setApprovalRule: ({ body, actor }) => deployments.setApprovalRule(body.aboveDevices, personOf(actor)),
+    pauseRun: ({ id, body }) => deployments.pause(deploymentId(id), body),
     cancelRun: ({ id, body }) => deployments.cancel(deploymentId(id), body.deviceId),
     async deleteDeployment({ id }) {
       await deployments.delete(deploymentId(id))

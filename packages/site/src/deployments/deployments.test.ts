@@ -201,3 +201,26 @@ onEveryDatabase('a run that goes on can be cancelled; the order names it, and no
   assert.equal((await deployments.get(deployment.id)).devices[0]?.cancelOrdered, undefined)
   assert.equal(await ordered(), undefined)
 })
+
+onEveryDatabase('a run that goes on can rest and go on; the order names it, and no later run', async (db) => {
+  const { deployToInternet, deployments, poll, say } = await createSiteWorld(db, keyring)
+  const { deployment, deviceId, caller } = await deployToInternet()
+  const resting = async () => {
+    const { body } = await poll(caller)
+    return JSON.parse(Buffer.from(body?.payload ?? '', 'base64').toString()).pausedRuns
+  }
+  const run = runOf(deployment.id)
+  const order = (paused: boolean) => deployments.pause(deployment.id, { deviceId, paused })
+  await assert.rejects(order(true), refusedAs('CONFLICT'), 'nothing runs')
+  await say(deviceId, { kind: 'runStarted', ...run, startedBy: 'user' })
+  assert.equal((await order(true)).devices[0]?.pauseOrdered, true)
+  assert.deepEqual(await resting(), [run.runId])
+  assert.equal((await order(false)).devices[0]?.pauseOrdered, undefined)
+  assert.equal(await resting(), undefined)
+
+  await order(true)
+  await say(deviceId, { kind: 'runFinished', ...run, report })
+  assert.equal(await resting(), undefined)
+  await say(deviceId, { kind: 'runStarted', ...run, runId: RunId.parse('run_9876543210'), startedBy: 'user' })
+  assert.equal(await resting(), undefined)
+})

@@ -43,6 +43,7 @@ import {
   deviceStateListener,
   deviceStates,
   orderCancellation,
+  orderPause,
 } from './device-state.ts'
 
 export interface Deployments {
@@ -60,6 +61,8 @@ export interface Deployments {
    * no run there.
    */
   cancel(id: string, deviceId: DeviceId): Promise<DeploymentInfo>
+  /** Lets the run that a device is in rest before its next step, or go on. `CONFLICT` where the site knows of none. */
+  pause(id: string, order: { deviceId: DeviceId; paused: boolean }): Promise<DeploymentInfo>
   list(): Promise<DeploymentInfo[]>
   /** `NOT_FOUND` */
   get(id: string): Promise<DeploymentInfo>
@@ -171,6 +174,15 @@ export function createDeployments(options: {
       const runId = await orderCancellation(db, known, deviceId)
       if (runId === undefined) fail('CONFLICT', `The site knows of no run of ${known} that goes on at ${deviceId}.`)
       log.info('run cancelled', { deploymentId: known, deviceId, runId })
+      onOrdered(deviceId)
+      return await get(known)
+    },
+
+    async pause(id, { deviceId, paused }) {
+      const { id: known } = await get(id)
+      const runId = await orderPause(db, known, deviceId, paused)
+      if (runId === undefined) fail('CONFLICT', `The site knows of no run of ${known} that goes on at ${deviceId}.`)
+      log.info(paused ? 'run paused' : 'run goes on', { deploymentId: known, deviceId, runId })
       onOrdered(deviceId)
       return await get(known)
     },

@@ -8,6 +8,7 @@ import {
   type DeploymentId,
   type DeploymentInfo,
   type DeviceId,
+  PAUSED_RUNS,
   Problem,
   type RunId,
   RunReport,
@@ -55,7 +56,7 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       join.onRef('said.deployment_id', '=', 'deployments.id').onRef('said.device_id', '=', 'member.device_id'),
     )
     .select(['deployments.id', 'member.device_id', 'said.state', 'said.refusals', 'said.report'])
-    .select(['said.run_id', 'said.cancel_run_id'])
+    .select(['said.run_id', 'said.cancel_run_id', 'said.pause_run_id'])
     .where('deployments.id', 'in', ids)
     .orderBy('member.device_id')
     .execute()
@@ -65,6 +66,7 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       state: row.state ?? 'waiting',
       refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
       ...(row.state === 'running' && row.cancel_run_id === row.run_id ? { cancelOrdered: true as const } : {}),
+      ...(row.state === 'running' && row.pause_run_id === row.run_id ? { pauseOrdered: true as const } : {}),
       ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
     })
   return states
@@ -90,6 +92,38 @@ export async function orderCancellation(
   return row?.cancel_run_id ?? undefined
 }
 
+/** Orders the run that a device is in to rest, or to go on; its id, or undefined when the site knows of none. */
+export async function orderPause(
+  db: Db,
+  deployment: DeploymentId,
+  deviceId: DeviceId,
+  paused: boolean,
+): Promise<RunId | undefined> {
+  const row = await db
+    .updateTable('deployment_devices')
+    .set((eb) => ({ pause_run_id: paused ? eb.ref('run_id') : null }))
+    .where('deployment_id', '=', deployment)
+    .where('device_id', '=', deviceId)
+    .where('state', '=', 'running')
+    .returning('run_id')
+    .executeTakeFirst()
+  return row?.run_id ?? undefined
+}
+
+/** Runs of a device that shall rest. */
+export async function pausedRuns(db: Db, deviceId: DeviceId): Promise<RunId[]> {
+  const rows = await db
+    .selectFrom('deployment_devices')
+    .select('run_id')
+    .where('device_id', '=', deviceId)
+    .where('state', '=', 'running')
+    .whereRef('pause_run_id', '=', 'run_id')
+    .orderBy('run_id')
+    .limit(PAUSED_RUNS)
+    .execute()
+  return rows.flatMap(({ run_id }) => run_id ?? [])
+}
+
 /** Runs of a device that were ordered to end and have not. */
 export async function cancelledRuns(db: Db, deviceId: DeviceId): Promise<RunId[]> {
   const rows = await db
@@ -106,7 +140,7 @@ export async function cancelledRuns(db: Db, deviceId: DeviceId): Promise<RunId[]
 
 type Said = Omit<
   Insertable<DeploymentsTables['deployment_devices']>,
-  'deployment_id' | 'device_id' | 'changed_at' | 'cancel_run_id'
+  'deployment_id' | 'device_id' | 'changed_at' | 'cancel_run_id' | 'pause_run_id'
 >
 
 /** What is known of a device; undefined when the deployment is none of its business. */

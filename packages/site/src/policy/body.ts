@@ -27,7 +27,7 @@ import {
   type SiteFacts,
   siteRefusals,
 } from '../deployments/circumstances.ts'
-import { cancelledRuns } from '../deployments/device-state.ts'
+import { cancelledRuns, pausedRuns } from '../deployments/device-state.ts'
 import { PackageIds } from '../sequences/sequences.ts'
 
 /** Manifests are released under this name by the content library. */
@@ -45,6 +45,7 @@ export async function policyBody(
   const manifests = await releasedManifests(db, [...at.packages.values()])
   const options = await optionsOf(db, [...at.packages.keys()])
   const cancelled = await cancelledRuns(db, deviceId)
+  const paused = await pausedRuns(db, deviceId)
   return {
     v: 1,
     minReader: 1,
@@ -57,6 +58,7 @@ export async function policyBody(
     deployments: approved.map((row) => policyDeployment(row, location, at, manifests, options)),
     // Left out where there is none: most bodies stay as they are.
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
+    ...(paused.length === 0 ? {} : { pausedRuns: paused }),
   }
 }
 

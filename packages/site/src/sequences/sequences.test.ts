@@ -111,3 +111,28 @@ onEveryDatabase('everything that a sequence references is distributed', async (d
   )
   await assert.rejects(sequences.distribute('Nothing', [internet]), /NOT_FOUND/)
 })
+
+onEveryDatabase('a sequence that runs another is released with its steps in it, and its packages', async (db) => {
+  const { importPackage, sequences, sequenceText, catalogue } = await createSiteWorld(db, keyring)
+  await importPackage('ABC00001')
+  const child = await sequences.apply({ fileName: 'child.json', text: sequenceText('Child', ['ABC00001']) })
+  const text = (id: string) =>
+    JSON.stringify({
+      ...{ format: 'sluice-sequence/1', name: 'Parent' },
+      steps: [{ type: 'runTaskSequence', name: 'Run it', sequence: id }],
+    })
+  const parent = await sequences.apply({ fileName: 'parent.json', text: text(child.id) })
+  assert.deepEqual([parent.packages, parent.steps, parent.state], [['ABC00001'], child.steps, 'released'])
+  assert.equal((await catalogue.released(`sequence/${parent.id}/1`))?.sha256, parent.sha256)
+  const again = await sequences.apply({ fileName: 'parent.json', text: text(child.id) })
+  assert.equal(again.revision, 1)
+  for (const [file, id, code] of [
+    ['parent.json', 'seq_0000000000', 'SEQUENCE_REFERENCE_MISSING'],
+    ['parent.json', parent.id, 'SEQUENCE_INVALID'],
+  ] as const)
+    await assert.rejects(sequences.apply({ fileName: file, text: text(id) }), (error) => {
+      assert.ok(error instanceof ProblemError)
+      assert.equal(error.problem.code, code)
+      return true
+    })
+})

@@ -6,13 +6,18 @@
  *   S3. A revision never changes. It is released under `sequence/<id>/<revision>`; where the site
  *       stopped in between, it is a draft and applying it again releases it. In offline mode it then waits
  *       for the release key; devices keep the revision before.
+ *   S4. Sequences that it runs stand in it as they are at that moment: what is signed is what runs. Where one
+ *       of them changes, those that run it are applied again.
  */
 import {
   checkReferences,
+  childrenOf,
   formatDetail,
   nodesOf,
   parseSequence,
+  readSequence,
   referencedPackages,
+  withChildren,
   writeSequence,
 } from '@sluice/engine'
 import {
@@ -114,13 +119,36 @@ export function createSequences(options: {
     return row === undefined ? fail('NOT_FOUND', `There is no sequence ${idOrName}.`) : sequenceInfo(row)
   }
 
+  /** S4 */
+  async function joined(sequence: Sequence): Promise<Sequence> {
+    const wanted = childrenOf(sequence)
+    if (wanted.length === 0) return sequence
+    const rows = await db
+      .selectFrom('sequences')
+      .innerJoin('sequence_revisions as newest', (join) =>
+        join.onRef('newest.sequence_id', '=', 'sequences.id').onRef('newest.revision', '=', 'sequences.revision'),
+      )
+      .select(['sequences.id', 'sequences.name', 'newest.document'])
+      .where((eb) => eb.or([eb('sequences.id', 'in', wanted), eb('sequences.name', '=', sequence.name)]))
+      .execute()
+    const children = new Map(rows.map(({ id, document }) => [id, document]))
+    const whole = withChildren(sequence, rows.find(({ name }) => name === sequence.name)?.id, (id) => {
+      const document = children.get(id)
+      const read = document === undefined ? undefined : readSequence(new TextEncoder().encode(document))
+      return read?.ok === true ? read.value : undefined
+    })
+    if (!whole.ok) throw new ProblemError(whole.problem) // S1
+    return whole.value
+  }
+
   return {
     async apply({ fileName, text }) {
       const parsed = parseSequence({ file: fileName, text })
       if (!parsed.ok) throw new ProblemError(parsed.problem) // S1
-      const { sequence, warnings } = parsed.value
+      const { warnings } = parsed.value
+      const sequence = await joined(parsed.value.sequence)
       const known = await packages(referencedPackages(sequence))
-      const missing = checkReferences(parsed.value, new Set(known.map((one) => one.id)))
+      const missing = checkReferences({ ...parsed.value, sequence }, new Set(known.map((one) => one.id)))
       if (missing !== undefined) throw new ProblemError(missing) // S1
       const bytes = writeSequence(sequence)
       const { id, target } = await store(sequence, bytes, warnings.map(formatDetail))

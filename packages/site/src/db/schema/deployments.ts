@@ -90,6 +90,8 @@ export interface DeploymentsTables {
     run_id: RunId | null
     /** The run that an administrator wants to end; another run of the device goes on. */
     cancel_run_id: RunId | null
+    /** The run that shall rest. */
+    pause_run_id: RunId | null
     /** `ContentId`s as a JSON array: what the running run may fetch, whatever changes meanwhile. */
     run_contents: string | null
     run_started_at: number | null
