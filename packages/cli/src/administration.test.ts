@@ -87,6 +87,9 @@ test('a package: import, update, list, show; a folder that is not there', async 
   const changed = await text('package', 'options', 'ABC00001', '--architecture', 'none')
   assert.match(changed, /cache: +on\nArchitecture: +any\nLanguage: +sv\nModel: +any/)
   assert.match((await as(['package', 'options', 'ABC00001', '--language', '?'])).stderr, /a language such as de-DE/)
+  const diff = await text('package', 'diff', 'ABC00001', '1')
+  assert.match(diff, /from version 1 to 2\n[\s\S]*1 added, 0 changed, 0 removed, 2 as they were\nadded {4}more/)
+  assert.match((await as(['package', 'diff', 'ABC00001', '1', '7'])).stderr, /has no version 7/)
 
   const missing = await as(['package', 'import', join(folder, 'nowhere'), '--json'])
   assert.equal(missing.code, 1)

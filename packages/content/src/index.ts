@@ -1,6 +1,7 @@
 export { syncFolder, writeFileAtomic } from './atomic-file.ts'
 export type * from './chunk-location.ts'
 export { createChunker } from './chunker.ts'
+export { type DiffVersion, diffVersions } from './diff-versions.ts'
 export { fullDisk } from './disk-problem.ts'
 export { comparePaths, MAX_PATH_BYTES, nameFault, nameKey, pathFault, symlinkFault } from './entry-path.ts'
 export type * from './file-entry.ts'

@@ -25,6 +25,8 @@ import { release } from './release.ts'
 import type { Store } from './store.ts'
 
 export const PACK_HEADER_BYTES = 16
+/** So that what is remembered of an unfinished pack stays small, however small its chunks are. */
+const MOST_CHUNKS = 65_536
 /** Frames that are compressed at the same time, on the thread pool or by each thread of an import. */
 const FRAMES_AT_ONCE = 4
 const FRAMES_A_HAND = 3
@@ -130,7 +132,8 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
 
   async function frame(pieces: Uint8Array[], chunks: FrameChunk[]): Promise<void> {
     const bound = pieces.reduce((sum, { length }) => sum + length, FRAME_OVERHEAD_BYTES)
-    if (pack !== undefined && pack.boundBytes + bound > maxPackBytes) await publish(pack)
+    if (pack !== undefined && (pack.boundBytes + bound > maxPackBytes || pack.ids.size + chunks.length > MOST_CHUNKS))
+      await publish(pack)
     const open = pack ?? (await begin())
     open.boundBytes += bound
     for (const chunk of chunks) open.ids.add(chunk.id)

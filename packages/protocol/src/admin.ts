@@ -7,6 +7,7 @@ import { administrationRoutes } from './admin/administration-routes.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
 import { DistributeRequest, DistributionPointCreate, DistributionPointInfo } from './admin/distribution-points.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
+import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
@@ -286,6 +287,14 @@ export const adminRoutes = {
     ...plain,
     body: PackageOptions,
     answer: PackageOptions,
+  },
+  /** What an update from one version to another costs a device. `NOT_FOUND`. */
+  diffPackage: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/diff',
+    ...plain,
+    body: PackageDiffRequest,
+    answer: PackageDiff,
   },
   distributePackage: {
     method: 'POST',

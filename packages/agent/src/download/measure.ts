@@ -22,12 +22,13 @@ export interface MeasuredDownload {
   folder: string
 }
 
-/** @param folder empty or missing; @param parts of an enrolled device. Throws `ProblemError`. */
+/** @param folder empty or missing; @param files patterns of those wanted, all unless given; @param parts of an enrolled device. Throws `ProblemError`. */
 export async function measureDownload(
   parts: RunParts,
   { deployment }: AcceptedDeployment,
   packageId: PackageId,
   folder: string,
+  files?: readonly string[],
 ): Promise<MeasuredDownload> {
   const at = (name: string) => join(folder, name)
   for (const name of ['cache', 'run']) await mkdir(at(name), { recursive: true })
@@ -73,7 +74,7 @@ export async function measureDownload(
     const began = performance.now()
     // As at the start of every run.
     contents.prepare()
-    const got = await contents.acquire({ packageId, retry: { count: 0, delayMs: 0 } }, stop.signal, events)
+    const got = await contents.acquire({ packageId, files, retry: { count: 0, delayMs: 0 } }, stop.signal, events)
     const milliseconds = performance.now() - began
     if (!got.ok) throw new ProblemError(got.problem)
     if (waited !== undefined) parts.log.warn('the download had to wait', { problem: waited })

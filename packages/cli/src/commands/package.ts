@@ -101,6 +101,31 @@ export function addPackageCommands(program: Command, session: Session): void {
     })
 
   group
+    .command('diff')
+    .description('shows what an update costs a device that has an older version')
+    .argument('<id>', 'package id', packageId)
+    .argument('<from>', 'version that the device has', versionNumber)
+    .argument('[to]', 'version that it gets (default: the newest)', versionNumber)
+    .action(async (id: PackageId, from: number, wanted: number | undefined): Promise<void> => {
+      const site = await session.site()
+      const to = wanted ?? (await site.call('package', { id })).version
+      const diff = await site.call('diffPackage', { id, body: { from, to } })
+      const fetched = diff.frameBytes + diff.pageBytes
+      session.out.result(diff, () => [
+        ...fields([
+          ['Update', `${id} from version ${from} to ${to}`],
+          ['A device fetches', `${formatBytes(fetched)} (${formatBytes(diff.pageBytes)} of them to know what)`],
+          ['Without the old', formatBytes(diff.wholeBytes)],
+          [
+            'Files',
+            `${diff.added} added, ${diff.changed} changed, ${diff.removed} removed, ${diff.unchanged} as they were`,
+          ],
+        ]),
+        ...diff.examples.map(({ kind, path }) => `${kind.padEnd(8)} ${path}`),
+      ])
+    })
+
+  group
     .command('options')
     .description('shows what devices do with a package, and changes it; what is not named stays')
     .argument('<id>', 'package id', packageId)
@@ -179,6 +204,11 @@ export function distributionLines(packages: readonly PackageInfo[]): string[] {
       return `${one.id} version ${version} on ${pointId}: ${state}, ${amount}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
     }),
   )
+}
+
+function versionNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('Give the number of a version, such as 3.')
+  return Number(text)
 }
 
 function packageId(text: string): PackageId {

@@ -56,6 +56,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   updatePackage: access('package.modify', 'site'),
   packageOptions: access('package.read', 'open'),
   setPackageOptions: access('package.modify', 'site'),
+  diffPackage: access('package.read', 'open'),
   distributePackage: access('package.distribute', 'site'),
   distributeSequence: access('package.distribute', 'site'),
   distributionPoints: access('gateway.read', 'open'),

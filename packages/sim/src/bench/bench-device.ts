@@ -11,7 +11,7 @@ import { until } from '../until.ts'
 
 export type DeviceQuestion =
   | { accept: DeploymentId }
-  | { download: PackageId; keep: boolean; remembered: boolean }
+  | { download: PackageId; keep: boolean; remembered: boolean; files?: readonly string[] | undefined }
   | { remember: PackageId }
   | { sign: PackageId; packs: Sha256[] }
   | { peak: true }
@@ -38,6 +38,8 @@ export interface DeviceAnswer {
 export interface DownloadHow {
   keep: boolean
   remembered: boolean
+  /** Patterns of the files that are wanted; all unless given. */
+  files?: readonly string[]
 }
 
 export interface BenchDevice {
@@ -102,8 +104,8 @@ export async function startBenchDevice(options: {
     accept: async (deployment) => void (await ask({ accept: deployment })),
     remember: async (packageId) => void (await ask({ remember: packageId })),
     download: async (packageId, how = false) => {
-      const { keep, remembered } = typeof how === 'boolean' ? { keep: how, remembered: false } : how
-      return (await ask({ download: packageId, keep, remembered })) as DeviceAnswer
+      const asked = typeof how === 'boolean' ? { keep: how, remembered: false } : how
+      return (await ask({ download: packageId, ...asked })) as DeviceAnswer
     },
     peakBytes: async () => ((await ask({ peak: true })) as { peakBytes: number }).peakBytes,
     sign: async (packageId, packs) => (await ask({ sign: packageId, packs })) as SignedPacks,

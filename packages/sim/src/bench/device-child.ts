@@ -76,18 +76,27 @@ async function accept(id: DeploymentId): Promise<void> {
 /** Where a device's cache and state lie that earlier downloads have filled. */
 const memory = join(folder, 'remembered')
 
-async function download(packageId: PackageId, keep: boolean, remembered: boolean): Promise<DeviceAnswer> {
+async function download({
+  download: packageId,
+  keep,
+  remembered,
+  files,
+}: Extract<DeviceQuestion, { download: PackageId }>): Promise<DeviceAnswer> {
   const place = join(folder, 'download')
   await rm(place, { recursive: true, force: true })
   if (remembered) await cp(memory, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
-  const answer = await measure(packageId, place)
+  const answer = await measure(packageId, place, files)
   if (!keep) await rm(place, { recursive: true, force: true })
   return answer
 }
 
-async function measure(packageId: PackageId, place: string): Promise<DeviceAnswer> {
+async function measure(packageId: PackageId, place: string, files?: readonly string[]): Promise<DeviceAnswer> {
   if (parts === undefined || accepted === undefined) throw new Error('nothing is deployed yet')
-  const { milliseconds, fetchedBytes, folder: content } = await measureDownload(parts, accepted, packageId, place)
+  const {
+    milliseconds,
+    fetchedBytes,
+    folder: content,
+  } = await measureDownload(parts, accepted, packageId, place, files)
   const { user, system } = process.cpuUsage()
   return {
     milliseconds,
@@ -134,7 +143,7 @@ async function answer(
     await rm(join(memory, 'run'), { recursive: true, force: true })
     return {}
   }
-  return download(question.download, question.keep, question.remembered)
+  return download(question)
 }
 
 process.stdout.write('{}\n')

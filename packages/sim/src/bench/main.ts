@@ -9,6 +9,7 @@ import { startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
 import { engineBench } from './engine/main.ts'
 import { gatewayCpuRow, importRow, loopbackRow, memoryRows } from './machine-rows.ts'
+import { millionRow } from './million-row.ts'
 import { type BenchOptions, readBenchOptions } from './options.ts'
 import { chartOf, tableOf } from './report.ts'
 import { type Row, type RowName, rowNames } from './rows.ts'
@@ -40,6 +41,7 @@ const needs: Record<RowName, { tools: string[]; source?: SourceName; tree?: Tree
   'memory-agent': { tools: [], source: 'huge' },
   'memory-gateway': { tools: [], source: 'huge' },
   import: { tools: ['casync', 'debootstrap'], tree: 'os' },
+  'million-files': { tools: [] },
 }
 
 /** @param words after the program's name. Returns the exit code: 1 when a row missed its target. */
@@ -117,6 +119,7 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
   const runs = (usual: number) => options.runs ?? usual
   const rows: Row[] = []
   if (any('import')) rows.push(...(await measureImport(folder, runs(5), sandboxed)))
+  if (any('million-files')) rows.push(await millionRow({ folder: join(folder, 'million'), sandboxed, log: say }))
   const sources = new Set([...wanted].flatMap((name) => needs[name].source ?? []))
   if (sources.size > 0 || any(...updates)) {
     const yard = await openYard({

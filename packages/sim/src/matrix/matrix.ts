@@ -151,6 +151,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   updatePackage: siteWide('BAD_REQUEST', applications),
   packageOptions: administrators('NOT_FOUND'),
   setPackageOptions: siteWide('BAD_REQUEST', applications),
+  diffPackage: administrators('BAD_REQUEST'),
   distributePackage: siteWide('BAD_REQUEST', distributors),
   distributeSequence: siteWide('BAD_REQUEST', distributors),
   distributionPoints: administrators('in'),

@@ -104,6 +104,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       await content.cloudPoints.delete(idIn(CloudPointId, id, 'distribution point'))
       return {}
     },
+    diffPackage: ({ id, body }) => content.diff(packageId(id), body),
     job: ({ id }) => content.job(idIn(JobId, id, 'job')),
 
     catalogue: () => catalogue.info(),

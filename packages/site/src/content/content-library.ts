@@ -11,7 +11,7 @@
  */
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { importVersion, type Store } from '@sluice/content'
+import { diffVersions, importVersion, type Store } from '@sluice/content'
 import {
   type DistributionPointId,
   type DistributionTarget,
@@ -19,6 +19,8 @@ import {
   type GatewayId,
   type JobId,
   type JobInfo,
+  type PackageDiff,
+  type PackageDiffRequest,
   type PackageId,
   type PackageImport,
   type PackageInfo,
@@ -93,6 +95,8 @@ export interface ContentLibrary extends ContentSource {
    */
   distribute(id: PackageId, to: readonly DistributionTarget[], installed?: InstalledThere): Promise<PackageInfo>
   cloudPoints: CloudPoints
+  /** What one version costs a device that has another. `NOT_FOUND`. */
+  diff(id: PackageId, versions: PackageDiffRequest): Promise<PackageDiff>
   /** `NOT_FOUND` */
   job(id: JobId): Promise<JobInfo>
   contentToken: DeviceHandler<'contentToken'>
@@ -231,6 +235,15 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       return await get(packageId)
     },
     cloudPoints,
+
+    async diff(id, { from, to }) {
+      const { packageKey } = await packages.row(db, id)
+      const both = await Promise.all([from, to].map((version) => packages.layoutOf(id, version)))
+      const [older, newer] = both
+      if (older === undefined || newer === undefined)
+        fail('NOT_FOUND', `${id} has no version ${older === undefined ? from : to}.`)
+      return { from, to, ...(await diffVersions({ store, packageKey, from: older, to: newer })) }
+    },
 
     job: (id) => queue.info(id),
     contentToken: createContentTokenHandler({

@@ -1,5 +1,5 @@
 /** Packages as an administrator sees them, and their versions. */
-import { type ImportedVersion, sha256 } from '@sluice/content'
+import { type DiffVersion, type ImportedVersion, sha256 } from '@sluice/content'
 import {
   type ContentId,
   fail,
@@ -52,6 +52,8 @@ export interface Packages {
   /** All, or those of the ids that there are. */
   infos(ids?: readonly PackageId[]): Promise<PackageInfo[]>
   version(source: Db, id: PackageId, version: number): Promise<VersionRow | undefined>
+  /** What a version is and where its bytes are; undefined when there is none. */
+  layoutOf(id: PackageId, version: number): Promise<DiffVersion | undefined>
   /** Keeps what an import made; nobody is told of it before `release`. */
   addVersion(trx: Db, id: PackageId, version: number, imported: ImportedVersion): Promise<void>
   /** The catalogue has it: it is the newest version now. */
@@ -174,6 +176,18 @@ export function createPackages(options: {
           released: row.released === 1,
         }
       )
+    },
+
+    async layoutOf(id, version) {
+      const row = await db
+        .selectFrom('package_versions')
+        .select(['content_id', 'root', 'layout_hash', 'layout_bytes'])
+        .where('package_id', '=', id)
+        .where('version', '=', version)
+        .executeTakeFirst()
+      if (row === undefined) return undefined
+      const layout = { hash: row.layout_hash, sizeBytes: row.layout_bytes }
+      return { contentId: row.content_id, root: row.root, layout }
     },
 
     async addVersion(trx, id, version, imported) {
