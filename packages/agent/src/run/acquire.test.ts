@@ -13,20 +13,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
 import { seededBytes } from '@sluice/content/testing'
 import { problem } from '@sluice/protocol'
 import { entryIdOf } from '../cache/entry.ts'
-import {
-  createTestContents,
-  type ObjectRequest,
-  type TestFile,
-  type TestPackage,
-} from '../download/testing/test-contents.ts'
+import { createTestContents, type TestFile, type TestPackage } from '../download/testing/test-contents.ts'
 import { never, once, openTestRun, silent, type TestRunOrder } from '../download/testing/test-run.ts'
 import { missing } from '../testing/missing.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
@@ -37,7 +30,11 @@ import { startTestGateway } from '../testing/test-gateway.ts'
 import { until } from '../testing/until.ts'
 
 const MiB = 1024 * 1024
-const KILLS = process.env.SLUICE_SOAK === '1' ? 100 : 10
+const soak = process.env.SLUICE_SOAK === '1'
+const KILLS = soak ? 200 : 10
+/** Of four streams: what each is receiving, what waits to be written, and what is on the way. */
+const IN_FLIGHT_BYTES = 8 * MiB
+const KILLED_BYTES = soak ? 1024 * MiB : 64 * MiB
 const pem = { type: 'pkcs8', format: 'pem' } as const
 
 /** A device, a gateway, and a package with these files; a second one with few. */
@@ -213,78 +210,44 @@ test('one changed byte in storage: the step fails after some tries, and nothing 
   assert.ok(contents.served.packBytes - before < 5 * MiB, 'what was fetched is kept')
 })
 
-const hostile: Record<string, (response: ServerResponse, asked: ObjectRequest) => void> = {
-  'the whole object for a range': (response) => response.writeHead(200).end(Buffer.alloc(9 * MiB)),
-  'another range': (response) =>
-    response.writeHead(206, { 'content-range': 'bytes 0-9/10', 'content-length': 10 }).end(Buffer.alloc(10)),
-  'a compressed answer': (response, asked) =>
-    response.writeHead(206, { ...headOf(asked), 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(1000))),
-  'a redirect': (response) => response.writeHead(302, { location: 'https://127.0.0.1:1/' }).end(),
-  'a range that ends early': (response, asked) => {
-    response.writeHead(206, headOf(asked))
-    response.write(Buffer.alloc(1000))
-    setTimeout(() => response.destroy(), 10)
-  },
-  'bytes without end': (response, asked) => {
-    response.writeHead(206, { 'content-range': headOf(asked)['content-range'] })
-    const more = () => {
-      while (!response.destroyed && response.write(Buffer.alloc(65_536)));
-    }
-    response.on('drain', more)
-    more()
-  },
-  'an error page': (response) => response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>'),
-  silence: () => {},
-}
-for (const [what, fault] of Object.entries(hostile))
-  test(`${what}, now and then, is survived; always, it ends the try`, async (t) => {
-    const limits = { idleMs: 200, maxPauseMs: 50, noProgressMs: 1_000 }
-    const { contents, pack, other, open } = await line(t, { 'some.bin': seededBytes('some', MiB) }, { limits })
-    const run = await open()
-    let asked = 0
-    contents.fault = (request) => (++asked % 2 === 1 ? (response) => fault(response, request) : undefined)
-    const survived = await acquire(run, pack)
-    assert.ok(survived.ok, JSON.stringify(survived))
-
-    contents.fault = (request) => (request.kind === 'pack' ? (response) => fault(response, request) : undefined)
-    const ended = await acquire(run, other)
-    assert.ok(!ended.ok)
-    assert.match(ended.problem.code, /^(BAD_ANSWER|CONTENT_SOURCE_FAILED|UNREACHABLE|CONTENT_CORRUPT)$/)
-  })
-
-test(`${KILLS} kills in the middle: right bytes, and nothing that was written comes again`, {
-  timeout: 120_000,
+test(`${KILLS} kills in the middle: right bytes, and at most the frames in flight come again`, {
+  timeout: soak ? 1_800_000 : 120_000,
 }, async (t) => {
-  const files = { 'big.bin': seededBytes('killed', 64 * MiB) }
-  const { folder, contents, pack, order } = await line(t, files)
+  const bytes = seededBytes('killed', KILLED_BYTES)
+  const { folder, contents, pack, order } = await line(t, { 'big.bin': bytes })
+  const entryId = entryIdOf(pack.policy.contentId)
   const path = join(folder, 'order.json')
   writeFileSync(path, JSON.stringify(order))
   const random = seededRandom(7)
   const script = fileURLToPath(new URL('../download/testing/download-child.ts', import.meta.url))
   const start = () => spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // So that what was sent was also received, and does not wait in a socket.
+  contents.bytesPerSecond = 24 * MiB
+  const incoming = join(order.folder, 'cache', 'incoming', entryId, 'big.bin')
+  let lostBytes = 0
   for (let kill = 0; kill < KILLS; kill++) {
     const child = start()
-    const until = contents.served.packBytes + random() * 6 * MiB
+    const until = contents.served.packBytes + (random() * KILLED_BYTES) / KILLS
     const timer = setInterval(() => {
       if (contents.served.packBytes > until) child.kill('SIGKILL')
     }, 1)
     await event(child, 'exit')
     clearInterval(timer)
+    const lost = contents.served.packBytes - rightBytes(incoming, bytes)
+    assert.ok(lost - lostBytes < IN_FLIGHT_BYTES, `kill ${kill}: ${lost - lostBytes} bytes were sent and are not there`)
+    lostBytes = lost
   }
+  contents.bytesPerSecond = undefined
   const last = start()
   const [said] = await Promise.all([readAll(last.stdout), event(last, 'exit')])
   assert.equal(said, 'done\n')
   const run = await openTestRun(order)
   t.after(() => run.stop())
-  assert.ok(
-    readFileSync(join(run.cache.folderOf(entryIdOf(pack.policy.contentId)), 'big.bin')).equals(files['big.bin']),
-  )
-  const { neededBytes, fetchedBytes } = run.contents.bytes(pack.policy.id)
-  const inFlight = KILLS * 4 * MiB
-  // A frame that came twice would be counted twice; one whose count the kill cut off is not counted.
-  assert.ok(neededBytes <= pack.policy.storedBytes, `${neededBytes} of ${pack.policy.storedBytes}`)
-  assert.ok(pack.policy.storedBytes - neededBytes <= inFlight)
-  assert.ok(fetchedBytes <= pack.policy.storedBytes + inFlight)
+  assert.ok(readFileSync(join(run.cache.folderOf(entryId), 'big.bin')).equals(bytes))
+  const again = contents.served.packBytes - pack.policy.storedBytes
+  assert.ok(again <= lostBytes + MiB, `${again} bytes came again, ${lostBytes} were lost`)
+  // A frame that came twice would be counted twice; what the kill cut off is not counted.
+  assert.ok(run.contents.bytes(pack.policy.id).neededBytes <= pack.policy.storedBytes)
 })
 
 test('a disk that is too small is said before the first byte; one that fills up, when it does', async (t) => {
@@ -320,16 +283,21 @@ test('a disk that is too small is said before the first byte; one that fills up,
   }
 })
 
+/** How much of a file that is being put together is there already. */
+function rightBytes(path: string, wanted: Buffer): number {
+  const step = 16_384
+  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
+  let right = 0
+  for (let at = 0; at < bytes.length; at += step)
+    if (bytes.subarray(at, at + step).equals(wanted.subarray(at, at + step))) right += step
+  return right
+}
+
 async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
   let text = ''
   for await (const piece of stream) text += piece
   return text
 }
-
-const headOf = ({ start, end, totalBytes }: ObjectRequest) => ({
-  'content-range': `bytes ${start}-${end - 1}/${totalBytes}`,
-  'content-length': end - start,
-})
 
 /** Flips a bit of the only object whose file is called so. */
 function flipByte(store: string, hash: string, at: number): void {

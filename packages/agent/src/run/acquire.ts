@@ -27,6 +27,7 @@ import { createSources } from '../download/sources.ts'
 import { type Bytes, openTally, readTally, type Tally } from '../download/tally.ts'
 import { createUrlBook } from '../download/url-book.ts'
 import type { GatewayClient } from '../gateway-client/gateway-client.ts'
+import { isFullDisk } from '../state/sqlite-fault.ts'
 import type { Catalogue } from '../trust/catalogue.ts'
 
 const MiB = 1024 * 1024
@@ -237,7 +238,9 @@ export function createRunContents(options: RunContentsOptions): RunContents {
       return ok(undefined)
     } catch (error) {
       signal.throwIfAborted()
-      const full = fullDisk(error, cache.incomingOf(entryId))
+      const full =
+        fullDisk(error, cache.incomingOf(entryId)) ??
+        (isFullDisk(error) ? problem('NO_SPACE', 'The disk is full: what was fetched could not be noted.') : undefined)
       if (full === undefined) throw error
       return failed(full)
     } finally {

@@ -16,6 +16,8 @@ export interface TestLine {
   contents: TestContents
   /** Imports a package, or the next version of one. */
   add(id: string, files: Record<string, TestFile>): Promise<TestPackage>
+  /** What another process needs to be that device. */
+  order(packages: readonly TestPackage[]): TestRunOrder
   /** The device with a new run of these packages; the one before is stopped. */
   open(packages: readonly TestPackage[], changes?: Partial<TestRunOrder>, use?: Line): Promise<TestRun>
 }
@@ -36,25 +38,22 @@ export async function startTestLine(t: TestContext): Promise<TestLine> {
   let run: TestRun | undefined
   let runs = 0
   t.after(() => run?.stop())
+  const order = (packages: readonly TestPackage[]): TestRunOrder => ({
+    folder: join(folder, 'device'),
+    gateway: { address: gateway.address, authority: { certificate: gateway.authority.certificate } },
+    credentials,
+    sealKey: seal.export(pem).toString(),
+    packages: packages.map(({ policy, root }) => ({ policy, root: root.toString('base64') })),
+  })
   return {
     folder,
     gateway,
     contents,
+    order,
     add: contents.add,
     async open(packages, changes = {}, use) {
       run?.stop()
-      run = await openTestRun(
-        {
-          folder: join(folder, 'device'),
-          runFolder: `run-${++runs}`,
-          gateway: { address: gateway.address, authority: { certificate: gateway.authority.certificate } },
-          credentials,
-          sealKey: seal.export(pem).toString(),
-          packages: packages.map(({ policy, root }) => ({ policy, root: root.toString('base64') })),
-          ...changes,
-        },
-        use,
-      )
+      run = await openTestRun({ ...order(packages), runFolder: `run-${++runs}`, ...changes }, use)
       return run
     },
   }

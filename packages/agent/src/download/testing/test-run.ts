@@ -1,6 +1,6 @@
 /** The contents of a run against a test gateway, with everything real but the site. */
 import { createPrivateKey } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientSettings, ok, type PolicyPackage, type RunId } from '@sluice/protocol'
 import { type Cache, openCache } from '../../cache/cache.ts'
@@ -70,8 +70,11 @@ export async function openTestRun(order: TestRunOrder, line?: Line): Promise<Tes
       },
     },
     sealKey: createPrivateKey(order.sealKey),
-    grants: existsSync(grantsPath) ? JSON.parse(readFileSync(grantsPath, 'utf8')) : undefined,
-    keepGrants: (grants) => writeFileSync(grantsPath, JSON.stringify(grants)),
+    grants:
+      existsSync(grantsPath) && statSync(grantsPath).size > 0
+        ? JSON.parse(readFileSync(grantsPath, 'utf8'))
+        : undefined,
+    keepGrants: (grants) => writeFileSync(grantsPath, JSON.stringify(grants), { flush: true }),
     ...(line === undefined ? {} : { line }),
     now: Date.now,
     random: () => 0.5,
