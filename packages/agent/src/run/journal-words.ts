@@ -3,7 +3,7 @@ import type { InstructionTable, JournalEntry } from '@sluice/engine'
 import type { DeploymentId, RunId, StatusEvent } from '@sluice/protocol'
 import type { LogEntry } from './cmtrace-log.ts'
 
-/** In the words of the original, which people search for (configmgr-behaviour §7.7). */
+/** In the words of the original, which people search for (configmgr-behaviour §7.7, task-sequence-xml §8). */
 export function logLine(entry: JournalEntry): LogEntry {
   const say = (text: string, level: LogEntry['level'] = 'info'): LogEntry => ({ text, component: 'TSManager', level })
   switch (entry.kind) {
@@ -13,7 +13,7 @@ export function logLine(entry: JournalEntry): LogEntry {
       return say(`Start executing an instruction. Instruction name: '${entry.name}'. Pointer: '${entry.instruction}'`)
     case 'groupLeft':
       return entry.failed
-        ? say(`Failed to run the group (${entry.name}).`, 'warning')
+        ? say(`The execution of the group (${entry.name}) has failed and the execution has been aborted.`, 'warning')
         : say(`Successfully completed the group (${entry.name}).`)
     case 'skipped':
       return say(`The execution of (${entry.name}) has been skipped: ${skipReasons[entry.why]}.`)
@@ -42,7 +42,7 @@ export function logLine(entry: JournalEntry): LogEntry {
     case 'contentFailed':
       return say(`Package ${entry.packageId} failed (${entry.problem.code}): ${entry.problem.detail}`, 'error')
     case 'stepFinished': {
-      const code = entry.exitCode === undefined ? '' : ` with the exit code ${entry.exitCode}`
+      const code = entry.exitCode === undefined ? '' : ` with the exit win32 code ${entry.exitCode}`
       if (entry.problem === undefined) return say(`Successfully completed the action (${entry.name})${code}.`)
       const why = `${entry.problem.code}: ${entry.problem.title}. ${entry.problem.detail}`
       const goes = entry.outcome === 'failedContinued' ? ' The sequence goes on (continue on error).' : ''
@@ -51,13 +51,17 @@ export function logLine(entry: JournalEntry): LogEntry {
     case 'variableSet':
       return say(`Set variable: ${entry.name} = ${entry.value}`)
     case 'restartRequested':
-      return say(`A restart of the computer is asked for. ${entry.message}`)
+      return say(`Execution engine result code: Reboot (2). A restart of the computer is asked for. ${entry.message}`)
     case 'restarted':
       return say(`The computer was restarted (boot ${entry.bootId}).`)
     case 'runFinished':
-      if (entry.result.kind === 'success') return say('Task sequence execution engine: the sequence succeeded.')
+      if (entry.result.kind === 'success')
+        return say('Execution engine result code: Success (0). Task sequence execution succeeded.')
       if (entry.result.kind === 'cancelled') return say('The sequence was cancelled.', 'warning')
-      return say(`The sequence failed at ${entry.result.step}: ${entry.result.problem.detail}`, 'error')
+      return say(
+        `Failed to run the last action: ${entry.result.step}. Execution of task sequence failed. ${entry.result.problem.detail} Task Sequence Engine failed! Code: enExecutionFail`,
+        'error',
+      )
   }
 }
 
