@@ -20,6 +20,7 @@ import { createStartable, type RefusalsNow, type Startable } from './policy/star
 import type { Outbox } from './report/outbox.ts'
 import { createReporter } from './report/reporter.ts'
 import type { CreateRuns, Runs } from './run/runs.ts'
+import { createRevealSecret } from './secrets/reveal-secret.ts'
 import type { State } from './state/state.ts'
 import { openTrust } from './trust/trust.ts'
 
@@ -80,8 +81,10 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
   const { catalogue, time } = trust
 
   const clientSettings = () => trust.policy.current()?.body.clientSettings ?? ClientSettings.parse({})
+  const { deviceId } = identity
   const runs = options.createRuns({
     ...{ config, state, platform, client, catalogue, keys, clientSettings, outbox, log },
+    revealSecret: createRevealSecret({ deviceId, client, keys, policyKeys: catalogue.policyKeys, random }),
     now: time.now,
   })
   const mayStart = (): Problem | undefined =>

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { run } from './run.ts'
+import { readStandardInput } from './standard-input.ts'
 
 /** @returns the exit code: 0, or 1 for everything that did not work */
 export async function main(args: string[]): Promise<number> {
@@ -16,6 +17,7 @@ export async function main(args: string[]): Promise<number> {
     signal: interrupted.signal,
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
     askSecret: process.stdin.isTTY && process.stderr.isTTY ? askSecret : undefined,
+    input: () => readStandardInput(process.stdin),
   })
 }
 

@@ -11,6 +11,7 @@ import { addGatewayCommands } from './commands/gateways.ts'
 import { addKeysCommands } from './commands/keys.ts'
 import { addPackageCommands } from './commands/package.ts'
 import { addReleaseCommands } from './commands/release.ts'
+import { addSecretCommands } from './commands/secrets.ts'
 import { addSequenceCommands } from './commands/sequence.ts'
 import { addSettingsCommands } from './commands/settings.ts'
 import { addSignInCommands } from './commands/sign-in.ts'
@@ -32,6 +33,8 @@ export interface Environment {
   ask: ((question: string, signal: AbortSignal) => Promise<string>) | undefined
   /** The same, without showing what is typed. */
   askSecret?: Environment['ask']
+  /** All of standard input. */
+  input?: () => Promise<string>
 }
 export type RunOptions = Environment
 
@@ -48,6 +51,7 @@ export interface Session {
   readonly signal: AbortSignal
   readonly ask: Environment['ask']
   readonly askSecret: Environment['ask']
+  readonly input: () => Promise<string>
   /** The site; the connection is resolved when it is first asked for, so that some commands need none. */
   site(): Promise<Site>
   /** The site, and where the session at it is kept, for those who are not signed in yet. */
@@ -64,6 +68,7 @@ export async function run(args: string[], environment: Environment): Promise<num
     signal: environment.signal,
     ask: environment.ask,
     askSecret: environment.askSecret,
+    input: environment.input ?? (async () => ''),
     async site() {
       site ??= await connect(program, environment)
       return site
@@ -101,6 +106,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addReleaseCommands(program, session)
   addKeysCommands(program, session)
   addDistributionPointCommands(program, session)
+  addSecretCommands(program, session)
   addSettingsCommands(program, session)
   addStatusCommand(program, session)
   addSiteCommand(program, session)

@@ -24,6 +24,8 @@ export type Action =
       script?: { text: string; name: string; at: number } | undefined
       /** Local account that the program runs as; absent: the system's. */
       account?: string | undefined
+      /** Secrets that its processes may ask for; only names, here as everywhere. */
+      secrets?: readonly string[] | undefined
     }
   | {
       kind: 'softwareUpdates'

@@ -45,9 +45,10 @@ export function obstacles(sequence: Sequence, platform?: Platform, childrenAreHe
       if (node.type === 'installSoftwareUpdates' && platform === 'windows')
         hinder('it is not supported here yet: updates of Windows are not installed from here')
       if (node.type === 'runTaskSequence' && childrenAreHere) hinder(`the sequence ${node.sequence} is not here`)
-      if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined && node.runAs.secret === undefined)
-        hinder('it runs as another account, which needs a secret on Windows')
-      for (const secret of secretsOf(node)) hinder(`it needs the secret "${secret}", which devices cannot get yet`)
+      if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined)
+        hinder('it runs as another account, which is not supported on Windows yet')
+      for (const secret of windowsSecretsOf(node))
+        hinder(`it needs the secret "${secret}" for a tool of Windows, which does not get it yet`)
       if (node.type === 'group') visit(node.steps, [...path, 'steps'])
     }
   }
@@ -72,13 +73,15 @@ const windowsSteps: ReadonlySet<StepType | 'group'> = new Set([
   ...(['connectNetworkFolder', 'disableBitLocker', 'enableBitLocker', 'joinDomainOrWorkgroup'] as const),
 ])
 
-/** The secrets that a step names. */
+/** The secrets that a step names, each once: those that it asks for itself, and those of its tools. */
 export function secretsOf(node: SequenceNode): string[] {
-  const named = [
-    'runAs' in node ? node.runAs?.secret : undefined,
-    'account' in node ? node.account?.secret : undefined,
-    'pin' in node ? node.pin : undefined,
-  ]
+  const own = 'secrets' in node ? (node.secrets ?? []) : []
+  const runAs = 'runAs' in node && node.runAs?.secret !== undefined ? [node.runAs.secret] : []
+  return [...new Set([...own, ...runAs, ...windowsSecretsOf(node)])]
+}
+
+function windowsSecretsOf(node: SequenceNode): string[] {
+  const named = ['account' in node ? node.account?.secret : undefined, 'pin' in node ? node.pin : undefined]
   return named.filter((name) => name !== undefined)
 }
 

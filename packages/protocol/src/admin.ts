@@ -9,6 +9,7 @@ import { DistributeRequest, DistributionPointCreate, DistributionPointInfo } fro
 import { gatewayRoutes } from './admin/gateway.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
+import { secretRoutes } from './admin/secret.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
@@ -442,6 +443,7 @@ export const adminRoutes = {
   /** What a computer needs to enrol and wait for approval: no token, no secret. */
   enrolmentBundle: { method: 'GET', path: '/admin/v1/enrolment-bundle', ...plain, answer: EnrolmentBundle },
   ...gatewayRoutes,
+  ...secretRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },
   ...administrationRoutes,

@@ -7,6 +7,7 @@ import type { z } from 'zod'
 import { ContentTokenAnswer, ContentTokenRequest, ContentUrlsAnswer, ContentUrlsRequest } from './content.ts'
 import { EnrolmentAnswer, EnrolmentRequest, RenewalAnswer, RenewalRequest } from './enrolment.ts'
 import { PolicyAnswer, PolicyRequest } from './policy.ts'
+import { SecretAnswer, SecretRequest } from './secret.ts'
 import { StatusAnswer, StatusRequest } from './status.ts'
 
 /**
@@ -151,6 +152,17 @@ export const deviceRoutes = {
     answeredBy: 'gateway',
     maxBodyBytes: 0,
     maxAnswerBytes: 64 * MiB,
+  },
+  /** One secret that a step of the device's run names, sealed to the device. */
+  secret: {
+    method: 'POST',
+    path: '/v1/secret',
+    identity: 'device',
+    answeredBy: 'site',
+    maxBodyBytes: 4 * KiB,
+    maxAnswerBytes: 64 * KiB,
+    request: SecretRequest,
+    answer: SecretAnswer,
   },
   status: {
     method: 'POST',

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { Condition } from './condition.ts'
 import { PackageId, SequenceId } from './ids.ts'
 import { OriginalSequence, OriginalStep } from './original.ts'
+import { SecretName } from './secret.ts'
 import { SettableVariableName, VariableValue } from './variable.ts'
 
 /** What to do when the machine stopped in the middle of a step (design §6). */
@@ -44,9 +45,6 @@ const acting = {
   timeoutMinutes: z.number().positive().max(999).optional(),
 }
 
-/** Names a secret of the site (design §5): the value is never part of a sequence. */
-export const SecretName = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,99}$/, 'the name of a secret')
-
 /** An account and the secret that holds its password. On Linux a local account needs none. */
 export const RunAs = z.strictObject({ account: z.string().min(1).max(255), secret: SecretName.optional() })
 export type RunAs = z.infer<typeof RunAs>
@@ -59,6 +57,8 @@ const running = {
   /** Output to task sequence variable: the last 1,000 characters. */
   outputTo: SettableVariableName.optional(),
   runAs: RunAs.optional(),
+  /** What its processes may ask for with `sluice-ts secret <name>`; each is revealed when it is asked for. */
+  secrets: z.array(SecretName).min(1).max(20).optional(),
 }
 
 /** A package that is named outright, or chosen at run time among declared candidates. */

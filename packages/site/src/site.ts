@@ -15,6 +15,7 @@ import { createAdminHandlers } from './admin/admin-handlers.ts'
 import { openAdminListener } from './admin/admin-listener.ts'
 import { ensureAdminToken } from './admin/admin-token.ts'
 import { createAdministration } from './administrators/administration.ts'
+import { sealTotpSecrets } from './administrators/sign-in/sealed-totp.ts'
 import { createCatalogue } from './catalogue/catalogue.ts'
 import { keepFresh } from './catalogue/renewal.ts'
 import type { Clock } from './clock.ts'
@@ -38,6 +39,9 @@ import { createKeyring } from './keys/keyring.ts'
 import type { Log } from './log.ts'
 import { createPolicy } from './policy/policy.ts'
 import { createPush } from './policy/push.ts'
+import { createReveal } from './secrets/reveal.ts'
+import { createSecrets } from './secrets/secrets.ts'
+import { openVault } from './secrets/vault.ts'
 import { createSequences } from './sequences/sequences.ts'
 import { createClientSettingsStore } from './settings/client-settings.ts'
 import { createStatus } from './status/status.ts'
@@ -84,10 +88,12 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const identity = await openSiteIdentity({ db, folder: join(folder.keys, 'authorities'), clock, log })
   const keyring = await createKeyring({ folder: join(folder.keys, 'signing'), log })
   const { siteId } = identity
+  const vault = await openVault({ file: join(folder.keys, 'vault.key'), db, log })
+  await sealTotpSecrets(db, vault)
   await ensureAdminToken({ db, file: folder.adminToken, clock, log })
   let adminPort = config.admin.port
   const administration = createAdministration({
-    ...{ db, clock, log, siteId, siteName: config.name, auditKey: keyring.audit, signOn: config.admin.signOn },
+    ...{ db, clock, log, siteId, siteName: config.name, auditKey: keyring.audit, vault, signOn: config.admin.signOn },
     origin: () => adminOrigin(config, adminPort),
   })
 
@@ -174,6 +180,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       ...catalogue.handlers,
       policy: policy.handler,
       contentToken: content.contentToken,
+      secret: createReveal({ db, vault, clock, requireDevice, audit: administration.audit, key: () => keyring.policy }),
       status: status.handler,
     },
     log,
@@ -224,6 +231,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       devices,
       gateways,
       status,
+      secrets: createSecrets({ db, vault, clock }),
       administration,
       syncDevice: (id) => connector.sync([id]),
     }),

@@ -37,6 +37,8 @@ export interface AttemptSpec {
   variables?: Variables
   /** Texts that must not be written to the log. */
   masked: string[]
+  /** Where the runner asks for the secrets that the action names, and as which attempt. */
+  secrets?: { desk: string; attempt: string }
 }
 
 /** A runner that claimed an attempt. */

@@ -17,7 +17,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
-import { advance, flatten, type RunState, startRun } from '@sluice/engine'
+import { advance, flatten, type InstructionTable, type RunState, secretsOf, startRun } from '@sluice/engine'
 import { failed, idFromRandom, ok, type Problem, problem, type Result, RunId } from '@sluice/protocol'
 import { createBackoff } from '../backoff.ts'
 import { type Cache, openCache } from '../cache/cache.ts'
@@ -28,6 +28,7 @@ import { createMeteredProbe } from '../download/budget/metered-probe.ts'
 import { createMeteredUse } from '../download/budget/metered-use.ts'
 import { createLedger } from '../download/ledger.ts'
 import { createPageFolder } from '../download/page-folder.ts'
+import { deskPath, openSecretDesk } from '../secrets/secret-desk.ts'
 import { makeFolder } from '../state/durable-file.ts'
 import { createRunContents, type RunContentsOptions } from './acquire.ts'
 import { createTraceLog, rotateTraceLog } from './cmtrace-log.ts'
@@ -196,6 +197,14 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       keepGrants: (grants) => store.keepGrants(runId, grants),
       stop: ending,
     })
+    const desk = await openSecretDesk({
+      runFolder: folder,
+      runId,
+      deploymentId: deployment.id,
+      namesOf: (attempt) => secretsOfAttempt(attempt, current, table),
+      reveal: parts.revealSecret,
+    })
+    using _open = { [Symbol.dispose]: () => desk.close() }
     const host = createHost({
       record,
       table,
@@ -212,6 +221,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       logPath,
       osRoot: config.osRoot,
       workFolder,
+      secretDesk: deskPath(folder),
       now,
       installedAtMs,
       onCommit(next) {
@@ -424,6 +434,17 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
 
 /** Nothing of the sequence has happened yet. */
 const isUntouched = (state: RunState) => state.pointer === 0 && state.phase.kind === 'ready' && state.attempts === 0
+
+/** What the step of an attempt may ask for, as long as the attempt is under way. */
+function secretsOfAttempt(
+  attempt: string,
+  { phase, pointer }: RunState,
+  table: InstructionTable,
+): string[] | undefined {
+  const instruction = table.instructions[pointer]
+  const underWay = phase.kind === 'stepStarting' && phase.attempt === attempt && phase.probing !== true
+  return underWay && instruction?.kind === 'step' ? secretsOf(instruction.step) : undefined
+}
 
 async function removeOldFolders(runsFolder: string, except: string | undefined): Promise<void> {
   for (const name of await readdir(runsFolder))

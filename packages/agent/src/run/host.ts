@@ -45,6 +45,8 @@ export interface HostOptions {
   osRoot: string
   /** For what attempts of this run share. */
   workFolder: string
+  /** Where runners ask for secrets. */
+  secretDesk: string
   /** Milliseconds since 1970. */
   now: () => number
   /** When *Install* was called, on the rising clock of this process; undefined after a restart of the agent. */
@@ -179,6 +181,7 @@ export function createHost(options: HostOptions): Host {
         environment: { SLUICE_RUN: runId, SLUICE_OS_ROOT: options.osRoot },
         variables: current.variables,
         masked: hiddenValues(current),
+        secrets: { desk: options.secretDesk, attempt },
       })
     },
     async outcome(attempt, signal) {

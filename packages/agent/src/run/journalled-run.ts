@@ -116,7 +116,13 @@ export async function journalledRun(options: JournalledRunOptions): Promise<Jour
         close: async () => {},
       },
       log: { write: () => {} },
-      ...{ osRoot: '/', workFolder: folder, now: Date.now, installedAtMs: undefined },
+      ...{
+        osRoot: '/',
+        workFolder: folder,
+        secretDesk: join(folder, 'secrets'),
+        now: Date.now,
+        installedAtMs: undefined,
+      },
       onCommit: () => void commits++,
     })
     const began = performance.now()

@@ -1,8 +1,9 @@
 /** What a runner does with an attempt that it claimed. */
 import { writeFileSync } from 'node:fs'
 import type { ActionOutcome } from '@sluice/engine'
+import { openStepSecrets, type StepSecrets } from '../secrets/step-secrets.ts'
 import type { AttemptSpec } from './attempt.ts'
-import { createTraceLog } from './cmtrace-log.ts'
+import { createTraceLog, mask } from './cmtrace-log.ts'
 import { endSession, runCommand } from './command.ts'
 import { type WrittenScript, writeScript } from './script-file.ts'
 import type { ProcessIdentity } from './session.ts'
@@ -18,7 +19,8 @@ export const percentPath = (attemptPath: string): string => `${attemptPath}.perc
 export async function perform(attemptPath: string, spec: AttemptSpec, runner: ProcessIdentity): Promise<ActionOutcome> {
   let variables: StepVariables | undefined
   let script: WrittenScript | undefined
-  const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? [])]
+  let secrets: StepSecrets | undefined
+  const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? []), ...(secrets?.revealed() ?? [])]
   const log = createTraceLog({ path: spec.logPath, masked, now: Date.now })
   try {
     if (spec.action.kind === 'softwareUpdates') {
@@ -28,15 +30,22 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
     if (spec.action.kind === 'command') {
       script = writeScript(attemptPath, spec.action)
       if (spec.variables !== undefined) variables = createStepVariables(`${attemptPath}.variables`, spec.variables)
+      const names = spec.action.secrets ?? []
+      if (spec.secrets !== undefined && names.length > 0)
+        secrets = await openStepSecrets({ path: `${attemptPath}.secrets`, names, ...spec.secrets })
       const outcome = await runCommand(script.action, {
         runner,
         log,
-        environment: { ...spec.environment, ...variables?.environment },
+        environment: { ...spec.environment, ...variables?.environment, ...secrets?.environment },
         programFolder: variables?.programFolder,
         outputPath: attemptPath,
       })
-      if (variables === undefined || outcome.kind === 'couldNotStart') return outcome
-      return { ...outcome, changes: variables.changes() }
+      return withoutSecrets(
+        variables === undefined || outcome.kind === 'couldNotStart'
+          ? outcome
+          : { ...outcome, changes: variables.changes() },
+        secrets?.revealed() ?? [],
+      )
     }
     const { upgradeOperatingSystem } = await import('../upgrade/upgrade.ts')
     return await upgradeOperatingSystem(spec.action, {
@@ -52,7 +61,19 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
     log.write({ text: `The runner failed: ${detail}`, component: 'TSManager', level: 'error' })
     return { kind: 'couldNotStart', detail: `The runner failed: ${error instanceof Error ? error.message : error}` }
   } finally {
+    secrets?.close()
     script?.remove()
     variables?.remove()
+  }
+}
+
+/** The outcome is kept, reported and becomes variables: no secret of the step goes along in it. */
+function withoutSecrets(outcome: ActionOutcome, revealed: readonly string[]): ActionOutcome {
+  if (revealed.length === 0 || (outcome.kind !== 'exited' && outcome.kind !== 'timedOut')) return outcome
+  const changes = outcome.changes?.map((change) => ({ ...change, value: mask(change.value, revealed) }))
+  return {
+    ...outcome,
+    ...('output' in outcome ? { output: mask(outcome.output, revealed) } : {}),
+    ...(changes === undefined ? {} : { changes }),
   }
 }

@@ -19,6 +19,7 @@ import type { Log } from '../log.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { EvaluatedDeployment } from '../policy/evaluation.ts'
 import type { Outbox } from '../report/outbox.ts'
+import type { RevealSecret } from '../secrets/reveal-secret.ts'
 import type { State } from '../state/state.ts'
 import type { Catalogue } from '../trust/catalogue.ts'
 
@@ -72,6 +73,8 @@ export interface RunParts {
   catalogue: Pick<Catalogue, 'fetchTarget' | 'mode'>
   /** The seal key opens package keys. */
   keys: DeviceKeys
+  /** Asks the site for a secret. */
+  revealSecret: RevealSecret
   /** As the present policy has them. */
   clientSettings: () => ClientSettings
   outbox: Pick<Outbox, 'enqueue'>

@@ -1,19 +1,27 @@
-/** The command line `sluice-ts`. Exit codes: 0 done, 1 not set or refused, 2 not understood. */
+/** The command line `sluice-ts`: variables of the sequence, and secrets of the step. Exit codes: 0 done, 1 not set or refused, 2 not understood. */
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { MASK } from '@sluice/engine'
+import { askForSecret, STEP_SECRETS } from '../secrets/step-secrets.ts'
 import { openStepVariables, type SharedVariables, STEP_VARIABLES } from './step-variables.ts'
 
 const USAGE = `usage: sluice-ts get <name>             prints the value; ends with 1 when there is none
        sluice-ts set [--hidden] <name> <value>   an empty value removes the variable
        sluice-ts set [--hidden] --stdin <name>   the value from standard input, without its last line break
-       sluice-ts list                      prints all; hidden values as ${MASK}`
+       sluice-ts list                      prints all; hidden values as ${MASK}
+       sluice-ts secret <name>             prints a secret that the step names, without a line break`
 
 export async function stepVariablesCommand(words: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const order = await readOrder(words)
   if (order === undefined) {
     console.error(USAGE)
     return 2
+  }
+  if (order.kind === 'secret') {
+    const answer = await askForSecret(environment[STEP_SECRETS], order.name)
+    if ('problem' in answer) console.error(answer.problem.detail)
+    else process.stdout.write(answer.value)
+    return 'problem' in answer ? 1 : 0
   }
   const variables = openStepVariables(environment[STEP_VARIABLES])
   if (!variables.ok) {
@@ -31,10 +39,12 @@ type Order =
   | { kind: 'get'; name: string }
   | { kind: 'set'; name: string; value: string; hidden: boolean }
   | { kind: 'list' }
+  | { kind: 'secret'; name: string }
 
 async function readOrder([command, ...words]: readonly string[]): Promise<Order | undefined> {
   const [name, value, ...others] = words
   if (command === 'list' && name === undefined) return { kind: 'list' }
+  if (command === 'secret' && name !== undefined && value === undefined) return { kind: 'secret', name }
   if (command === 'get' && name !== undefined && value === undefined) return { kind: 'get', name }
   if (command !== 'set' || others.length > 3) return undefined
   const options = { hidden: { type: 'boolean' }, stdin: { type: 'boolean' } } as const
@@ -52,7 +62,7 @@ async function readOrder([command, ...words]: readonly string[]): Promise<Order 
   }
 }
 
-function carryOut(order: Order, variables: SharedVariables): number {
+function carryOut(order: Exclude<Order, { kind: 'secret' }>, variables: SharedVariables): number {
   if (order.kind === 'set') {
     const refused = variables.set(order.name, order.value, order.hidden)
     if (refused !== undefined) console.error(refused.detail)

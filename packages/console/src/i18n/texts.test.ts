@@ -46,6 +46,9 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'SIGN_IN_AGAIN',
   'INVITATION_REFUSED',
   'ENROLMENT_TOKEN_REFUSED',
+  // A step hears of them from `sluice-ts secret`.
+  'SECRET_REFUSED',
+  'RUN_NOT_REPORTED',
   'RANGE_REFUSED',
   'STORAGE_REFUSED',
   'STORAGE_UNAVAILABLE',

@@ -17,6 +17,7 @@ export const runCommandLine: StepKind<'runCommandLine'> = {
         timeoutMs: timeoutOf(step),
         hidden: words.value.hidden || isTrue(environment, 'OSDDoNotLogCommand'),
         ...(step.runAs === undefined ? {} : { account: step.runAs.account }),
+        ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
       },
     }
   },

@@ -40,6 +40,7 @@ export const runScript: StepKind<'runScript'> = {
           ? {}
           : { script: { text: step.source, name: `script${ending}`, at: words.length } }),
         ...(step.runAs === undefined ? {} : { account: step.runAs.account }),
+        ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
       },
     }
   },

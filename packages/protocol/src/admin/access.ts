@@ -93,6 +93,9 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   changeGateway: access('gateway.modify', 'site'),
   createJoinCode: access('gateway.modify', 'site'),
   deleteGateway: access('gateway.modify', 'site'),
+  secrets: access('secret.read', 'site'),
+  setSecret: access('secret.modify', 'site'),
+  deleteSecret: access('secret.modify', 'site'),
   status: access('status.read', 'status'),
 
   me: access('own', 'open'),

@@ -28,6 +28,9 @@ export const permissions = [
   'device.admit',
   'gateway.read',
   'gateway.modify',
+  /** Names of secrets, and when they were revealed. Nobody reads values. */
+  'secret.read',
+  'secret.modify',
   'status.read',
   /** Hand over what a release key signed; new keys for the site. */
   'release.publish',
@@ -67,6 +70,7 @@ export const roles = {
       ...readings,
       ...(['package.modify', 'package.distribute', 'sequence.modify', 'collection.modify'] as const),
       ...(['deployment.modify', 'deployment.approve', 'device.control'] as const),
+      ...(['secret.read', 'secret.modify'] as const),
     ],
   },
   applicationAdministrator: {
@@ -83,13 +87,18 @@ export const roles = {
       ...readings,
       'deployment.approve',
       'device.admit',
+      'secret.read',
+      'secret.modify',
       'administrator.read',
       'administrator.modify',
       'audit.read',
     ],
   },
   remoteToolsOperator: { title: 'Remote Tools Operator', permissions: [...readings, 'device.control'] },
-  readOnlyAnalyst: { title: 'Read-only Analyst', permissions: [...readings, 'administrator.read', 'audit.read'] },
+  readOnlyAnalyst: {
+    title: 'Read-only Analyst',
+    permissions: [...readings, 'secret.read', 'administrator.read', 'audit.read'],
+  },
 } as const satisfies Record<string, { title: string; permissions: readonly Permission[] }>
 
 export type RoleName = keyof typeof roles

@@ -75,6 +75,19 @@ export const identityProblems = {
     title: 'The enrolment token is unknown, used, expired or blocked',
     remedy: 'Make a new one: `sluice devices token`. Without a token the device is kept as pending.',
   },
+  SECRET_REFUSED: {
+    status: 403,
+    retry: 'never',
+    title: 'The secret is not revealed',
+    remedy:
+      'The detail says why. The secret must be there (`sluice secrets list`), a step of the released sequence must name it, and each attempt of a step gets it once.',
+  },
+  RUN_NOT_REPORTED: {
+    status: 409,
+    retry: 'later',
+    title: 'The site has not heard of this run yet',
+    remedy: 'Nothing: the agent asks again as soon as its report of the run has arrived.',
+  },
   CONTENT_TOKEN_REFUSED: {
     status: 403,
     retry: 'now',

@@ -54,6 +54,8 @@ export const deviceMatrix: Record<DeviceRouteId, Row> = {
   // These two need what only the site gives out: a content token, a signed address.
   contentUrls: devices('BAD_REQUEST', 'BAD_REQUEST'),
   object: devices('SIGNED_URL_REFUSED', 'SIGNED_URL_REFUSED'),
+  // The run that it asks for is nobody's.
+  secret: devices('DEVICE_UNKNOWN', 'RUN_NOT_REPORTED'),
   status: devices('DEVICE_UNKNOWN', 'in'),
 }
 
@@ -69,6 +71,7 @@ export const enrolmentMatrix: Record<DeviceRouteId, Row> = {
   contentToken: everybody('NOT_FOUND'),
   contentUrls: everybody('NOT_FOUND'),
   object: everybody('NOT_FOUND'),
+  secret: everybody('NOT_FOUND'),
   status: everybody('NOT_FOUND'),
 }
 
@@ -188,6 +191,9 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   changeGateway: siteWide('BAD_REQUEST', infrastructure),
   createJoinCode: siteWide('NOT_FOUND', infrastructure),
   deleteGateway: siteWide('NOT_FOUND', infrastructure),
+  secrets: siteWide('in', [...osd, 'securityAdministrator', 'readOnlyAnalyst']),
+  setSecret: siteWide('BAD_REQUEST', [...osd, 'securityAdministrator']),
+  deleteSecret: siteWide('NOT_FOUND', [...osd, 'securityAdministrator']),
   status: administrators('in'),
 
   me: administrators('in'),

@@ -12,6 +12,7 @@ import { openDatabase } from '../db/database.ts'
 import { openSiteIdentity } from '../identity/site-identity.ts'
 import { createKeyring } from '../keys/keyring.ts'
 import { createLog, silentLog } from '../log.ts'
+import { createVault } from '../secrets/vault.ts'
 import { type AdminHandlers, type AdminRequest, createAdminApp } from './admin-app.ts'
 import { openAdminListener } from './admin-listener.ts'
 import { ensureAdminToken } from './admin-token.ts'
@@ -28,7 +29,14 @@ const keyring = await createKeyring({ folder: join(folder, 'signing'), log: sile
 const identity = await openSiteIdentity({ db, folder: join(folder, 'keys'), clock: systemClock, log: silentLog })
 
 const administration = createAdministration({
-  ...{ db, clock: systemClock, log: silentLog, siteId: identity.siteId, auditKey: keyring.audit },
+  ...{
+    db,
+    clock: systemClock,
+    log: silentLog,
+    siteId: identity.siteId,
+    auditKey: keyring.audit,
+    vault: createVault(new Uint8Array(32)),
+  },
   ...{ siteName: 'Contoso', origin: () => 'https://localhost' },
 })
 const { authenticate, gate } = administration

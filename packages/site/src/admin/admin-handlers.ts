@@ -27,6 +27,7 @@ import type { Deployments } from '../deployments/deployments.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { Gateways } from '../gateways/gateways.ts'
 import { badRequest } from '../problem-document.ts'
+import type { Secrets } from '../secrets/secrets.ts'
 import type { Sequences } from '../sequences/sequences.ts'
 import type { ClientSettingsStore } from '../settings/client-settings.ts'
 import type { Status } from '../status/status.ts'
@@ -44,6 +45,7 @@ export interface AdminAreas {
   devices: Devices
   gateways: Gateways
   status: Status
+  secrets: Secrets
   administration: Administration
   /** Tells a device to ask for policy now; gives how many gateways were told. */
   syncDevice(id: DeviceId): number
@@ -79,6 +81,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     devices,
     gateways,
     status,
+    secrets,
     administration,
   } = areas
   const { own, passkeys } = administration
@@ -163,6 +166,13 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       return {}
     },
     changeGateway: ({ id, body }) => gateways.change(id, body),
+
+    secrets: () => secrets.list(),
+    setSecret: ({ id, body }) => secrets.set(id, body.value),
+    async deleteSecret({ id }) {
+      await secrets.delete(id)
+      return {}
+    },
 
     me: async ({ actor }) => meOf(actor),
     apiTokens: () => administration.apiTokens.list(),

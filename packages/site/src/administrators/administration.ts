@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../keys/keyring.ts'
 import type { Log } from '../log.ts'
+import type { Vault } from '../secrets/vault.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
 import type { Actor } from './actor.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
@@ -46,6 +47,8 @@ export interface AdministrationOptions {
   siteId: SiteId
   siteName: string
   auditKey: SigningKey
+  /** Seals what authenticator apps are set up with. */
+  vault: Vault
   signOn?: SignOnConfig | undefined
   /** Of the pages, as in `https://site.example:8443`; asked for when it is needed, since a port may be any free one. */
   origin(): string
@@ -53,7 +56,7 @@ export interface AdministrationOptions {
 }
 
 export function createAdministration(options: AdministrationOptions): Administration {
-  const { db, clock, log, siteId, siteName, auditKey, origin } = options
+  const { db, clock, log, siteId, siteName, auditKey, vault, origin } = options
   const audit = createAudit({ db, clock, key: auditKey, siteId, log })
   const apiTokens = createApiTokens({ db, clock })
   const sessions = createSessions({ db, clock })
@@ -63,12 +66,12 @@ export function createAdministration(options: AdministrationOptions): Administra
   const invitations = createInvitations({ db, clock, origin })
   const signOn = options.signOn && createSignOn({ config: options.signOn, challenges, origin })
   const throttle = createThrottle({ db, clock })
-  const signIn = createSignIn({ db, clock, audit, passwords, throttle, invitations, passkeys, sessions, signOn })
+  const signIn = createSignIn({ db, clock, audit, vault, passwords, throttle, invitations, passkeys, sessions, signOn })
   const isFirst = async () => (await db.selectFrom('administrators').select('id').limit(1).execute()).length === 0
   const pages = createSignInApp({ signIn, passkeys, sessions, signOn, isFirst, siteName, log })
   return {
     accounts: createAccounts({ db, clock, invitations }),
-    own: createOwnAccount({ db, clock, passwords, passkeys, sessions, siteName }),
+    own: createOwnAccount({ db, clock, passwords, passkeys, sessions, vault, siteName }),
     ...{ passkeys, apiTokens, invitations, signIn, audit },
     gate: createGate({ audit, clock, scope: createScope({ db }) }),
     signInPages: (request, from) => pages.fetch(request, from),

@@ -15,6 +15,7 @@ import { createCollections } from '../collections/collections.ts'
 import type { Database } from '../db/database.ts'
 import { onEveryDatabase } from '../db/testing.ts'
 import { silentLog } from '../log.ts'
+import { createVault } from '../secrets/vault.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import type { Actor } from './actor.ts'
 import { createAdministration } from './administration.ts'
@@ -38,6 +39,7 @@ function setUp(db: Kysely<Database>) {
       log: silentLog,
       siteId,
       auditKey,
+      vault: createVault(new Uint8Array(32)),
       siteName: 'Contoso',
       origin: () => 'https://localhost',
     }),

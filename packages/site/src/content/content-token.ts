@@ -21,7 +21,6 @@ import {
   problem,
   type SiteId,
 } from '@sluice/protocol'
-import { CompactEncrypt, importJWK } from 'jose'
 import type { Kysely } from 'kysely'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Database } from '../db/database.ts'
@@ -29,6 +28,7 @@ import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { RequireDevice } from '../devices/admission.ts'
 import { newToken } from '../identity/new-id.ts'
 import type { SigningKey } from '../keys/keyring.ts'
+import { sealToDevice } from '../secrets/seal-to-device.ts'
 import type { CloudPoint } from './cloud-points.ts'
 import { type ContentGateway, type Reach, sourcesInReach, sourcesOf } from './content-sources.ts'
 import type { Distributions } from './distributions.ts'
@@ -147,13 +147,6 @@ function settingsRefusal(
     'GATEWAY_CONTENT_DISABLED',
     'No gateway in reach serves content, and there is no cloud distribution point.',
   )
-}
-
-/** JWE: ECDH-ES with X25519, A256GCM (RFC 8037). @param sealKey raw public key, standard base64 */
-async function sealToDevice(secret: Uint8Array, sealKey: string): Promise<string> {
-  const x = Buffer.from(sealKey, 'base64').toString('base64url')
-  const publicKey = await importJWK({ kty: 'OKP', crv: 'X25519', x }, 'ECDH-ES')
-  return await new CompactEncrypt(secret).setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' }).encrypt(publicKey)
 }
 
 /** JWS in compact form (RFC 7515 §3.1). Made here because the key only gives signatures away. */

@@ -17,6 +17,7 @@ import type { DeploymentsTables } from './schema/deployments.ts'
 import type { DevicesTables } from './schema/devices.ts'
 import type { DistributionPointsTables } from './schema/distribution-points.ts'
 import type { GatewaysTables } from './schema/gateways.ts'
+import type { SecretsTables } from './schema/secrets.ts'
 import type { SiteTables } from './schema/site.ts'
 import type { StatusTables } from './schema/status.ts'
 import { SqliteWorkerDialect } from './sqlite/dialect.ts'
@@ -25,6 +26,7 @@ export interface Database
   extends SiteTables,
     AdministratorsTables,
     DevicesTables,
+    SecretsTables,
     CollectionsTables,
     StatusTables,
     ContentTables,

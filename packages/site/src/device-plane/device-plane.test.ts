@@ -32,6 +32,7 @@ const handlers: DeviceHandlers = {
   catalogueMetadata: async ({ parameters }) => ({ kind: 'bytes', body: bytes(`file ${parameters.file}`) }),
   catalogueTarget: unused,
   contentToken: unused,
+  secret: unused,
   status: unused,
 }
 

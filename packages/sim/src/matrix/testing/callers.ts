@@ -121,6 +121,10 @@ export async function wellFormed(): Promise<Partial<Record<DeviceRouteId, unknow
     renew: { csr: (await makeCertificateRequest()).csr },
     policy: { nonce: 'a nonce of sixteen characters', ...self },
     contentToken: { contents: ['c'.repeat(64)] },
+    secret: {
+      ...{ deploymentId: 'dep_0123456789', runId: 'run_0123456789', attempt: '1-1', name: 'Any' },
+      nonce: 'a nonce of sixteen characters',
+    },
     status: { messages: [{ bootId: 'boot', seq: 1, at: new Date().toISOString(), event }] },
   }
 }

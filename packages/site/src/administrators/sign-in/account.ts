@@ -3,11 +3,12 @@ import { type Account, fail } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
+import type { Vault } from '../../secrets/vault.ts'
 import type { Actor } from '../actor.ts'
 import type { Passkeys } from './passkeys.ts'
 import type { Passwords } from './password.ts'
 import type { Sessions } from './sessions.ts'
-import { newRecoveryCodes, newTotpSecret, totpStep, totpUri } from './totp.ts'
+import { newRecoveryCodes, newTotpSecret, totpPurpose, totpStep, totpUri } from './totp.ts'
 
 export type Person = Extract<Actor, { kind: 'administrator' }>
 
@@ -28,9 +29,10 @@ export function createOwnAccount(options: {
   passwords: Passwords
   passkeys: Passkeys
   sessions: Sessions
+  vault: Vault
   siteName: string
 }): OwnAccount {
-  const { db, clock, passwords, passkeys, sessions, siteName } = options
+  const { db, clock, passwords, passkeys, sessions, vault, siteName } = options
   const rowOf = ({ id }: Person) =>
     db.selectFrom('administrators').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 
@@ -70,7 +72,8 @@ export function createOwnAccount(options: {
 
     async startTotp(person) {
       const secret = newTotpSecret()
-      await db.updateTable('administrators').set({ totp_pending: secret }).where('id', '=', person.id).execute()
+      const totp_pending = vault.seal(totpPurpose(person.id), secret)
+      await db.updateTable('administrators').set({ totp_pending }).where('id', '=', person.id).execute()
       return { secret, uri: totpUri(secret, siteName, person.name) }
     },
 
@@ -81,7 +84,10 @@ export function createOwnAccount(options: {
           .select('totp_pending')
           .where('id', '=', person.id)
           .executeTakeFirstOrThrow()
-        const step = totp_pending === null ? undefined : totpStep(totp_pending, code, clock.now())
+        const step =
+          totp_pending === null
+            ? undefined
+            : totpStep(vault.open(totpPurpose(person.id), totp_pending), code, clock.now())
         if (step === undefined) return fail('SIGN_IN_REFUSED', 'This is not the code that the app should show now.')
         await trx
           .updateTable('administrators')

@@ -7,6 +7,7 @@ import { Secret, TOTP } from 'otpauth'
 import type { Database } from '../../db/database.ts'
 import { onEveryDatabase } from '../../db/testing.ts'
 import { silentLog } from '../../log.ts'
+import { createVault } from '../../secrets/vault.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
 import type { Actor } from '../actor.ts'
 import { createAdministration } from '../administration.ts'
@@ -19,6 +20,7 @@ const auditKey = {
   publicKey: new Uint8Array(32),
   sign: (bytes: Uint8Array) => sign(null, bytes, privateKey),
 }
+const vault = createVault(new Uint8Array(32))
 const CHEAP = { memory: 64, passes: 1 }
 const MINUTE_MS = 60_000
 const PASSWORD = 'a ladder leans on the wall'
@@ -30,7 +32,7 @@ function setUp(db: Kysely<Database>) {
   const names = { siteName: 'Contoso', origin: () => 'https://localhost:8443' }
   return {
     clock,
-    ...createAdministration({ db, clock, log: silentLog, siteId, auditKey, passwordCost: CHEAP, ...names }),
+    ...createAdministration({ db, clock, log: silentLog, siteId, auditKey, vault, passwordCost: CHEAP, ...names }),
   }
 }
 type World = ReturnType<typeof setUp>

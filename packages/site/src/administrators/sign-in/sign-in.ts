@@ -9,6 +9,7 @@ import { type AdministratorId, fail, type SignedIn } from '@sluice/protocol'
 import type { Kysely, Transaction } from 'kysely'
 import { type Clock, timestamp } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
+import type { Vault } from '../../secrets/vault.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Invitations } from './invitations.ts'
 import type { Passkeys } from './passkeys.ts'
@@ -16,7 +17,7 @@ import type { Passwords } from './password.ts'
 import type { SessionKind, Sessions } from './sessions.ts'
 import type { SignOn } from './sign-on.ts'
 import type { Throttle } from './throttle.ts'
-import { takeCode } from './totp.ts'
+import { takeCode, totpPurpose } from './totp.ts'
 
 /** With the token of the session, for the cookie or the answer. */
 export type Begun = Required<SignedIn>
@@ -52,8 +53,9 @@ export function createSignIn(options: {
   passkeys: Passkeys
   sessions: Sessions
   signOn: SignOn | undefined
+  vault: Vault
 }): SignIn {
-  const { db, clock, audit, passwords, throttle, invitations, passkeys, sessions, signOn } = options
+  const { db, clock, audit, vault, passwords, throttle, invitations, passkeys, sessions, signOn } = options
 
   /** 3. */
   async function begin(
@@ -99,7 +101,11 @@ export function createSignIn(options: {
         fail('SECOND_FACTOR_NEEDED', 'Give the code that the authenticator app shows now, or a recovery code.')
       const hash = judged === 'outdated' ? await passwords.hash(password) : undefined
       const begun = await db.transaction().execute(async (trx) => {
-        if (totp_secret !== null && !(await takeCode(trx, id, totp_secret, code ?? '', clock.now()))) return undefined
+        if (
+          totp_secret !== null &&
+          !(await takeCode(trx, id, vault.open(totpPurpose(id), totp_secret), code ?? '', clock.now()))
+        )
+          return undefined
         if (hash !== undefined)
           await trx.updateTable('administrators').set({ password_hash: hash }).where('id', '=', id).execute()
         return await begin(trx, { id, name }, { kind, way: 'password', address })

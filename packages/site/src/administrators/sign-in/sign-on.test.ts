@@ -11,6 +11,7 @@ import Provider from 'oidc-provider'
 import { systemClock } from '../../clock.ts'
 import { type Database, openDatabase } from '../../db/database.ts'
 import { silentLog } from '../../log.ts'
+import { createVault } from '../../secrets/vault.ts'
 import type { Actor } from '../actor.ts'
 import { type Administration, createAdministration } from '../administration.ts'
 import { SignOnConfig } from './sign-on.ts'
@@ -45,7 +46,14 @@ before(async () => {
   assert.ok(opened.ok)
   db = opened.value
   world = createAdministration({
-    ...{ db, clock: systemClock, log: silentLog, siteId: SiteId.parse('site_0123456789'), auditKey },
+    ...{
+      db,
+      clock: systemClock,
+      log: silentLog,
+      siteId: SiteId.parse('site_0123456789'),
+      auditKey,
+      vault: createVault(new Uint8Array(32)),
+    },
     ...{ siteName: 'Contoso', origin: () => ORIGIN },
     signOn: { name: 'Contoso ID', issuer, clientId: 'sluice' },
   })

@@ -14,6 +14,9 @@ const RECOVERY_CODES = 10
 /** 80 bits: long enough that the plain SHA-256 can be kept. */
 const RECOVERY_BYTES = 10
 
+/** What the vault seals a secret for. */
+export const totpPurpose = (id: AdministratorId): string => `totp/${id}`
+
 export const newTotpSecret = (): string => new Secret({ size: SECRET_BYTES }).base32
 
 /** For the app to scan or to click. @param issuer name of the site */

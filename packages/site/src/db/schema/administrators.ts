@@ -16,9 +16,9 @@ export interface AdministratorsTables {
     state: 'invited' | 'active' | 'disabled'
     /** With its parameters: `$argon2id$v=19$…`. */
     password_hash: string | null
-    /** Base32. */
+    /** Base32, sealed by the vault. */
     totp_secret: string | null
-    /** Not yet confirmed by a first code. */
+    /** The same, not yet confirmed by a first code. */
     totp_pending: string | null
     /** The newest 30-second step whose code was used: it and those before count no more. */
     totp_last_step: number | null
