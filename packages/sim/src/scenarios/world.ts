@@ -24,6 +24,8 @@ import { type SlowWire, startSlowWire } from '../slow-wire.ts'
 import { until } from '../until.ts'
 
 export interface World {
+  /** Everything that site, gateway and device keep is below it. */
+  folder: string
   line: Line
   wire: SlowWire
   device: ManagedDevice
@@ -116,6 +118,7 @@ export async function startWorld(options: {
   let reportBefore: RunReport | undefined
 
   return {
+    folder,
     line,
     wire,
     device,
