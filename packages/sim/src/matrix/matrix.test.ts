@@ -28,9 +28,10 @@ import { startCenter } from '../../../agent/src/center/center.ts'
 import { silentLog } from '../../../agent/src/log.ts'
 import { createSettings } from '../../../agent/src/state/settings.ts'
 import { openState } from '../../../agent/src/state/state.ts'
+import { createManagement, managementRoutes } from '../../../gateway/src/management.ts'
 import { type Line, startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
-import { adminMatrix, centerMatrix, deviceMatrix, enrolmentMatrix, linkMatrix } from './matrix.ts'
+import { adminMatrix, centerMatrix, deviceMatrix, enrolmentMatrix, linkMatrix, managementMatrix } from './matrix.ts'
 import { ask } from './testing/ask.ts'
 import {
   bearers,
@@ -167,6 +168,29 @@ describe('who gets what', () => {
     } finally {
       await center.value.stop()
       await state.value.close()
+    }
+  })
+
+  test('the listener for whoever runs a gateway, and nothing of the other listeners at it', async () => {
+    const metrics = { observe() {}, text: async () => 'a 1\n', contentType: 'text/plain' }
+    const management = createManagement(metrics, () => 'it has heard of no site')
+    const port = await management.listen({ host: '127.0.0.1', port: 0 })
+    assert.ok(port.ok)
+    try {
+      const word = async (path: string, method = 'GET') => {
+        const { status } = await fetch(`http://127.0.0.1:${port.value}${path}`, { method })
+        return status === 200 ? 'in' : String(status)
+      }
+      const live: Record<string, string> = {}
+      for (const [id, { path, identity }] of Object.entries(managementRoutes)) {
+        assert.equal(identity, 'local')
+        live[id] = await word(path)
+        assert.equal(await word(path, 'POST'), '404')
+      }
+      assert.deepEqual(live, managementMatrix)
+      for (const id of deviceIds) assert.equal(await word(devicePath(id, parameters), deviceRoutes[id].method), '404')
+    } finally {
+      await management.close()
     }
   })
 })

@@ -5,6 +5,8 @@
  * `in`: a good answer. Everything else is a problem code. A code that is not about identity, such as
  * `BAD_REQUEST` or `NOT_FOUND`, means that the caller was let in and the question had no answer.
  */
+
+import type { ManagementRouteId } from '@sluice/gateway'
 import type { AdminRouteId, centerPaths, DeviceRouteId, RoleName } from '@sluice/protocol'
 import type { Bearer, TlsCaller } from './testing/callers.ts'
 
@@ -232,4 +234,12 @@ export const centerMatrix: Record<keyof typeof centerPaths, Record<Visitor, stri
   events: users('in'),
   install: users('NOT_FOUND'),
   syncPolicy: users('in'),
+}
+
+/** The listener for whoever runs a gateway: plain HTTP on loopback, and nothing but these. */
+export const managementMatrix: Record<ManagementRouteId, string> = {
+  live: 'in',
+  // A gateway that has heard of no site.
+  ready: '503',
+  metrics: 'in',
 }
