@@ -12,9 +12,12 @@ import {
   type DeviceInfo,
   DistributionPointId,
   type DistributionPointInfo,
+  DistributionTarget,
   fail,
   GatewayId,
   type GatewayInfo,
+  PointGroupId,
+  type PointGroupInfo,
   ProblemError,
   SequenceId,
   type SequenceInfo,
@@ -50,6 +53,23 @@ export class Site {
   async cloudPoint(wanted: string): Promise<DistributionPointInfo> {
     const all = await this.call('distributionPoints')
     return pick('distribution point', all, CloudPointId.safeParse(wanted).success, wanted, (it) => it.name)
+  }
+
+  async pointGroup(wanted: string): Promise<PointGroupInfo> {
+    const all = await this.call('pointGroups')
+    return pick('distribution point group', all, PointGroupId.safeParse(wanted).success, wanted, (it) => it.name)
+  }
+
+  /** What may stand after `--to`: points and groups, by id or name; and the points that they mean. */
+  async targets(wanted: string[]): Promise<{ to: DistributionTarget[]; points: DistributionPointId[] }> {
+    const groups = await this.call('pointGroups')
+    const all = [...(await this.call('gateways')), ...(await this.call('distributionPoints')), ...groups]
+    const isId = (text: string) => DistributionTarget.safeParse(text).success
+    const to = wanted.map(
+      (one) => pick<Point | PointGroupInfo>('distribution point', all, isId(one), one, (it) => it.name).id,
+    )
+    const points = to.flatMap((id) => groups.find((one) => one.id === id)?.members ?? [id as DistributionPointId])
+    return { to, points: [...new Set(points)] }
   }
 
   /** Gateways and cloud distribution points, by id or name. */

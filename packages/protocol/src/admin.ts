@@ -5,7 +5,16 @@
 import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
-import { DistributeRequest, DistributionPointCreate, DistributionPointInfo } from './admin/distribution-points.ts'
+import {
+  DistributeRequest,
+  DistributionOrder,
+  DistributionPointCreate,
+  DistributionPointInfo,
+  DistributionRemove,
+  PointGroupCreate,
+  PointGroupInfo,
+  PointGroupMembers,
+} from './admin/distribution-points.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
@@ -313,6 +322,53 @@ export const adminRoutes = {
     answer: z.array(PackageInfo),
   },
   ...catalogueRoutes,
+  /** Takes a package away from points. Refused while a deployment needs it there, unless forced. */
+  removeDistribution: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/distribution/remove',
+    ...plain,
+    body: DistributionRemove,
+    answer: PackageInfo,
+  },
+  /** Ends what is under way; what is whole stays. */
+  cancelDistribution: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/distribution/cancel',
+    ...plain,
+    body: DistributionOrder,
+    answer: PackageInfo,
+  },
+  /** Reads and hashes what lies there, and mends it. */
+  validateDistribution: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/distribution/validate',
+    ...plain,
+    body: DistributionOrder,
+    answer: PackageInfo,
+  },
+  pointGroups: {
+    method: 'GET',
+    path: '/admin/v1/distribution-point-groups',
+    ...plain,
+    answer: z.array(PointGroupInfo),
+  },
+  createPointGroup: {
+    method: 'POST',
+    path: '/admin/v1/distribution-point-groups',
+    ...plain,
+    body: PointGroupCreate,
+    answer: PointGroupInfo,
+  },
+  /** New members get everything that was sent to the group; who leaves keeps what it has. */
+  setPointGroupMembers: {
+    method: 'PUT',
+    path: '/admin/v1/distribution-point-groups/:id/members',
+    ...plain,
+    body: PointGroupMembers,
+    answer: PointGroupInfo,
+  },
+  /** The members keep what they have. */
+  deletePointGroup: { method: 'DELETE', path: '/admin/v1/distribution-point-groups/:id', ...plain, answer: none },
   distributionPoints: {
     method: 'GET',
     path: '/admin/v1/distribution-points',

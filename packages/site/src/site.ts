@@ -140,6 +140,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     release: (target, bytes) => catalogue.release(target, bytes),
     isReleased: async (target) => (await catalogue.released(target)) !== undefined,
     onContentsChanged: (gatewayId) => connector.contentsChanged(gatewayId),
+    async deploymentsOf(id) {
+      const needing = (await sequences.list()).filter(({ packages }) => packages.includes(id)).map((one) => one.id)
+      const all = await deployments.list()
+      return all.filter((one) => needing.includes(one.sequenceId)).map((one) => one.sequenceName)
+    },
     onPointsChanged() {
       connector.configurationChanged()
       push.everythingChanged()

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { DistributionPointInfo, PointStorage } from '@sluice/protocol'
+import type { DistributionPointInfo, PointGroupInfo, PointStorage } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
@@ -122,6 +122,69 @@ export function addDistributionPointCommands(program: Command, session: Session)
       await site.call('deleteDistributionPoint', { id })
       session.out.result({ id }, () => [`Removed ${name}.`])
     })
+
+  addGroupCommands(group, session)
+}
+
+function addGroupCommands(parent: Command, session: Session): void {
+  const group = parent.command('group').description('distribution points that get the same packages')
+
+  group
+    .command('list', { isDefault: true })
+    .description('lists all groups')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const groups = await site.call('pointGroups')
+      session.out.result(groups, () =>
+        table(
+          ['ID', 'MEMBERS', 'PACKAGES', 'NAME'],
+          groups.map((one) => [one.id, one.members.join(' '), one.packages.length, one.name]),
+        ),
+      )
+    })
+
+  group
+    .command('create')
+    .description('makes an empty group')
+    .argument('<name>')
+    .action(async (name: string): Promise<void> => {
+      const site = await session.site()
+      showGroup(session, await site.call('createPointGroup', { body: { name } }))
+    })
+
+  group
+    .command('set')
+    .description('says which points are in a group; new ones get everything that was sent to it')
+    .argument('<group>', 'name or id')
+    .argument('[points...]', 'names or ids of gateways and cloud distribution points')
+    .action(async (wanted: string, points: string[]): Promise<void> => {
+      const site = await session.site()
+      const { id } = await site.pointGroup(wanted)
+      const members = await site.points(points)
+      showGroup(session, await site.call('setPointGroupMembers', { id, body: { members } }))
+    })
+
+  group
+    .command('delete')
+    .description('forgets a group; its members keep what they have')
+    .argument('<group>', 'name or id')
+    .action(async (wanted: string): Promise<void> => {
+      const site = await session.site()
+      const { id, name } = await site.pointGroup(wanted)
+      await site.call('deletePointGroup', { id })
+      session.out.result({ id }, () => [`Deleted ${name}.`])
+    })
+}
+
+function showGroup(session: Session, group: PointGroupInfo): void {
+  session.out.result(group, () =>
+    fields([
+      ['Group', group.id],
+      ['Name', group.name],
+      ['Members', group.members.join(' ')],
+      ['Packages', group.packages.join(' ')],
+    ]),
+  )
 }
 
 async function addPoint(session: Session, name: string, storage: PointStorage): Promise<void> {

@@ -166,14 +166,53 @@ export function addPackageCommands(program: Command, session: Session): void {
     .command('distribute')
     .description('sends a package to gateways that serve content, and to cloud distribution points')
     .argument('<id>', 'package id', packageId)
-    .requiredOption('--to <point...>', 'names or ids of gateways and cloud distribution points')
+    .requiredOption('--to <point...>', 'names or ids of gateways, cloud distribution points and groups')
     .option('--wait', 'until it is there')
     .action(async (id: PackageId, options: { to: string[]; wait?: boolean }): Promise<void> => {
       const site = await session.site()
-      const to = await site.points(options.to)
+      const { to, points } = await site.targets(options.to)
       let sent = await site.call('distributePackage', { id, body: { to } })
-      if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], to)
+      if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], points)
       showPackage(session, sent)
+    })
+
+  group
+    .command('validate')
+    .alias('redistribute')
+    .description('has what lies at distribution points read and hashed, and mends what is wrong')
+    .argument('<id>', 'package id', packageId)
+    .requiredOption('--at <point...>', 'names or ids of gateways, cloud distribution points and groups')
+    .option('--wait', 'until it is done')
+    .action(async (id: PackageId, options: { at: string[]; wait?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const { to, points } = await site.targets(options.at)
+      let now = await site.call('validateDistribution', { id, body: { at: to } })
+      if (options.wait === true) [now = now] = await waitForDistribution(session, [now], points)
+      showPackage(session, now)
+    })
+
+  group
+    .command('cancel')
+    .description('ends a distribution that is under way')
+    .argument('<id>', 'package id', packageId)
+    .requiredOption('--at <point...>', 'names or ids of gateways, cloud distribution points and groups')
+    .action(async (id: PackageId, options: { at: string[] }): Promise<void> => {
+      const site = await session.site()
+      const { to } = await site.targets(options.at)
+      showPackage(session, await site.call('cancelDistribution', { id, body: { at: to } }))
+    })
+
+  group
+    .command('remove')
+    .description('takes a package away from distribution points; refused while a deployment needs it')
+    .argument('<id>', 'package id', packageId)
+    .requiredOption('--from <point...>', 'names or ids of gateways, cloud distribution points and groups')
+    .option('--force', 'also while a deployment needs it')
+    .action(async (id: PackageId, options: { from: string[]; force?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const { to } = await site.targets(options.from)
+      const body = { from: to, force: options.force === true }
+      showPackage(session, await site.call('removeDistribution', { id, body }))
     })
 }
 
@@ -198,10 +237,12 @@ function showPackage(session: Session, one: PackageInfo): void {
 /** Where packages are, a line each. */
 export function distributionLines(packages: readonly PackageInfo[]): string[] {
   return packages.flatMap((one) =>
-    one.distribution.map(({ pointId, version, state, presentBytes, totalBytes, problem }) => {
+    one.distribution.map(({ pointId, version, state, presentBytes, totalBytes, retriesLeft, problem }) => {
       const amount =
-        state === 'installed' ? formatBytes(totalBytes) : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)}`
-      return `${one.id} version ${version} on ${pointId}: ${state}, ${amount}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
+        state === 'installed'
+          ? formatBytes(totalBytes)
+          : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} (${percent(presentBytes, totalBytes)})`
+      return `${one.id} version ${version} on ${pointId}: ${state}, ${amount}${state === 'retrying' && retriesLeft !== undefined ? `, ${retriesLeft} tries left` : ''}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
     }),
   )
 }
@@ -222,3 +263,5 @@ export const releaseStateText = (one: { state: ReleaseState; waitingVersion?: nu
   one.state === 'waitingForRelease'
     ? `waiting for release${one.waitingVersion === undefined ? '' : ` (version ${one.waitingVersion})`}`
     : one.state
+
+const percent = (done: number, all: number): string => `${all === 0 ? 100 : Math.floor((100 * done) / all)} %`

@@ -85,14 +85,14 @@ export function addSequenceCommands(program: Command, session: Session): void {
     .command('distribute')
     .description('sends everything that a sequence references to distribution points')
     .argument('<sequence>', 'name or id')
-    .requiredOption('--to <point...>', 'names or ids of gateways and cloud distribution points')
+    .requiredOption('--to <point...>', 'names or ids of gateways, cloud distribution points and groups')
     .option('--wait', 'until it is there')
     .action(async (wanted: string, options: { to: string[]; wait?: boolean }): Promise<void> => {
       const site = await session.site()
-      const to = await site.points(options.to)
+      const { to, points } = await site.targets(options.to)
       const { id } = await site.sequence(wanted)
       let sent = await site.call('distributeSequence', { id, body: { to } })
-      if (options.wait === true) sent = await waitForDistribution(session, sent, to)
+      if (options.wait === true) sent = await waitForDistribution(session, sent, points)
       session.out.result(sent, () => distributionLines(sent))
     })
 }

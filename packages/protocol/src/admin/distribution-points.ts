@@ -98,3 +98,15 @@ export const PointGroupInfo = z.object({
   packages: z.array(PackageId),
 })
 export type PointGroupInfo = z.infer<typeof PointGroupInfo>
+
+export const DistributionRemove = z.strictObject({
+  from: z.array(DistributionTarget).min(1).max(100),
+  /** Also where a deployment needs it. What devices may be fetching stays until they are done. */
+  force: z.boolean().default(false),
+})
+
+/** Points of the package, as they are listed with it. */
+export const DistributionOrder = z.strictObject({ at: z.array(DistributionTarget).min(1).max(100) })
+
+export const PointGroupCreate = z.strictObject({ name: Name })
+export const PointGroupMembers = z.strictObject({ members: z.array(DistributionPointId).max(100) })

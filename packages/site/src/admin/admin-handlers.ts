@@ -8,6 +8,7 @@ import {
   fail,
   JobId,
   PackageId,
+  PointGroupId,
   ProblemError,
   Sha256,
   SigningRole,
@@ -88,6 +89,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
   const administratorId = (id: string) => idIn(AdministratorId, id, 'administrator')
   const packageId = (id: string) => idIn(PackageId, id, 'package')
   const deploymentId = (id: string) => idIn(DeploymentId, id, 'deployment')
+  const groupId = (id: string) => idIn(PointGroupId, id, 'distribution point group')
   const deviceId = (id: string) => idIn(DeviceId, id, 'device')
   return {
     site: info,
@@ -101,6 +103,16 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     packageOptions: ({ id }) => areas.packageOptions.get(packageId(id)),
     setPackageOptions: ({ id, body }) => areas.packageOptions.set(packageId(id), body),
     distributePackage: ({ id, body }) => content.distribute(packageId(id), body.to),
+    removeDistribution: ({ id, body }) => content.removeDistribution(packageId(id), body),
+    cancelDistribution: ({ id, body }) => content.cancelDistribution(packageId(id), body.at),
+    validateDistribution: ({ id, body }) => content.validateDistribution(packageId(id), body.at),
+    pointGroups: () => content.pointGroups.list(),
+    createPointGroup: ({ body }) => content.pointGroups.create(body.name),
+    setPointGroupMembers: ({ id, body }) => content.pointGroups.setMembers(groupId(id), body.members),
+    async deletePointGroup({ id }) {
+      await content.pointGroups.delete(groupId(id))
+      return {}
+    },
     distributionPoints: () => content.cloudPoints.infos(),
     createDistributionPoint: ({ body }) => content.cloudPoints.create(body),
     async deleteDistributionPoint({ id }) {

@@ -31,7 +31,7 @@ import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { ContentSource } from '../connector/content-source.ts'
-import type { Database } from '../db/database.ts'
+import type { Database, Db } from '../db/database.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
 import { newToken } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
@@ -39,10 +39,11 @@ import { archiveNames, archiveSource, isArchiveName } from './archives/open-arch
 import { createChunkIndex } from './chunk-index.ts'
 import { type CloudPoints, createCloudPoints } from './cloud-points.ts'
 import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
-import { resolveTargets } from './distribution-targets.ts'
+import { resolveTargets, targetPoints } from './distribution-targets.ts'
 import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
 import { createPackages } from './packages.ts'
+import { createPointGroups, type PointGroups } from './point-groups.ts'
 import { createPointWork } from './point-work.ts'
 
 export interface ContentLibraryOptions
@@ -69,6 +70,8 @@ export interface ContentLibraryOptions
   isReleased(target: string): Promise<boolean>
   /** Told after gateways shall hold other contents than before; all of them when none is named. */
   onContentsChanged(gatewayId?: GatewayId): void
+  /** Names of deployments that need a package. */
+  deploymentsOf(id: PackageId): Promise<string[]>
   /** Told after there are other cloud distribution points than before. */
   onPointsChanged(): void
 }
@@ -94,6 +97,16 @@ export interface ContentLibrary extends ContentSource {
    * done, `GATEWAY_CONTENT_DISABLED`; then nothing is changed.
    */
   distribute(id: PackageId, to: readonly DistributionTarget[], installed?: InstalledThere): Promise<PackageInfo>
+  /** `NOT_FOUND`; `CONFLICT` while a deployment needs the package, unless forced. */
+  removeDistribution(
+    id: PackageId,
+    order: { from: readonly DistributionTarget[]; force: boolean },
+  ): Promise<PackageInfo>
+  /** Ends what is under way there. `NOT_FOUND` */
+  cancelDistribution(id: PackageId, at: readonly DistributionTarget[]): Promise<PackageInfo>
+  /** Has what lies there read, hashed and mended. `NOT_FOUND` where it shall not be. */
+  validateDistribution(id: PackageId, at: readonly DistributionTarget[]): Promise<PackageInfo>
+  pointGroups: PointGroups
   cloudPoints: CloudPoints
   /** What one version costs a device that has another. `NOT_FOUND`. */
   diff(id: PackageId, versions: PackageDiffRequest): Promise<PackageDiff>
@@ -196,6 +209,38 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     return found ?? fail('NOT_FOUND', `There is no package ${id}.`)
   }
 
+  async function distribute(
+    packageId: PackageId,
+    to: readonly DistributionTarget[],
+    installed: InstalledThere = 'verify',
+  ): Promise<PackageInfo> {
+    const gateways = await options.gateways()
+    const points = await db.transaction().execute(async (trx) => {
+      const resolved = await resolveTargets(trx, { targets: to, packageId, gateways })
+      const { version } = await packages.row(trx, packageId)
+      const newest = await packages.version(trx, packageId, version)
+      if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done, or not released.`)
+      await distributions.add(trx, { packageId, version, ...newest }, resolved, installed)
+      return resolved
+    })
+    tellPoints(points)
+    return await get(packageId)
+  }
+
+  /** What is done to all points that the targets mean, together. */
+  async function change(
+    packageId: PackageId,
+    targets: readonly DistributionTarget[],
+    act: (trx: Db, id: PackageId, points: readonly DistributionPointId[]) => Promise<void>,
+  ): Promise<DistributionPointId[]> {
+    const gateways = await options.gateways()
+    return await db.transaction().execute(async (trx) => {
+      const points = await targetPoints(trx, targets, gateways)
+      await act(trx, packageId, points)
+      return points
+    })
+  }
+
   return {
     list: () => packages.infos(),
     packages: (ids) => packages.infos(ids),
@@ -221,19 +266,34 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       return { packageId, jobId }
     },
 
-    async distribute(packageId, to, installed = 'verify') {
-      const gateways = await options.gateways()
-      const points = await db.transaction().execute(async (trx) => {
-        const resolved = await resolveTargets(trx, { targets: to, packageId, gateways })
-        const { version } = await packages.row(trx, packageId)
-        const newest = await packages.version(trx, packageId, version)
-        if (newest === undefined) fail('CONFLICT', `The first import of ${packageId} is not done, or not released.`)
-        await distributions.add(trx, { packageId, version, ...newest }, resolved, installed)
-        return resolved
-      })
-      tellPoints(points)
+    distribute,
+
+    async removeDistribution(packageId, { from, force }) {
+      await packages.row(db, packageId)
+      const needed = force ? [] : await options.deploymentsOf(packageId)
+      if (needed.length > 0)
+        fail('CONFLICT', `Deployments need ${packageId}: ${needed.slice(0, 5).join(', ')}. Delete them, or force it.`)
+      await change(packageId, from, distributions.remove)
+      work.wake('sweep')
       return await get(packageId)
     },
+    async cancelDistribution(packageId, at) {
+      await packages.row(db, packageId)
+      tellPoints(await change(packageId, at, distributions.cancel))
+      return await get(packageId)
+    },
+    async validateDistribution(packageId, at) {
+      const shall = await distributions.pointsOf(db, packageId)
+      const points = await targetPoints(db, at, await options.gateways())
+      for (const id of points) if (!shall.includes(id)) fail('NOT_FOUND', `${packageId} is not distributed to ${id}.`)
+      return await distribute(packageId, points)
+    },
+    pointGroups: createPointGroups({
+      db,
+      clock,
+      gateways: options.gateways,
+      send: (packageId, to) => distribute(packageId, to, 'keep'),
+    }),
     cloudPoints,
 
     async diff(id, { from, to }) {

@@ -49,6 +49,21 @@ export async function resolveTargets(
   return [...points]
 }
 
+/** Points that the targets mean, whatever they may be used for now: to take something away from them. */
+export async function targetPoints(
+  trx: Db,
+  targets: readonly DistributionTarget[],
+  gateways: readonly TargetGateway[],
+): Promise<DistributionPointId[]> {
+  const points = new Set<DistributionPointId>()
+  for (const target of targets) {
+    const group = PointGroupId.safeParse(target)
+    const named = group.success ? await membersOf(trx, group.data) : [target as DistributionPointId]
+    for (const id of named) points.add(gateways.find((one) => one.id === id)?.contentPoint ?? id)
+  }
+  return [...points]
+}
+
 /** The point that a gateway or cloud point stands for. */
 export async function pointOf(
   trx: Db,

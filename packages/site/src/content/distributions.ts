@@ -59,6 +59,10 @@ export interface Distributions {
     points: readonly DistributionPointId[],
     installed: InstalledThere,
   ): Promise<void>
+  /** Nothing of the package shall stay there; it goes when no device may be fetching it any more (D4). */
+  remove(source: Db, packageId: PackageId, points: readonly DistributionPointId[]): Promise<void>
+  /** Ends what is not whole there. */
+  cancel(source: Db, packageId: PackageId, points: readonly DistributionPointId[]): Promise<void>
   /** Points that shall hold the newest version of a package so far. */
   pointsOf(source: Db, packageId: PackageId): Promise<DistributionPointId[]>
   /** Of these packages, by package. */
@@ -126,6 +130,36 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       }
     },
 
+    async remove(source, packageId, points) {
+      await source
+        .updateTable('distributions')
+        .set({ state: 'removing', changed_at: clock.now(), next_try_at: null })
+        .where('package_id', '=', packageId)
+        .where('point_id', 'in', [...points])
+        .execute()
+      // A group would send it there again with the next version.
+      await source
+        .deleteFrom('point_group_packages')
+        .where('package_id', '=', packageId)
+        .where('group_id', 'in', (eb) =>
+          eb
+            .selectFrom('point_group_members')
+            .select('group_id')
+            .where('point_id', 'in', [...points]),
+        )
+        .execute()
+    },
+
+    async cancel(source, packageId, points) {
+      await source
+        .updateTable('distributions')
+        .set({ state: 'cancelled', problem: null, changed_at: clock.now(), next_try_at: null })
+        .where('package_id', '=', packageId)
+        .where('point_id', 'in', [...points])
+        .where('state', 'in', ['waiting', 'transferring', 'retrying'])
+        .execute()
+    },
+
     async pointsOf(source, packageId) {
       const rows = await source
         .selectFrom('distributions')
@@ -133,7 +167,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
         .distinct()
         .where('package_id', '=', packageId)
         .where('superseded_at', 'is', null)
-        .where('state', '!=', 'removing')
+        .where('state', 'not in', ['removing', 'cancelled'])
         .execute()
       return rows.map((row) => row.point_id)
     },

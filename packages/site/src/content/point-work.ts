@@ -42,10 +42,8 @@ const REMOVING_RETRY_MS = 5_000
 type Row = Selectable<ContentTables['distributions']> & { point_id: CloudPointId }
 
 export interface PointWork {
-  /** Something may be to do. */
-  wake(): void
-  /** Removes what may go now. */
-  sweep(): Promise<void>
+  /** Something may be to do. @param what `sweep`: something may be to remove */
+  wake(what?: 'sweep'): void
   start(): Promise<void>
   /** Breaks off what runs; it goes on at the next start. */
   stop(): Promise<void>
@@ -68,6 +66,7 @@ export function createPointWork(options: {
   const stopped = new AbortController()
   const running = new Map<string, Promise<void>>()
   let wake = () => {}
+  let sweptAt = Number.NEGATIVE_INFINITY
   let loop: Promise<void> = Promise.resolve()
 
   const nameOf = (row: Row) => `distribute/${row.package_id}/${row.point_id}/${row.version}`
@@ -370,7 +369,6 @@ export function createPointWork(options: {
   }
 
   async function workOff(): Promise<void> {
-    let sweptAt = Number.NEGATIVE_INFINITY
     while (!stopped.signal.aborted) {
       let timer: NodeJS.Timeout | undefined
       const woken = new Promise<void>((resolve) => {
@@ -393,8 +391,10 @@ export function createPointWork(options: {
   }
 
   return {
-    wake: () => wake(),
-    sweep,
+    wake(what) {
+      if (what === 'sweep') sweptAt = Number.NEGATIVE_INFINITY
+      wake()
+    },
     async start() {
       // A data folder has one process: whoever held these is dead.
       if (!isPostgres(db)) await db.deleteFrom('leases').execute()

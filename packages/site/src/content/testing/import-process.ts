@@ -52,6 +52,7 @@ if (import.meta.main) {
       writeFile(join(folder, `released ${target.replaceAll('/', '-')} ${sha256(bytes)}`), bytes),
     onContentsChanged: () => {},
     onPointsChanged: () => {},
+    deploymentsOf: async () => [],
   })
   if (source !== undefined)
     await library.importPackage({

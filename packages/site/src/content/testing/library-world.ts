@@ -42,6 +42,8 @@ export async function createLibraryWorld(db: Kysely<Database>) {
     clientSettings: ClientSettings.parse({}),
     entitled: new Set<ContentId>(),
     released: new Map<string, Uint8Array>(),
+    /** Names of deployments that need every package. */
+    deployments: [] as string[],
     changes: [] as (GatewayId | undefined)[],
     /** Offline mode: what is released waits until the test takes it off. */
     waiting: false,
@@ -75,6 +77,7 @@ export async function createLibraryWorld(db: Kysely<Database>) {
       },
       onContentsChanged: (id) => void world.changes.push(id),
       onPointsChanged: () => {},
+      deploymentsOf: async () => world.deployments,
     })
     libraries.push(library)
     return library
@@ -83,6 +86,8 @@ export async function createLibraryWorld(db: Kysely<Database>) {
   await library.start()
 
   return {
+    /** The folder of it all. */
+    root: folder,
     world,
     clock,
     store,
