@@ -72,7 +72,7 @@ test('a run: only what its path needs is fetched, the machine restarts, and the 
     ['runStarted', 'contentReady', 'restarting', 'runFinished'],
   )
   const log = line.log()
-  assert.match(log, /<!\[LOG\[Successfully completed the action \(First\) with the exit code 0\.\]LOG\]!>/)
+  assert.match(log, /<!\[LOG\[Successfully completed the action \(First\) with the exit win32 code 0\.\]LOG\]!>/)
   assert.match(log, new RegExp(`size ${8 * MiB} and \\*\\*\\*\\*\\*`))
   assert.ok(!log.includes('hunter22'))
   assert.deepEqual(readdirSync(join(line.folder, 'device/runs')), [], 'nothing of the run is left but its report')
