@@ -27,6 +27,8 @@ export interface LinePart {
   start(more?: readonly string[]): Promise<void>
   stop(): Promise<void>
   kill(): Promise<void>
+  /** Of the process that runs. */
+  pid(): Promise<number>
 }
 
 export interface Line {
@@ -149,6 +151,11 @@ function partOf(file: string, configuration: string, logPath: string): LinePart 
     },
     stop: () => end('stop'),
     kill: () => end('kill'),
+    async pid() {
+      const part = await running
+      if (part === undefined) throw new Error('it does not run')
+      return part.pid
+    },
   }
 }
 

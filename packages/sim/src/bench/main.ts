@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
 import { engineBench } from './engine/main.ts'
+import { gatewayBench } from './gateway/main.ts'
 import { gatewayCpuRow, importRow, loopbackRow, memoryRows } from './machine-rows.ts'
 import { millionRow } from './million-row.ts'
 import { type BenchOptions, readBenchOptions } from './options.ts'
@@ -47,6 +48,7 @@ const needs: Record<RowName, { tools: string[]; source?: SourceName; tree?: Tree
 /** @param words after the program's name. Returns the exit code: 1 when a row missed its target. */
 export async function benchMain(words: string[]): Promise<number> {
   if (words[0] === 'engine') return engineBench(words.slice(1))
+  if (words[0] === 'gateway') return gatewayBench(words.slice(1))
   const options = readBenchOptions(words)
   if (typeof options === 'string') {
     process.stdout.write(options)

@@ -38,7 +38,7 @@ export function readBenchOptions(words: string[]): BenchOptions | string {
     })
     if (values.help) return help
     if (positionals.length !== 1 || positionals[0] !== 'content')
-      return `What is to be measured? content or engine.\n\n${help}`
+      return `What is to be measured? content, engine or gateway.\n\n${help}`
     const wanted = values.only?.split(',') ?? [...rowNames]
     const unknown = wanted.filter((name) => !rowNames.some((known) => known === name))
     if (unknown.length > 0) return `There is no row ${unknown.join(', ')}. There are ${rowNames.join(', ')}.\n`

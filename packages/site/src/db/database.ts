@@ -7,6 +7,7 @@
 import { ok, type Result } from '@sluice/protocol'
 import { Kysely, type Transaction } from 'kysely'
 import { auditedDialect } from '../administrators/audit/audited-dialect.ts'
+import { factsDialect } from '../policy/facts-revision.ts'
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations/index.ts'
 import { postgresDialect } from './postgres.ts'
@@ -50,7 +51,7 @@ export async function openDatabase(
 ): Promise<Result<Kysely<Database>>> {
   const dialect =
     location.kind === 'sqlite' ? new SqliteWorkerDialect(location.path) : postgresDialect(location.url, onIdleError)
-  const db = new Kysely<Database>({ dialect: auditedDialect(dialect) })
+  const db = new Kysely<Database>({ dialect: auditedDialect(factsDialect(dialect)) })
   try {
     const migrated = await migrate(db, migrations)
     if (migrated.ok) return ok(db)

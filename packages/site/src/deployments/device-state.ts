@@ -18,6 +18,7 @@ import type { Insertable, Transaction } from 'kysely'
 import { z } from 'zod'
 import type { Database, Db } from '../db/database.ts'
 import type { DeploymentsTables } from '../db/schema/deployments.ts'
+import { policyIsOld } from '../policy/facts-revision.ts'
 import type { StatusListener } from '../status/status.ts'
 
 export type DeviceState = DeploymentInfo['devices'][number]
@@ -42,6 +43,8 @@ export function deviceStateListener(contentsOf: ContentsOf): StatusListener {
       .values(row)
       .onConflict((conflict) => conflict.columns(['deployment_id', 'device_id']).doUpdateSet(row))
       .execute()
+    // Policy names runs of the device that an administrator ended: this one's may be over.
+    if (event.kind !== 'deploymentEvaluated') await policyIsOld(trx, deviceId)
   }
 }
 

@@ -3,7 +3,7 @@
  * told; the site looks again, in its own tables, before each answer: a gateway may be late, or
  * somebody else's.
  */
-import { type Caller, type DeviceId, fail, type Sha256 } from '@sluice/protocol'
+import { type Caller, type DeviceId, fail, type GatewayId, type Sha256 } from '@sluice/protocol'
 import type { Clock } from '../clock.ts'
 import type { Db } from '../db/database.ts'
 
@@ -18,6 +18,17 @@ export interface AdmittedDevice {
   fingerprint: Sha256
   /** X25519, standard base64: what only this device may read is sealed to it. */
   sealKey: string
+  /** What the site remembers of it, where that was read. */
+  remembered?: RememberedDevice
+}
+
+export interface RememberedDevice {
+  /** Milliseconds since 1970; null: never. */
+  lastSeenAt: number | null
+  lastGatewayId: GatewayId | null
+  /** `DeviceFacts` and `AgentInfo` as JSON. */
+  facts: string
+  agent: string
 }
 
 /** `renew` alone may be called with a certificate that expired. */
@@ -34,6 +45,7 @@ export function createAdmission({ db, clock }: { db: Db; clock: Clock }): Requir
       .innerJoin('devices as device', 'device.id', 'certificate.device_id')
       .select(['device.id', 'device.state', 'device.fingerprint', 'device.seal_key'])
       .select(['certificate.expires_at', 'certificate.revoked_at'])
+      .select(['device.last_seen_at', 'device.last_gateway_id', 'device.facts', 'device.agent'])
       .where('certificate.hash', '=', caller.certificate)
       .executeTakeFirst()
     if (found === undefined || found.id !== caller.deviceId)
@@ -53,6 +65,12 @@ export function createAdmission({ db, clock }: { db: Db; clock: Clock }): Requir
       certificate: caller.certificate,
       fingerprint: found.fingerprint,
       sealKey: found.seal_key,
+      remembered: {
+        lastSeenAt: found.last_seen_at,
+        lastGatewayId: found.last_gateway_id,
+        facts: found.facts,
+        agent: found.agent,
+      },
     }
   }
 }

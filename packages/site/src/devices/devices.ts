@@ -19,10 +19,17 @@ import type { Database, Db } from '../db/database.ts'
 import type { DevicesTables } from '../db/schema/devices.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
+import type { RememberedDevice } from './admission.ts'
 import { blockEnrolmentToken, createEnrolmentToken, listEnrolmentTokens } from './enrolment-token.ts'
 
 /** A device that asks more often is not written down each time. */
 const SEEN_RESOLUTION_MS = 30_000
+
+export interface SeenDevice {
+  gatewayId: GatewayId
+  facts: DeviceFacts
+  agent: AgentInfo
+}
 
 export interface DevicesOptions {
   db: Kysely<Database>
@@ -54,8 +61,8 @@ export interface Devices {
   createToken(request: { uses: number; lifeMs?: number | undefined }): Promise<DeviceTokenInfo>
   /** Revoked certificates that would otherwise still be valid: what a gateway must know. */
   revokedCertificates(): Promise<Sha256[]>
-  /** What a policy poll says about the device. */
-  saw(id: DeviceId, seen: { gatewayId: GatewayId; facts: DeviceFacts; agent: AgentInfo }): Promise<void>
+  /** What a policy poll says about the device. @param remembered as it was just read */
+  saw(id: DeviceId, seen: SeenDevice, remembered?: RememberedDevice | undefined): Promise<void>
 }
 
 export function createDevices(options: DevicesOptions): Devices {
@@ -149,9 +156,18 @@ export function createDevices(options: DevicesOptions): Devices {
       return (await stillDangerous(db, clock.now()).execute()).map((row) => row.hash)
     },
 
-    async saw(id, { gatewayId, facts, agent }) {
+    async saw(id, { gatewayId, facts, agent }, remembered) {
       const now = clock.now()
       const news = { last_gateway_id: gatewayId, facts: JSON.stringify(facts), agent: JSON.stringify(agent) }
+      // Most polls bring no news: a change of nothing would still take the database's lock.
+      if (
+        remembered !== undefined &&
+        (remembered.lastSeenAt ?? 0) > now - SEEN_RESOLUTION_MS &&
+        remembered.lastGatewayId === gatewayId &&
+        remembered.facts === news.facts &&
+        remembered.agent === news.agent
+      )
+        return
       await db
         .updateTable('devices')
         .set({ ...news, last_seen_at: now })

@@ -1,14 +1,9 @@
 /** The epoch of policy: raised when the site's database is restored from a backup (design §5). */
 import type { Kysely } from 'kysely'
 import { nextNumbers } from '../db/counter.ts'
-import type { Database, Db } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
 
-const COUNTER = 'policy epoch'
-
-export async function policyEpoch(db: Db): Promise<number> {
-  const row = await db.selectFrom('counters').select('value').where('name', '=', COUNTER).executeTakeFirst()
-  return row?.value ?? 1
-}
+export const EPOCH_COUNTER = 'policy epoch'
 
 /**
  * Raises the epoch, so that devices do not take the policies of the restored site for a replay. It
@@ -17,8 +12,8 @@ export async function policyEpoch(db: Db): Promise<number> {
  */
 export async function raisePolicyEpoch(db: Kysely<Database>, now: number): Promise<number> {
   return await db.transaction().execute(async (trx) => {
-    const value = Math.max(await nextNumbers(trx, COUNTER, 1), Math.floor(now / 1000))
-    await trx.updateTable('counters').set({ value }).where('name', '=', COUNTER).execute()
+    const value = Math.max(await nextNumbers(trx, EPOCH_COUNTER, 1), Math.floor(now / 1000))
+    await trx.updateTable('counters').set({ value }).where('name', '=', EPOCH_COUNTER).execute()
     return value
   })
 }

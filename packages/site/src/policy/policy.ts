@@ -5,7 +5,8 @@
  * entitled to. Does not own: the facts that a body is made of.
  *
  *   P1. A body is signed when it changes, and its number rises then: in an epoch, a number never
- *       means two bodies.
+ *       means two bodies. It is built when something changed of which bodies are made, not at each
+ *       poll (`facts-revision.ts`).
  *   P2. Every poll is answered with a head of its own, with the device's nonce and the site's time.
  *   P3. A refused deployment travels, so that Software Center can say why; it entitles to nothing.
  *   P4. Policy carries no secret and no command: it names what the catalogue lists.
@@ -39,7 +40,8 @@ import type { Devices } from '../devices/devices.ts'
 import type { SigningKey } from '../keys/keyring.ts'
 import { policyBody } from './body.ts'
 import { signEnvelope } from './envelope.ts'
-import { policyEpoch, raisePolicyEpoch } from './epoch.ts'
+import { EPOCH_COUNTER, raisePolicyEpoch } from './epoch.ts'
+import { FACTS_COUNTER } from './facts-revision.ts'
 
 /** Life of a head. */
 export const POLICY_LIFE_MS = 24 * 3600_000
@@ -68,55 +70,96 @@ export function createPolicy(options: {
 }): Policy {
   const { db, clock, key, facts, requireDevice, devices } = options
 
-  /** P1 */
-  async function signedBody(deviceId: DeviceId, location: NetworkLocation): Promise<SignedBody> {
+  /** P1. @returns the body that the device shall have, and its number in the epoch of now */
+  async function presentBody(deviceId: DeviceId, location: NetworkLocation): Promise<PresentBody> {
+    for (;;) {
+      const state = await policyState(db, deviceId)
+      const revision = state.facts_revision_now ?? 0
+      const epoch = state.epoch ?? 1
+      const keyId = key().keyid
+      const { seq, body_hash } = state
+      if (
+        seq !== null &&
+        body_hash !== null &&
+        state.facts_revision === revision &&
+        state.location === location &&
+        state.key_id === keyId
+      )
+        return { epoch, seq, bodyHash: body_hash }
+      const made = await makeBody(deviceId, location, revision)
+      if (made !== undefined) return { epoch, ...made }
+      // Another poll of the same device was faster: look again.
+    }
+  }
+
+  /** Also the body itself, unless it is the known one. */
+  async function presentPolicy(deviceId: DeviceId, location: NetworkLocation, known: Sha256 | undefined) {
+    for (;;) {
+      const present = await presentBody(deviceId, location)
+      if (present.bodyHash === known) return { ...present, body: undefined }
+      const sent = await envelopeOf(db, deviceId)
+      if (sent?.bodyHash === present.bodyHash) return { ...present, body: sent.envelope }
+      // Another one has just taken its place.
+    }
+  }
+
+  /**
+   * Builds the body from the facts, none of which is older than `revision` (R3 of `facts-revision.ts`),
+   * and keeps it; undefined when somebody has kept one from newer facts.
+   */
+  async function makeBody(deviceId: DeviceId, location: NetworkLocation, revision: number) {
     const bytes = writeSignedJson(await policyBody(db, facts, deviceId, location))
     const bodyHash = sha256(bytes)
-    for (;;) {
-      const sent = await lastBody(db, deviceId)
-      if (sent?.bodyHash === bodyHash) {
-        if (keyOf(sent) === key().keyid) return sent
-        // The key was rotated: the same body under the same number, signed by the new one.
-        const envelope = JSON.stringify(signEnvelope(key(), POLICY_BODY_TYPE, bytes))
-        await db
-          .updateTable('policy_bodies')
-          .set({ envelope })
-          .where('device_id', '=', deviceId)
-          .where('body_hash', '=', bodyHash)
-          .execute()
-        return { ...sent, envelope }
-      }
-      const envelope = JSON.stringify(signEnvelope(key(), POLICY_BODY_TYPE, bytes))
-      const next = { body_hash: bodyHash, envelope, signed_at: clock.now() }
-      const row = await db
-        .insertInto('policy_bodies')
-        .values({ device_id: deviceId, seq: 1, ...next })
-        .onConflict((conflict) =>
-          conflict
-            .column('device_id')
-            .doUpdateSet((eb) => ({ ...next, seq: eb('policy_bodies.seq', '+', 1) }))
-            .where('policy_bodies.body_hash', '!=', bodyHash),
-        )
-        .returning('seq')
-        .executeTakeFirst()
-      if (row !== undefined) return { seq: row.seq, bodyHash, envelope }
-      // Another poll of the same device was faster with the same body: look again.
+    const signing = key()
+    const next = {
+      body_hash: bodyHash,
+      // Also when it is the same body: the key may be another one.
+      envelope: JSON.stringify(signEnvelope(signing, POLICY_BODY_TYPE, bytes)),
+      facts_revision: revision,
+      location,
+      key_id: signing.keyid,
     }
+    const row = await db
+      .insertInto('policy_bodies')
+      .values({ device_id: deviceId, seq: 1, signed_at: clock.now(), ...next })
+      .onConflict((conflict) =>
+        conflict
+          .column('device_id')
+          .doUpdateSet((eb) => {
+            const same = eb('policy_bodies.body_hash', '=', bodyHash)
+            return {
+              ...next,
+              seq: eb
+                .case()
+                .when(same)
+                .then(eb.ref('policy_bodies.seq'))
+                .else(eb('policy_bodies.seq', '+', 1))
+                .end(),
+              signed_at: eb.case().when(same).then(eb.ref('policy_bodies.signed_at')).else(clock.now()).end(),
+            }
+          })
+          .where((eb) =>
+            eb.or([eb('policy_bodies.facts_revision', 'is', null), eb('policy_bodies.facts_revision', '<=', revision)]),
+          ),
+      )
+      .returning('seq')
+      .executeTakeFirst()
+    return row && { seq: row.seq, bodyHash }
   }
 
   return {
     async handler({ caller, gateway, body: request }) {
       const device = await requireDevice(caller)
       const { facts: deviceFacts, agent } = request
-      await devices.saw(device.id, { gatewayId: gateway.gatewayId, facts: deviceFacts, agent })
-      const { seq, bodyHash, envelope } = await signedBody(device.id, gateway.kind)
+      await devices.saw(device.id, { gatewayId: gateway.gatewayId, facts: deviceFacts, agent }, device.remembered)
+      const { epoch, seq, bodyHash, body } = await presentPolicy(device.id, gateway.kind, request.knownBodyHash)
       const now = clock.now()
       const head: PolicyHead = {
         v: 1,
         minReader: 1,
         crit: [],
         deviceId: device.id,
-        epoch: await policyEpoch(db),
+        epoch,
         seq,
         bodyHash,
         now: timestamp(now),
@@ -125,7 +168,7 @@ export function createPolicy(options: {
       }
       const answer: PolicyAnswer = {
         head: signEnvelope(key(), POLICY_HEAD_TYPE, writeSignedJson(head)),
-        ...(request.knownBodyHash === bodyHash ? {} : { body: Envelope.parse(JSON.parse(envelope)) }),
+        ...(body === undefined ? {} : { body }),
       }
       return { kind: 'json', body: answer }
     },
@@ -160,28 +203,37 @@ export function createPolicy(options: {
   }
 }
 
-interface SignedBody {
+interface PresentBody {
+  epoch: number
   seq: number
   bodyHash: Sha256
-  /** `Envelope` as JSON. */
-  envelope: string
 }
 
-const keyOf = (body: SignedBody) => Envelope.parse(JSON.parse(body.envelope)).signatures[0]?.keyid
+/** Everything that an answer without a body needs, in one statement: most answers are such. */
+const policyState = (db: Db, deviceId: DeviceId) =>
+  db
+    .selectFrom((eb) =>
+      eb.selectFrom('counters').select('value as facts_revision_now').where('name', '=', FACTS_COUNTER).as('facts'),
+    )
+    .leftJoin('counters as epoch', (join) => join.on('epoch.name', '=', EPOCH_COUNTER))
+    .leftJoin('policy_bodies as sent', (join) => join.on('sent.device_id', '=', deviceId))
+    .select(['facts.facts_revision_now', 'epoch.value as epoch'])
+    .select(['sent.seq', 'sent.body_hash', 'sent.facts_revision', 'sent.location', 'sent.key_id'])
+    .executeTakeFirstOrThrow()
 
-async function lastBody(db: Db, deviceId: DeviceId): Promise<SignedBody | undefined> {
+async function envelopeOf(db: Db, deviceId: DeviceId): Promise<{ bodyHash: Sha256; envelope: Envelope } | undefined> {
   const row = await db
     .selectFrom('policy_bodies')
-    .select(['seq', 'body_hash', 'envelope'])
+    .select(['body_hash', 'envelope'])
     .where('device_id', '=', deviceId)
     .executeTakeFirst()
-  return row && { seq: row.seq, bodyHash: row.body_hash, envelope: row.envelope }
+  return row && { bodyHash: row.body_hash, envelope: Envelope.parse(JSON.parse(row.envelope)) }
 }
 
 async function sentBody(db: Db, deviceId: DeviceId): Promise<PolicyBody | undefined> {
-  const sent = await lastBody(db, deviceId)
+  const sent = await envelopeOf(db, deviceId)
   if (sent === undefined) return undefined
-  const { payload } = Envelope.parse(JSON.parse(sent.envelope))
+  const { payload } = sent.envelope
   const json = readSignedJson(Buffer.from(payload, 'base64'))
   if (!json.ok) throw new Error(`the stored policy of ${deviceId} cannot be read: ${json.fault}`)
   return PolicyBody.parse(json.value)

@@ -12,6 +12,7 @@ import { migration as joinCodes } from './0010-join-codes.ts'
 import { migration as releases } from './0011-releases.ts'
 import { migration as administrators } from './0012-administrators.ts'
 import { migration as secrets } from './0013-secrets.ts'
+import { migration as scale } from './0014-scale.ts'
 import { migration as pauses } from './0015-pauses.ts'
 
 export const migrations: readonly Migration[] = [
@@ -27,5 +28,6 @@ export const migrations: readonly Migration[] = [
   releases,
   administrators,
   secrets,
+  scale,
   pauses,
 ]

@@ -1,5 +1,5 @@
 /** What may run and who shall run it: the catalogue, sequences, deployments, and policy as it was sent. */
-import type { CollectionId, DeploymentId, DeviceId, RunId, SequenceId, Sha256 } from '@sluice/protocol'
+import type { CollectionId, DeploymentId, DeviceId, NetworkLocation, RunId, SequenceId, Sha256 } from '@sluice/protocol'
 import type { Flag } from '../types.ts'
 
 export interface DeploymentsTables {
@@ -108,5 +108,9 @@ export interface DeploymentsTables {
     /** `Envelope` as JSON. */
     envelope: string
     signed_at: number
+    /** What it was made of: as long as all three are as they were, it is what the device shall have. */
+    facts_revision: number | null
+    location: NetworkLocation | null
+    key_id: string | null
   }
 }

@@ -1,5 +1,6 @@
 /** Gateways: where they are, what they may do, what they served. */
 import type { CloudPointId, GatewayId } from '@sluice/protocol'
+import type { Generated } from 'kysely'
 import type { Flag } from '../types.ts'
 
 export interface GatewaysTables {
@@ -27,5 +28,17 @@ export interface GatewaysTables {
     /** Of all processes before it. */
     earlier_pack_bytes: number
     earlier_page_bytes: number
+    /** What it may send in 14 days before an alarm is raised; null: no alarm. */
+    outbound_limit_bytes: number | null
+    outbound_warning_percent: Generated<number>
+    outbound_critical_percent: Generated<number>
+    /** Stop this service when the critical threshold is exceeded. */
+    stop_when_critical: Generated<Flag>
+    /** What may lie at it before an alarm is raised; null: no alarm. */
+    storage_limit_bytes: number | null
+    /** Since when it serves no content because of the critical threshold; null: it does. */
+    stopped_at: number | null
   }
+  /** What a gateway served, by day (days since 1970, UTC). */
+  gateway_traffic: { gateway_id: GatewayId; day: number; pack_bytes: number; page_bytes: number }
 }

@@ -36,6 +36,7 @@ import type { RelayedRequest } from '../../device-plane/handler.ts'
 import { createAdmission } from '../../devices/admission.ts'
 import { createKeyring, type Keyring } from '../../keys/keyring.ts'
 import { silentLog } from '../../log.ts'
+import { policyIsOld } from '../../policy/facts-revision.ts'
 import { createPolicy } from '../../policy/policy.ts'
 import { createSequences } from '../../sequences/sequences.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
@@ -211,6 +212,8 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     const { nonce = 'a nonce of sixteen characters', knownBodyHash } = question
     const known = knownBodyHash === undefined ? {} : { knownBodyHash }
     const body = { nonce, ...known, facts: deviceFacts, agent: { version: '1', capabilities: [] } }
+    // Packages, gateways and settings are no rows here: nobody counts their changes.
+    await policyIsOld(db, caller.identity === 'device' ? caller.deviceId : DeviceId.parse('dev_nobody00000'))
     const answer = await policy.handler(relayed(caller, location, body))
     // As it comes over the wire.
     return PolicyAnswerSchema.parse(JSON.parse(JSON.stringify(answer.body)))
