@@ -197,9 +197,9 @@ async function bulkPackages({ admin }: Line, folder: string, count: number): Pro
 
 async function pollBeside({ line, fleet }: Yard, id: PackageId): Promise<PollFigures> {
   const { admin, gatewayId } = line
-  const body = { gateways: [gatewayId] }
+  const body = { to: [gatewayId] }
   const state = async () =>
-    must(await admin.call('package', { id })).distribution.find((one) => one.gatewayId === gatewayId)
+    must(await admin.call('package', { id })).distribution.find((one) => one.pointId === gatewayId)
   must(await admin.call('distributePackage', { id, body }))
   await until(async () => ((await state())?.presentBytes ?? 0) > 0, 'the bulk transfer to begin')
   const figures = await fleet.poll({ asking: ASKING, warmMs: 1_000, measureMs: 6_000 })
