@@ -30,7 +30,9 @@ import type { Database, Db } from '../db/database.ts'
 
 export const FACTS_COUNTER = 'policy facts'
 
-const raise = CompiledQuery.raw(`update counters set value = value + 1 where name = '${FACTS_COUNTER}'`)
+const raise = CompiledQuery.raw(
+  `insert into counters (name, value) values ('${FACTS_COUNTER}', 1) on conflict (name) do update set value = counters.value + 1`,
+)
 
 /** Says by hand that a body may be old: for what devices themselves change, one at a time. */
 export async function policyIsOld(db: Db, deviceId: Database['policy_bodies']['device_id']): Promise<void> {

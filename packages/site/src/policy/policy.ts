@@ -212,13 +212,13 @@ interface PresentBody {
 /** Everything that an answer without a body needs, in one statement: most answers are such. */
 const policyState = (db: Db, deviceId: DeviceId) =>
   db
-    .selectFrom((eb) =>
-      eb.selectFrom('counters').select('value as facts_revision_now').where('name', '=', FACTS_COUNTER).as('facts'),
-    )
+    .selectFrom('devices as device')
+    .leftJoin('counters as facts', (join) => join.on('facts.name', '=', FACTS_COUNTER))
     .leftJoin('counters as epoch', (join) => join.on('epoch.name', '=', EPOCH_COUNTER))
-    .leftJoin('policy_bodies as sent', (join) => join.on('sent.device_id', '=', deviceId))
-    .select(['facts.facts_revision_now', 'epoch.value as epoch'])
+    .leftJoin('policy_bodies as sent', 'sent.device_id', 'device.id')
+    .select(['facts.value as facts_revision_now', 'epoch.value as epoch'])
     .select(['sent.seq', 'sent.body_hash', 'sent.facts_revision', 'sent.location', 'sent.key_id'])
+    .where('device.id', '=', deviceId)
     .executeTakeFirstOrThrow()
 
 async function envelopeOf(db: Db, deviceId: DeviceId): Promise<{ bodyHash: Sha256; envelope: Envelope } | undefined> {

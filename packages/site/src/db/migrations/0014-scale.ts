@@ -7,7 +7,6 @@ export const migration: Migration = {
     await db.schema.alterTable('policy_bodies').addColumn('facts_revision', integer).execute()
     await db.schema.alterTable('policy_bodies').addColumn('location', text).execute()
     await db.schema.alterTable('policy_bodies').addColumn('key_id', text).execute()
-    await db.insertInto('counters').values({ name: 'policy facts', value: 1 }).execute()
 
     const alter = () => db.schema.alterTable('gateways')
     await alter().addColumn('outbound_limit_bytes', integer).execute()
