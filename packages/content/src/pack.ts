@@ -26,7 +26,7 @@ import type { Store } from './store.ts'
 
 export const PACK_HEADER_BYTES = 16
 /** So that what is remembered of an unfinished pack stays small, however small its chunks are. */
-const MOST_CHUNKS = 65_536
+const MOST_CHUNKS = 16_384
 /** Frames that are compressed at the same time, on the thread pool or by each thread of an import. */
 const FRAMES_AT_ONCE = 4
 const FRAMES_A_HAND = 3

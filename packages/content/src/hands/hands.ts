@@ -18,6 +18,8 @@ export interface Hands {
 /** More threads than this do not make an import faster: one thread still writes. */
 const MOST_HANDS = 4
 const AT_A_TIME = 2
+/** Of a thread: enough for the names of a folder of a million files. A smaller bound has it collect sooner. */
+const MAX_HEAP_MB = 512
 
 interface Waiting {
   question: Question
@@ -38,7 +40,10 @@ export function createHands(count = Math.min(MOST_HANDS, availableParallelism())
   const urgent: Waiting[] = []
   const queue: Waiting[] = []
   const threads = Array.from({ length: count }, () => {
-    const worker = new Worker(new URL('./hand.ts', import.meta.url), { name: 'sluice-import' })
+    const worker = new Worker(new URL('./hand.ts', import.meta.url), {
+      name: 'sluice-import',
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: MAX_HEAP_MB },
+    })
     const thread = { worker, busy: new Map<number, Waiting>() }
     worker.on('message', (answer: Answer) => {
       const waiting = thread.busy.get(answer.id)
