@@ -10,6 +10,8 @@ const MAX_CONFIG_BYTES = 1024 * 1024
 export const SiteConfig = z.strictObject({
   /** Everything the site keeps, its keys included. Made when it is not there. */
   dataFolder: z.string().min(1).max(4000),
+  /** Where the content library lies when not in the data folder: several processes of a site share it. */
+  contentFolder: z.string().min(1).max(4000).optional(),
   /** For people. */
   name: z.string().min(1).max(255).default('Sluice'),
   /** Three letters or digits with which the ids of packages begin, as in `ABC00001`. */
@@ -67,5 +69,10 @@ export async function readSiteConfig(path: string): Promise<Result<SiteConfig>> 
   if (signOn?.clientSecretFile !== undefined) signOn.clientSecretFile = near(signOn.clientSecretFile)
   const { linkProxy } = parsed.data
   if (linkProxy?.credentialsFile !== undefined) linkProxy.credentialsFile = near(linkProxy.credentialsFile)
-  return ok({ ...parsed.data, dataFolder: near(parsed.data.dataFolder) })
+  const { dataFolder, contentFolder } = parsed.data
+  return ok({
+    ...parsed.data,
+    dataFolder: near(dataFolder),
+    ...(contentFolder === undefined ? {} : { contentFolder: near(contentFolder) }),
+  })
 }

@@ -65,7 +65,7 @@ async function start(config: SiteConfig, restored: boolean, log: Log): Promise<R
   const database = await openDatabase(location, (error) => log.warn('a connection to the database broke', { error }))
   if (!database.ok) throw new ProblemError(database.problem)
   opened.defer(() => database.value.destroy())
-  const store = await openFolderStore(folder.content)
+  const store = await openFolderStore(config.contentFolder ?? folder.content)
   const site = await createSite({ config, folder, db: database.value, store, clock: systemClock, log })
   opened.defer(() => site.stop())
   if (restored) await site.restored()

@@ -9,6 +9,8 @@
  * 2. A gateway is "up" once it listens to the events: until then it might not have let us in.
  * 3. Every process of a site has a connector, which says on each connection whose it is: a newer one takes
  *    the place of an older one of the same process only.
+ * 4. Several processes of a site each dial every gateway, also those that another process made, moved or
+ *    removed: within a beat of the link.
  */
 import {
   type DeviceId,
@@ -243,11 +245,15 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return {
     async start() {
+      const look = () => dialNew().catch((error: unknown) => log.error('connector failed', { error }))
       gateways.onChange((id) => {
         for (const stream of streamsOf(id)) stream.check()
-        dialNew().catch((error: unknown) => log.error('connector failed', { error }))
+        void look()
       })
       await dialNew()
+      // 4. What this process changed it hears at once; what another one did, with the next beat.
+      const beat = setInterval(look, linkBounds.aliveIntervalMs)
+      stopped.signal.addEventListener('abort', () => clearInterval(beat))
     },
     certificatesRevoked() {
       for (const stream of streamsOf(undefined)) stream.check()
