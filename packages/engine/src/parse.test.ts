@@ -10,6 +10,7 @@ import {
   readSequence,
   writeSequence,
 } from './parse.ts'
+import { processorMs } from './testing/processor-ms.ts'
 
 const head = 'format: sluice-sequence/1\nname: Test\nsteps:\n'
 
@@ -24,11 +25,6 @@ function faults(text: string): string[] {
   assert.ok(!result.ok, 'expected faults')
   assert.equal(result.problem.code, 'SEQUENCE_INVALID')
   return (result.problem.errors ?? []).map(formatDetail)
-}
-const took = (work: () => void): number => {
-  const start = performance.now()
-  work()
-  return performance.now() - start
 }
 
 test('YAML and JSON give the same sequence', () => {
@@ -181,7 +177,7 @@ test('signed bytes that are not a sequence are refused', () => {
   assert.ok(!invalid.ok)
 })
 
-test('hostile files are refused, and quickly', () => {
+test('hostile files are refused, without minutes of work', () => {
   const bomb = `a: &a [x,x,x,x,x,x,x,x]\n${'bcdefghi'
     .split('')
     .map((name, index) => `${name}: &${name} [${`*${'abcdefgh'[index]},`.repeat(8)}]`)
@@ -203,7 +199,7 @@ test('hostile files are refused, and quickly', () => {
   ]
   for (const [text, expected] of hostile) {
     let lines: string[] = []
-    const ms = took(() => {
+    const ms = processorMs(() => {
       lines = faults(text)
     })
     assert.ok(

@@ -83,8 +83,17 @@ export function startDevice(options: {
     async powerOff() {
       off = true
       // The group is the whole device: firmware child, and without namespaces the agent as well.
-      if (current?.pid !== undefined && current.exitCode === null) process.kill(-current.pid, 'SIGKILL')
+      if (current?.pid !== undefined && current.exitCode === null) killGroup(current.pid)
       await firmware
     },
+  }
+}
+
+/** A group that ended by itself a moment ago is gone too. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (fault) {
+    if ((fault as NodeJS.ErrnoException).code !== 'ESRCH') throw fault
   }
 }
