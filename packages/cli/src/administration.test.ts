@@ -257,6 +257,14 @@ test('a device without a token waits; it is approved by its fingerprint, and rev
   const yes = await as(['devices', 'approve', 'laptop-7'], { answer: 'yes' })
   assert.match(yes.stdout, /State: +approved/)
 
+  const sequence = join(folder, 'model.yaml')
+  const condition = '{ variable: _SMSTSMachineName, operator: equals, value: laptop-7 }'
+  await writeFile(
+    sequence,
+    `format: sluice-sequence/1\nname: M\nsteps:\n  - { type: setVariable, name: Here, variable: A, value: b, condition: ${condition} }\n`,
+  )
+  assert.match(await text('sequence', 'preview', sequence, '--device', 'laptop-7'), /\nyes +Here\n/)
+
   assert.match(await text('collection', 'add', 'Pilot', 'laptop-7'), /Members: +1/)
   assert.match(await text('devices', 'revoke', 'laptop-7'), /State: +revoked/)
 })

@@ -39,22 +39,23 @@ test('sequence lint needs no site and tells findings with their places', async (
 
 test('sequence preview needs no site and tells what would run', async () => {
   await writeFile(facts, JSON.stringify(device))
-  const { code, stdout } = await sluice(['sequence', 'preview', file, '--facts', facts])
+  const { code, stdout } = await sluice(['sequence', 'preview', file, '--device', facts])
   assert.equal(code, 0)
   assert.deepEqual(stdout.split('\n'), [
-    'RUNS  STEP  WHY NOT',
-    'yes   A',
-    'no    B     _SMSTSModel is "Meridian", must be like "Other*": no',
+    'RUNS  STEP  FETCHES   WHY NOT',
+    'yes   A     ABC00001',
+    'no    B               _SMSTSModel is "Meridian", must be like "Other*": no',
     'yes   C',
     '',
     '2 of 3 steps run, with 1 restarts.',
     'Content: ABC00001.',
     'The run succeeds.',
     'Assumed: every command and upgrade succeeds, prints nothing and sets no variable.',
+    'Assumed: the device has none of this content yet; what lies in its cache, only the device knows.',
     '',
   ])
   await writeFile(facts, JSON.stringify({ ...device, memoryBytes: 'much' }))
-  const wrong = await sluice(['sequence', 'preview', file, '--facts', facts])
+  const wrong = await sluice(['sequence', 'preview', file, '--device', facts])
   assert.equal(wrong.code, 1)
   assert.match(wrong.stderr, /facts\.json: memoryBytes: /)
 })

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PackageId, SequenceNode } from '@sluice/protocol'
-import { type Preview, PreviewFacts, previewSequence } from './preview.ts'
+import { type Preview, previewSequence } from './preview.ts'
+import { bytesOfContent } from './preview-content.ts'
+import { PreviewFacts } from './preview-facts.ts'
 import { sequenceOf } from './testing/index.ts'
 
 const [A, B] = ['ABC00001', 'ABC00002'] as PackageId[] as [PackageId, PackageId]
@@ -76,4 +78,98 @@ test('a sequence that would not start is refused with the reason', async () => {
   const refused = await previewSequence(sequenceOf([kept]), PreviewFacts.parse(device), {})
   assert.ok(!refused.ok)
   assert.equal(refused.problem.code, 'PLATFORM_NOT_SUPPORTED')
+})
+
+test('what is fetched, and how many bytes that is, also where a variable chooses', async () => {
+  const C = 'ABC00003' as PackageId
+  const choice = (chosenBy: string): SequenceNode => ({
+    ...{ type: 'downloadPackageContent', name: chosenBy, packages: [{ chosenBy, candidates: [B, C] }] },
+  })
+  const steps: SequenceNode[] = [
+    fetch('One', A),
+    { type: 'runCommandLine', name: 'Ask', commandLine: 'ask', outputTo: 'Answer' },
+    choice('%Answer%'),
+    { type: 'runCommandLine', name: 'Some', commandLine: 'x', package: C, files: ['a/*'] },
+    choice('%Known%'),
+  ]
+  const open = await preview(steps, {}, { Known: 'ABC00003' })
+  assert.equal(open.result.kind, 'success')
+  assert.deepEqual(
+    open.content.map(({ step, kind, packages }) => [step, kind, packages]),
+    [
+      [0, 'whole', [A]],
+      [2, 'oneOf', [B, C]],
+      [3, 'files', [C]],
+      [4, 'whole', [C]],
+    ],
+  )
+  const sizes = new Map([
+    [A, 1_000],
+    [B, 20],
+    [C, 300],
+  ])
+  // C is needed whole, so a choice that comes out as C costs nothing more.
+  assert.deepEqual(bytesOfContent(open.content, sizes), { leastBytes: 1_300, mostBytes: 1_320, unknown: [] })
+  assert.deepEqual(
+    bytesOfContent(
+      open.content.slice(0, 3),
+      new Map([
+        [A, 5],
+        [B, 7],
+      ]),
+    ),
+    {
+      ...{ leastBytes: 5, mostBytes: 12, unknown: [C] },
+    },
+  )
+  // A value that is known, and is none of the candidates, fails as it would on the device.
+  const wrong = await preview(steps, {}, { Known: 'ABC00009' })
+  assert.ok(wrong.result.kind === 'failure' && wrong.result.problem.code === 'CANDIDATE_NOT_DECLARED')
+})
+
+test('applications, lists, scripts, rules and the end are previewed as they run', async () => {
+  const { steps, content, result } = await preview(
+    [
+      {
+        ...{ type: 'setDynamicVariables', name: 'Rules' },
+        rules: [{ when: { make: 'Lode*', model: '*' }, variables: [{ variable: 'Ring', value: 'fast' }] }],
+      },
+      {
+        ...{ type: 'installApplication', name: 'Apps' },
+        applications: [
+          { name: 'Editor', package: A, install: 'setup', detect: { software: 'editor', operator: 'anyVersion' } },
+          { name: 'There', package: B, install: 'setup', detect: { file: '/there' } },
+        ],
+      },
+      {
+        ...{ type: 'installPackage', name: 'List', listVariable: 'Programs' },
+        programs: [{ package: B, program: 'Install', commandLine: 'setup' }],
+      },
+      {
+        ...{ type: 'runScript', name: 'Script', interpreter: 'sh', source: 'true' },
+        condition: { variable: 'Ring', operator: 'equals', value: 'fast' },
+      },
+      { type: 'checkReadiness', name: 'Ready', minimumFreeDiskMB: 9_999, acPower: true, tpm: 'enabled' },
+    ],
+    { files: { '/there': { kind: 'file' } } },
+  )
+  assert.equal(result.kind, 'success')
+  assert.ok(steps.every(({ runs }) => runs))
+  assert.deepEqual(
+    content.map(({ step, kind, packages }) => [step, kind, packages]),
+    [
+      [1, 'whole', [A]],
+      [2, 'someOf', [B]],
+    ],
+  )
+  const ended = await previewSequence(
+    sequenceOf([fetch('Main', A)], { finally: [fetch('End', B)] }),
+    PreviewFacts.parse(device),
+    {},
+  )
+  assert.ok(ended.ok)
+  assert.deepEqual(
+    ended.value.steps.map(({ atTheEnd }) => atTheEnd),
+    [undefined, true],
+  )
 })

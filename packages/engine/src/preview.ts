@@ -2,48 +2,30 @@
  * What a sequence would do on a device of which the facts are known: the real engine, on a host where
  * every command succeeds and prints nothing, and all content can be had. So conditions, variables and
  * groups are decided as on the device; what only happening could tell is listed as an assumption.
+ *
+ * V1. A package that is chosen by a variable which nothing in the file sets is not guessed: the run is made
+ *     again with one of its candidates in its place, and all of them are told.
+ * V2. An application that was installed is found afterwards; whether it was there before, its `detect` says.
  */
 import {
   DeploymentId,
   DeploymentSettings,
-  DeviceFacts,
   ok,
+  type PackageChoice,
   type PackageId,
   type Result,
   type Sequence,
   SequenceId,
+  type Step,
   type StepType,
 } from '@sluice/protocol'
-import { z } from 'zod'
 import { flatten, type InstructionTable } from './flatten.ts'
-import type { ActionOutcome, FileFacts, Host, MachineFacts } from './host.ts'
+import { choicesOf, isOpen, type PreviewedContent, packagesOfList } from './preview-content.ts'
+import type { PreviewFacts } from './preview-facts.ts'
+import { PreviewHost } from './preview-host.ts'
 import { advance, MAX_TRANSITIONS } from './run.ts'
 import type { JournalEntry, RunResult } from './run-state.ts'
 import { startRun } from './start.ts'
-import { deviceRows, type FactRows } from './wql/index.ts'
-
-const Row = z.record(z.string().max(256), z.union([z.string().max(4_000), z.number(), z.boolean(), z.null()]))
-
-/** A file of facts: those of the device, and what a preview may know besides. */
-export const PreviewFacts = DeviceFacts.extend({
-  freeDiskBytes: z.int().nonnegative().optional(),
-  /** Rows of WMI's classes, beside what follows from the facts. */
-  wmi: z.record(z.string().max(256), z.array(Row).max(1_000)).default({}),
-  /** What is there, by path; of other paths nothing is known. `null`: nothing is there. */
-  files: z
-    .record(
-      z.string().max(4_000),
-      z
-        .strictObject({
-          kind: z.enum(['file', 'folder']),
-          modified: z.iso.datetime().optional(),
-          version: z.string().max(64).optional(),
-        })
-        .nullable(),
-    )
-    .default({}),
-})
-export type PreviewFacts = z.infer<typeof PreviewFacts>
 
 export interface PreviewedStep {
   name: string
@@ -51,18 +33,24 @@ export interface PreviewedStep {
   runs: boolean
   /** Why it does not run: its own condition or that of a group around it, as the trace says it. */
   why?: string
+  /** Of `finally`. */
+  atTheEnd?: true
 }
 
 export interface Preview {
   result: RunResult
   /** In the order of the sequence. */
   steps: PreviewedStep[]
-  /** What would be fetched, in this order. */
+  /** What would be fetched, in this order, candidates included. */
   packages: PackageId[]
+  content: PreviewedContent[]
   restarts: number
   /** Sentences without their full stops. */
   assumptions: string[]
 }
+
+/** Runs that a preview is made of, at most; each settles every open choice that it meets up to its first failure. */
+const MAX_RUNS = 100
 
 /** @returns what `startRun` refuses, else the preview */
 export async function previewSequence(
@@ -70,7 +58,35 @@ export async function previewSequence(
   facts: PreviewFacts,
   inputs: Record<string, string>,
 ): Promise<Result<Preview>> {
-  const table = flatten(sequence)
+  const written = flatten(sequence)
+  const open = new Set<number>()
+  for (let runs = 1; ; runs++) {
+    const table = settled(written, open)
+    const ran = await run(sequence, table, facts, inputs)
+    if (!ran.ok) return ran
+    const { host } = ran.value
+    const before = open.size
+    for (const [index, variables] of host.atFailure) {
+      const instruction = written.instructions[index]
+      if (instruction?.kind === 'step' && choicesOf(instruction.step).some((choice) => isOpen(choice, variables)))
+        open.add(index)
+    }
+    if (open.size === before || runs === MAX_RUNS) return ok(told(written, open, ran.value))
+  }
+}
+
+interface Run {
+  host: PreviewHost
+  result: RunResult
+  restarts: number
+}
+
+async function run(
+  sequence: Sequence,
+  table: InstructionTable,
+  facts: PreviewFacts,
+  inputs: Record<string, string>,
+): Promise<Result<Run>> {
   const started = startRun({
     ...{ sequence, table, startedBy: 'user', facts, logPath: '/var/log', at: 0, undeclaredInputs: 'allow' },
     sequenceId: SequenceId.parse('seq_0000000000'),
@@ -84,7 +100,7 @@ export async function previewSequence(
   // Every call of `advance` ends, and between two of them is a restart that a step asked for.
   for (let calls = 0; calls <= table.instructions.length * MAX_TRANSITIONS; calls++) {
     const end = await advance({ table, state, host, stop: new AbortController().signal })
-    if (end.kind === 'finished') return ok(told(table, host, end.result, restarts))
+    if (end.kind === 'finished') return ok({ host, result: end.result, restarts })
     state = end.state
     restarts++
     host.boots++
@@ -92,15 +108,76 @@ export async function previewSequence(
   throw new Error('the preview does not end')
 }
 
-function told(table: InstructionTable, host: PreviewHost, result: RunResult, restarts: number): Preview {
+/** The same table, with a candidate for each open choice (V1), and applications that find themselves (V2). */
+function settled(table: InstructionTable, open: ReadonlySet<number>): InstructionTable {
+  const instructions = table.instructions.map((instruction, index) => {
+    if (instruction.kind !== 'step') return instruction
+    const step = found(instruction.step)
+    return { ...instruction, step: open.has(index) ? chosen(step) : step }
+  })
+  return { ...table, instructions }
+}
+
+function found(step: Step): Step {
+  if (step.type !== 'installApplication') return step
+  const applications = step.applications.map((one) => {
+    const installed = { variable: '_SMSTSCurrentApplication', operator: 'equals', value: one.name } as const
+    return { ...one, detect: { any: [installed, one.detect] } }
+  })
+  return { ...step, applications }
+}
+
+function chosen(step: Step): Step {
+  const first = (choice: PackageChoice): PackageChoice =>
+    typeof choice === 'string' ? choice : (choice.candidates[0] ?? choice)
+  if (step.type === 'downloadPackageContent') return { ...step, packages: step.packages.map(first) }
+  if (step.type === 'runCommandLine' || step.type === 'runScript' || step.type === 'upgradeOperatingSystem')
+    return step.package === undefined ? step : { ...step, package: first(step.package) }
+  return step
+}
+
+function told(table: InstructionTable, open: ReadonlySet<number>, { host, result, restarts }: Run): Preview {
   const whys = reasons(host.journal)
-  const steps = table.instructions.flatMap((instruction, index): PreviewedStep[] => {
-    if (instruction.kind !== 'step') return []
+  const steps: PreviewedStep[] = []
+  const content: PreviewedContent[] = []
+  for (const [index, instruction] of table.instructions.entries()) {
+    if (instruction.kind !== 'step') continue
     const { name, type } = instruction.step
     const why = whys.get(index)
-    return [why === undefined ? { name, type, runs: true } : { name, type, runs: false, why }]
+    if (why === undefined) content.push(...contentOf(index, steps.length, instruction.step, open.has(index), host))
+    steps.push({
+      ...{ name, type, runs: why === undefined },
+      ...(why === undefined ? {} : { why }),
+      ...(table.cleanup !== undefined && index >= table.cleanup ? { atTheEnd: true } : {}),
+    })
+  }
+  const packages = [...new Set(content.flatMap((one) => one.packages))]
+  return { result, steps, packages, content, restarts, assumptions: [...host.assumptions] }
+}
+
+function contentOf(
+  index: number,
+  place: number,
+  step: Step,
+  isOpenChoice: boolean,
+  host: PreviewHost,
+): PreviewedContent[] {
+  const choices = isOpenChoice ? choicesOf(step) : []
+  const stands = new Map(choices.map((choice) => [choice.candidates[0], choice.candidates]))
+  const seen = new Set<PackageId>()
+  const content = host.acquired.flatMap(({ instruction, packageId, files }): PreviewedContent[] => {
+    if (instruction !== index || seen.has(packageId)) return []
+    seen.add(packageId)
+    const candidates = stands.get(packageId)
+    const some = files === undefined ? {} : { files }
+    if (candidates !== undefined && candidates.length > 1)
+      return [{ step: place, kind: files === undefined ? 'oneOf' : 'someOf', packages: candidates, ...some }]
+    return [{ step: place, kind: files === undefined ? 'whole' : 'files', packages: [packageId], ...some }]
   })
-  return { result, steps, packages: [...host.packages], restarts, assumptions: [...host.assumptions] }
+  const listed = packagesOfList(step)
+  if (content.length === 0 && listed !== undefined && listed.length > 0)
+    return [{ step: place, kind: 'someOf', packages: listed }]
+  return content
 }
 
 /** Why steps do not run, by instruction. What decided stands in the journal right before what it skipped. */
@@ -116,83 +193,4 @@ function reasons(journal: readonly JournalEntry[]): Map<number, string> {
     else whys.set(instruction, why === 'disabled' ? 'disabled' : 'a step before it failed')
   }
   return whys
-}
-
-class PreviewHost implements Host {
-  readonly journal: JournalEntry[] = []
-  readonly packages = new Set<PackageId>()
-  readonly assumptions: Set<string>
-  boots = 0
-  readonly #facts: PreviewFacts
-
-  constructor(facts: PreviewFacts, warnings: readonly string[]) {
-    this.#facts = facts
-    this.assumptions = new Set(warnings.map((warning) => warning.replace(/\.$/, '')))
-  }
-
-  bootId = (): string => `boot-${this.boots}`
-  now = (): number => 0
-  monotonicMs = (): number => 0
-
-  async commit(_state: unknown, entries: JournalEntry[]): Promise<void> {
-    this.journal.push(...entries)
-  }
-
-  async facts(): Promise<DeviceFacts & { freeDiskBytes: number }> {
-    if (this.#facts.freeDiskBytes === undefined)
-      this.assumptions.add('the free space of the disk is not in the facts; 0 was taken')
-    return { ...this.#facts, freeDiskBytes: this.#facts.freeDiskBytes ?? 0 }
-  }
-
-  async factRows(): Promise<FactRows> {
-    const { freeDiskBytes, wmi, ...facts } = this.#facts
-    return deviceRows({ ...facts, ...(freeDiskBytes === undefined ? {} : { freeDiskBytes }) }, wmi)
-  }
-
-  async machine(): Promise<MachineFacts> {
-    this.assumptions.add('nothing is known of the network, the power supply and the firmware beyond the facts')
-    return { agentVersion: '', macAddresses: [], ipAddresses: [], defaultGateways: [] }
-  }
-
-  async software({ name }: { name: string }): Promise<string[]> {
-    this.assumptions.add(`whether ${name} is installed is not known; it was taken as not installed`)
-    return []
-  }
-
-  async registry(key: string): Promise<undefined> {
-    this.assumptions.add(`nothing is known of the registry key ${key}; it was taken as not there`)
-  }
-
-  async probeScript(): Promise<{ exitCode: number }> {
-    this.assumptions.add('scripts of conditions are not run; they were taken as met')
-    return { exitCode: 0 }
-  }
-
-  async wait(): Promise<void> {}
-
-  async place(): Promise<Result<void>> {
-    return ok(undefined)
-  }
-
-  async file(path: string): Promise<FileFacts | undefined> {
-    const told = Object.hasOwn(this.#facts.files, path) ? this.#facts.files[path] : undefined
-    if (told === undefined) this.assumptions.add(`nothing is known of ${path}; it was taken as not there`)
-    if (told === undefined || told === null) return undefined
-    return { kind: told.kind, modifiedMs: Date.parse(told.modified ?? '1970-01-01T00:00:00Z'), version: told.version }
-  }
-
-  async acquire(packageId: PackageId): Promise<Result<{ folder: string; neededBytes: number; fetchedBytes: number }>> {
-    this.packages.add(packageId)
-    return ok({ folder: `/content/${packageId}`, neededBytes: 0, fetchedBytes: 0 })
-  }
-
-  async start(): Promise<void> {
-    this.assumptions.add('every command and upgrade succeeds, prints nothing and sets no variable')
-  }
-
-  async outcome(): Promise<ActionOutcome> {
-    return { kind: 'exited', exitCode: 0, output: '' }
-  }
-
-  progress(): void {}
 }

@@ -4,13 +4,14 @@ import { Document, isMap, isSeq, visit } from 'yaml'
 
 /** The text reads back (`parseSequence`) as the same sequence. */
 export function writeSequenceFile(sequence: Sequence): string {
-  const { steps, original, inputs, maximumRunTimeMinutes, ...others } = sequence
+  const { steps, finally: ending, original, inputs, maximumRunTimeMinutes, ...others } = sequence
   const document = new Document(
     plain({
       ...others,
       ...(maximumRunTimeMinutes === 120 ? {} : { maximumRunTimeMinutes }),
       ...(inputs.length === 0 ? {} : { inputs }),
       steps: steps.map(inOrder),
+      finally: ending?.map(inOrder),
       original,
     }),
     { aliasDuplicateObjects: false, version: '1.2', schema: 'core' },

@@ -19,6 +19,7 @@ import { gatewayRoutes } from './admin/gateway.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
 import { secretRoutes } from './admin/secret.ts'
+import { SequenceDocument } from './admin/sequence-document.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
@@ -387,6 +388,13 @@ export const adminRoutes = {
   deleteDistributionPoint: { method: 'DELETE', path: '/admin/v1/distribution-points/:id', ...plain, answer: none },
   job: { method: 'GET', path: '/admin/v1/jobs/:id', ...plain, answer: JobInfo },
   sequences: { method: 'GET', path: '/admin/v1/sequences', ...plain, answer: z.array(SequenceInfo) },
+  /** `?revision=<number>`; without it, the newest. `NOT_FOUND`. */
+  sequenceDocument: {
+    method: 'GET',
+    path: '/admin/v1/sequences/:id/document',
+    ...plain,
+    answer: SequenceDocument,
+  },
   /** Creates or replaces the sequence of the name in the file. */
   applySequence: {
     method: 'PUT',

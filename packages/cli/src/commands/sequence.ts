@@ -1,14 +1,15 @@
-import { readFile, stat } from 'node:fs/promises'
-import { formatDetail, MAX_TEXT_LENGTH, parseSequence, referencedPackages, sequenceJsonSchema } from '@sluice/engine'
+import { formatDetail, parseSequence, referencedPackages, sequenceJsonSchema } from '@sluice/engine'
 import { ProblemError } from '@sluice/protocol'
 import type { Command } from 'commander'
-import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
+import { readBounded } from '../sequence-source.ts'
 import { fields, table } from '../text.ts'
 import { waitForDistribution } from '../wait.ts'
 import { distributionLines, releaseStateText } from './package.ts'
 import { addSequenceImportCommands } from './sequence-import.ts'
 import { addSequenceLintCommands } from './sequence-lint.ts'
+import { addSequencePreviewCommand } from './sequence-preview.ts'
+import { addSequenceShowCommands } from './sequence-show.ts'
 
 export function addSequenceCommands(program: Command, session: Session): void {
   const group = program.command('sequence').description('task sequences')
@@ -18,7 +19,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
     .description('creates or replaces the sequence that a YAML or JSON file describes')
     .argument('<file>')
     .action(async (file: string): Promise<void> => {
-      const text = await readSequenceFile(file)
+      const text = await readBounded(file)
       const site = await session.site()
       const applied = await site.call('applySequence', { body: { fileName: file, text } })
       session.out.result(applied, () => [
@@ -39,7 +40,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
     .description('reads a sequence file and tells every fault; needs no site')
     .argument('<file>')
     .action(async (file: string): Promise<void> => {
-      const parsed = parseSequence({ file, text: await readSequenceFile(file) })
+      const parsed = parseSequence({ file, text: await readBounded(file) })
       if (!parsed.ok) throw new ProblemError(parsed.problem)
       const { sequence, warnings } = parsed.value
       const packages = referencedPackages(sequence)
@@ -58,6 +59,8 @@ export function addSequenceCommands(program: Command, session: Session): void {
     })
 
   addSequenceLintCommands(group, session)
+  addSequencePreviewCommand(group, session)
+  addSequenceShowCommands(group, session)
   addSequenceImportCommands(group, session)
 
   group
@@ -95,11 +98,4 @@ export function addSequenceCommands(program: Command, session: Session): void {
       if (options.wait === true) sent = await waitForDistribution(session, sent, points)
       session.out.result(sent, () => distributionLines(sent))
     })
-}
-
-async function readSequenceFile(file: string): Promise<string> {
-  // No character takes more than three bytes for each of its UTF-16 units.
-  if ((await stat(file)).size > 3 * MAX_TEXT_LENGTH)
-    failLocally(`${file} is longer than ${MAX_TEXT_LENGTH} characters.`)
-  return readFile(file, 'utf8')
 }

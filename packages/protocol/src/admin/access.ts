@@ -71,6 +71,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   deleteDistributionPoint: access('gateway.modify', 'site'),
   job: access('package.read', 'open'),
   sequences: access('sequence.read', 'open'),
+  sequenceDocument: access('sequence.read', 'open'),
   applySequence: access('sequence.modify', 'site'),
   collections: access('collection.read', 'collections'),
   createCollection: access('collection.modify', 'site'),

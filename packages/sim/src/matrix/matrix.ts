@@ -171,6 +171,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   deleteDistributionPoint: siteWide('NOT_FOUND', infrastructure),
   job: administrators('NOT_FOUND'),
   sequences: administrators('in'),
+  sequenceDocument: administrators('NOT_FOUND'),
   applySequence: siteWide('BAD_REQUEST', osd),
   collections: administrators('in'),
   createCollection: siteWide('BAD_REQUEST', applications),

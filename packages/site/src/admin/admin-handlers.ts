@@ -58,6 +58,7 @@ const StatusParameters = z.strictObject({
   device: DeviceId.optional(),
 })
 
+const RevisionParameters = z.strictObject({ revision: z.coerce.number().int().min(1).optional() })
 const AuditParameters = z.strictObject({ after: z.coerce.number().int().min(0).default(0) })
 
 /** The id in a path; what has not its form is not there. */
@@ -132,6 +133,11 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     rotateKey: ({ id }) => catalogue.rotate(idIn(SigningRole, id, 'key')),
 
     sequences: () => sequences.list(),
+    async sequenceDocument({ id, query }) {
+      const asked = RevisionParameters.safeParse(query)
+      if (!asked.success) throw new ProblemError(badRequest(asked.error))
+      return await sequences.document(id, asked.data.revision)
+    },
     applySequence: ({ body }) => sequences.apply(body),
     distributeSequence: ({ id, body }) => sequences.distribute(id, body.to),
 

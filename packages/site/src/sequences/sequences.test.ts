@@ -38,6 +38,11 @@ onEveryDatabase('the same document is the same revision, however it is written',
   assert.notEqual(changed.sha256, first.sha256)
   const back = await sequences.apply({ fileName: 'up.json', text })
   assert.deepEqual({ revision: back.revision, sha256: back.sha256 }, { revision: 3, sha256: first.sha256 })
+  const second = await sequences.document(first.id, 2)
+  assert.deepEqual([second.revision, second.newest, second.sha256], [2, 3, changed.sha256])
+  assert.equal(second.sequence.steps[0]?.name, 'Start')
+  assert.deepEqual((await sequences.document('Upgrade')).sequence.steps[0]?.name, 'Begin')
+  await assert.rejects(sequences.document(first.id, 4), /has the revisions 1 to 3/)
 })
 
 onEveryDatabase('faults are told with file, line and path, and nothing is stored', async (db) => {

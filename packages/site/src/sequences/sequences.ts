@@ -28,6 +28,7 @@ import {
   ProblemError,
   type Sequence,
   type SequenceApply,
+  type SequenceDocument,
   SequenceId,
   type SequenceInfo,
 } from '@sluice/protocol'
@@ -50,6 +51,8 @@ export interface Sequences {
   list(): Promise<SequenceInfo[]>
   /** By id or name. `NOT_FOUND` */
   find(idOrName: string): Promise<SequenceInfo>
+  /** A revision by id or name of the sequence, the newest where none is asked for. `NOT_FOUND` */
+  document(idOrName: string, revision?: number): Promise<SequenceDocument>
   /** Sends everything that the newest revision references to these points. */
   distribute(idOrName: string, to: readonly DistributionTarget[]): Promise<PackageInfo[]>
 }
@@ -160,6 +163,21 @@ export function createSequences(options: {
       return (await newest(db).orderBy('sequences.name').execute()).map(sequenceInfo)
     },
     find,
+    async document(idOrName, wanted) {
+      const { id, revision: newest } = await find(idOrName)
+      const revision = wanted ?? newest
+      const row = await db
+        .selectFrom('sequence_revisions')
+        .select(['sha256', 'document', 'created_at'])
+        .where('sequence_id', '=', id)
+        .where('revision', '=', revision)
+        .executeTakeFirst()
+      if (row === undefined) return fail('NOT_FOUND', `${idOrName} has the revisions 1 to ${newest}.`)
+      const sequence = readSequence(new TextEncoder().encode(row.document))
+      if (!sequence.ok) throw new ProblemError(sequence.problem)
+      const createdAt = new Date(row.created_at).toISOString()
+      return { id, revision, newest, sha256: row.sha256, createdAt, sequence: sequence.value }
+    },
     async distribute(idOrName, to) {
       const changed: PackageInfo[] = []
       for (const id of (await find(idOrName)).packages) changed.push(await distribute(id, to))
