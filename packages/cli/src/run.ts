@@ -2,6 +2,7 @@
 import { ProblemError } from '@sluice/protocol'
 import { Command, CommanderError } from 'commander'
 import { addAdministratorCommands } from './commands/administrators.ts'
+import { addAlarmCommand } from './commands/alarms.ts'
 import { addAuditCommands } from './commands/audit.ts'
 import { addCollectionCommands } from './commands/collection.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
@@ -103,6 +104,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addDeploymentCommands(program, session)
   addDeviceCommands(program, session)
   addGatewayCommands(program, session)
+  addAlarmCommand(program, session)
   addReleaseCommands(program, session)
   addKeysCommands(program, session)
   addDistributionPointCommands(program, session)

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
+import { alarmRoutes } from './admin/alarm.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
 import {
   DistributeRequest,
@@ -507,6 +508,7 @@ export const adminRoutes = {
   /** What a computer needs to enrol and wait for approval: no token, no secret. */
   enrolmentBundle: { method: 'GET', path: '/admin/v1/enrolment-bundle', ...plain, answer: EnrolmentBundle },
   ...gatewayRoutes,
+  ...alarmRoutes,
   ...secretRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },

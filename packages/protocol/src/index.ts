@@ -1,5 +1,6 @@
 export * from './admin/access.ts'
 export * from './admin/administrator.ts'
+export * from './admin/alarm.ts'
 export * from './admin/api-token.ts'
 export * from './admin/approval.ts'
 export * from './admin/audit.ts'

@@ -33,6 +33,7 @@ import { createDevicePlane } from './device-plane/device-plane.ts'
 import { createAdmission } from './devices/admission.ts'
 import { createDevices } from './devices/devices.ts'
 import { createEnrolment } from './devices/enrolment.ts'
+import { createAlarms } from './gateways/alarms.ts'
 import { createGateways } from './gateways/gateways.ts'
 import { openSiteIdentity } from './identity/site-identity.ts'
 import { createKeyring } from './keys/keyring.ts'
@@ -140,6 +141,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     release: (target, bytes) => catalogue.release(target, bytes),
     isReleased: async (target) => (await catalogue.released(target)) !== undefined,
     onContentsChanged: (gatewayId) => connector.contentsChanged(gatewayId),
+    onArrived: push.packageArrived,
     async deploymentsOf(id) {
       const needing = (await sequences.list()).filter(({ packages }) => packages.includes(id)).map((one) => one.id)
       const all = await deployments.list()
@@ -152,7 +154,12 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   })
   const facts: SiteFacts = {
     packages: (ids) => content.packages(ids),
-    gateways: () => gateways.infos(),
+    // One that was stopped serves none, whatever its setting.
+    gateways: async () =>
+      (await gateways.infos()).map((one) => ({
+        ...one,
+        serveContent: one.serveContent && one.stoppedAt === undefined,
+      })),
     cloudPoints: () => content.cloudPoints.list(),
     clientSettings,
   }
@@ -235,6 +242,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       deployments,
       devices,
       gateways,
+      alarms: createAlarms({ db, clock, gateways: gateways.infos, catalogue: catalogue.info }),
       status,
       secrets: createSecrets({ db, vault, clock }),
       administration,

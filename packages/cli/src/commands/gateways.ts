@@ -1,5 +1,5 @@
 import type { GatewayConnection, GatewayInfo, GatewayJoinOffer } from '@sluice/protocol'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runGatewayProgram } from '../gateway-process.ts'
 import { failLocally } from '../local-failure.ts'
 import { switchOption } from '../options.ts'
@@ -18,6 +18,14 @@ interface AddOptions extends Addresses {
 }
 interface SetOptions extends Addresses {
   serveContent?: boolean
+}
+
+interface ThresholdOptions {
+  outbound?: number | null
+  warning: number
+  critical: number
+  stop?: true
+  storage?: number | null
 }
 
 export function addGatewayCommands(program: Command, session: Session): void {
@@ -120,6 +128,28 @@ export function addGatewayCommands(program: Command, session: Session): void {
     })
 
   group
+    .command('thresholds')
+    .description('says how much a gateway may send in 14 days and hold, before there is an alarm')
+    .argument('<gateway>', 'name or id')
+    .option('--outbound <GB>', '14-day threshold for outbound data; none: no threshold', gigabytes)
+    .option('--warning <percent>', 'of it, for a warning', percentage, 50)
+    .option('--critical <percent>', 'of it, for a critical alarm', percentage, 90)
+    .option('--stop', 'stop this service when the critical threshold is exceeded')
+    .option('--storage <GB>', 'threshold for what is distributed to it; none: no threshold', gigabytes)
+    .action(async (wanted: string, options: ThresholdOptions): Promise<void> => {
+      const { outbound: limitBytes, warning, critical, stop, storage } = options
+      if (limitBytes === undefined && storage === undefined) failLocally('Give --outbound or --storage.')
+      const threshold = { warningPercent: warning, criticalPercent: critical, stopWhenCritical: stop === true }
+      const body = {
+        ...(limitBytes === undefined ? {} : { outbound: { limitBytes, ...threshold } }),
+        ...(storage === undefined ? {} : { storageLimitBytes: storage }),
+      }
+      const site = await session.site()
+      for (const id of await site.gateways([wanted]))
+        showGateway(session, await site.call('changeGateway', { id, body }))
+    })
+
+  group
     .command('remove')
     .description('forgets a gateway: devices use the others from their next policy on')
     .argument('<gateway>', 'name or id')
@@ -157,6 +187,20 @@ function hostAndPort(text: string): string {
   return `${url.hostname}:${url.port || 443}`
 }
 
+/** Bytes; null for none. */
+function gigabytes(text: string): number | null {
+  if (text === 'none') return null
+  const bytes = Math.round(Number(text) * 1e9)
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
+  throw new InvalidArgumentError('a number of gigabytes above 0, or none')
+}
+
+function percentage(text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 1 && value <= 100) return value
+  throw new InvalidArgumentError('a whole number from 1 to 100')
+}
+
 const showOffer = (session: Session, offer: GatewayJoinOffer): void =>
   session.out.result(offer, () => [
     ...fields([
@@ -191,6 +235,13 @@ function certificateEnd({ certificateExpiresAt }: GatewayInfo): string {
   return days <= 30 ? `${date} ends in ${days} days` : date
 }
 
+function thresholdText({ outbound }: GatewayInfo): string | undefined {
+  const { limitBytes, warningPercent, criticalPercent, stopWhenCritical } = outbound
+  if (limitBytes === null) return undefined
+  const then = stopWhenCritical ? ', then it stops' : ''
+  return `${formatBytes(limitBytes)}: warning at ${warningPercent} %, critical at ${criticalPercent} %${then}`
+}
+
 const showGateway = (session: Session, one: GatewayInfo): void =>
   session.out.result(one, () =>
     fields([
@@ -201,6 +252,10 @@ const showGateway = (session: Session, one: GatewayInfo): void =>
       ['For enrolment', one.enrolmentUrl],
       ['Link', `${one.link.state} since ${one.link.since}`],
       ['Serves content', onOff(one.serveContent)],
+      ['Stopped since', one.stoppedAt],
+      ['Sent in 14 days', formatBytes(one.outboundBytes)],
+      ['Outbound threshold', thresholdText(one)],
+      ['Storage threshold', one.storageLimitBytes === null ? undefined : formatBytes(one.storageLimitBytes)],
       ['Certificate', certificateEnd(one)],
       ['Join code until', one.joinCodeExpiresAt],
       ['Served', `${formatBytes(one.packBytesServed)} of packs, ${formatBytes(one.pageBytesServed)} of pages`],

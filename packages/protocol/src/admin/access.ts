@@ -97,6 +97,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   blockDeviceToken: access('device.admit', 'site'),
   enrolmentBundle: access('device.admit', 'site'),
   gateways: access('gateway.read', 'open'),
+  alarms: access('gateway.read', 'open'),
   createGateway: access('gateway.modify', 'site'),
   changeGateway: access('gateway.modify', 'site'),
   createJoinCode: access('gateway.modify', 'site'),

@@ -4,6 +4,7 @@ import type { AdminRoute } from '../admin.ts'
 import { GatewayId } from '../ids.ts'
 import { LinkAddress } from '../link.ts'
 import { Problem } from '../problem.ts'
+import { OutboundThreshold } from './alarm.ts'
 
 const Time = z.iso.datetime()
 
@@ -31,6 +32,9 @@ export const GatewayChange = z.strictObject({
   enrolmentUrl: GatewayCreate.shape.enrolmentUrl.optional(),
   linkAddress: LinkAddress.optional(),
   serveContent: z.boolean().optional(),
+  outbound: OutboundThreshold.optional(),
+  /** How much may be distributed to it before somebody hears of it; null: no threshold. */
+  storageLimitBytes: z.int().positive().nullable().optional(),
 })
 
 /** One of the connections of a link, since it is up or down. */
@@ -64,6 +68,12 @@ export const GatewayInfo = z.object({
   connections: z.array(GatewayConnection),
   packBytesServed: z.int().nonnegative(),
   pageBytesServed: z.int().nonnegative(),
+  outbound: OutboundThreshold,
+  /** Sent in the last 14 days. */
+  outboundBytes: z.int().nonnegative(),
+  storageLimitBytes: z.int().positive().nullable(),
+  /** Since when it serves no content because of the critical threshold. */
+  stoppedAt: Time.optional(),
   /** Of the certificate that it showed when the site dialled it last; absent before. */
   certificateExpiresAt: Time.optional(),
   /** A join code was made and not used yet. */

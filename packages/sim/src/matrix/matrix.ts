@@ -197,6 +197,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   blockDeviceToken: siteWide('NOT_FOUND', admitters),
   enrolmentBundle: siteWide('in', admitters),
   gateways: administrators('in'),
+  alarms: administrators('in'),
   createGateway: siteWide('BAD_REQUEST', infrastructure),
   changeGateway: siteWide('BAD_REQUEST', infrastructure),
   createJoinCode: siteWide('NOT_FOUND', infrastructure),

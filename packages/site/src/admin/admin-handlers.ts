@@ -1,6 +1,7 @@
 /** Which area of the site answers which route of the admin API. */
 import {
   AdministratorId,
+  type Alarm,
   ApiTokenId,
   CloudPointId,
   DeploymentId,
@@ -45,6 +46,7 @@ export interface AdminAreas {
   deployments: Deployments
   devices: Devices
   gateways: Gateways
+  alarms(): Promise<Alarm[]>
   status: Status
   secrets: Secrets
   administration: Administration
@@ -184,6 +186,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       return {}
     },
     changeGateway: ({ id, body }) => gateways.change(id, body),
+    alarms: () => areas.alarms(),
 
     secrets: () => secrets.list(),
     setSecret: ({ id, body }) => secrets.set(id, body.value),

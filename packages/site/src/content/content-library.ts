@@ -70,6 +70,8 @@ export interface ContentLibraryOptions
   isReleased(target: string): Promise<boolean>
   /** Told after gateways shall hold other contents than before; all of them when none is named. */
   onContentsChanged(gatewayId?: GatewayId): void
+  /** Told after a version of a package has become whole at a gateway. */
+  onArrived?(id: PackageId): void
   /** Names of deployments that need a package. */
   deploymentsOf(id: PackageId): Promise<string[]>
   /** Told after there are other cloud distribution points than before. */
@@ -315,7 +317,10 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
 
     gatewayContents: distributions.gatewayContents,
     contentObjects: distributions.contentObjects,
-    contentReport: distributions.contentReport,
+    async contentReport(gatewayId, report) {
+      const arrived = await distributions.contentReport(gatewayId, report)
+      if (arrived !== undefined) options.onArrived?.(arrived)
+    },
     released: makeReleasedNewest,
     openObject: (kind, hash, range) => store.get({ kind, hash }, range),
 

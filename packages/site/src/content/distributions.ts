@@ -71,7 +71,8 @@ export interface Distributions {
   holders(contents: readonly ContentId[]): Promise<Map<ContentId, DistributionPointId[]>>
   gatewayContents(gatewayId: GatewayId): Promise<GatewayContent[]>
   contentObjects(contentId: ContentId): Promise<Result<StoredObject[]>>
-  contentReport(gatewayId: GatewayId, report: ContentReport): Promise<void>
+  /** @returns the package when a version of it is whole there now, and was not before */
+  contentReport(gatewayId: GatewayId, report: ContentReport): Promise<PackageId | undefined>
 }
 
 export interface DistributedVersion {
@@ -240,7 +241,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
     },
 
     async contentReport(gatewayId, report) {
-      await db.transaction().execute(async (trx) => {
+      return await db.transaction().execute(async (trx) => {
         const row = await trx
           .selectFrom('distributions')
           .innerJoin('package_versions as version', 'version.content_id', 'distributions.content_id')
@@ -255,8 +256,8 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
           row.state === 'cancelled' ||
           row.layout_revision !== report.revision
         )
-          return // D2
-        if (row.state === 'waiting' && report.verified !== row.changed_at) return // D3
+          return undefined // D2
+        if (row.state === 'waiting' && report.verified !== row.changed_at) return undefined // D3
         const reason = report.problem === undefined ? undefined : readProblem(report.problem, 0)
         const next = afterReport(
           {
@@ -272,7 +273,8 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
         await trx
           .updateTable('distributions')
           .set({
-            state: next.state,
+            // Only when it is another: policy is made of it.
+            ...(next.state === row.state ? {} : { state: next.state }),
             present_bytes: next.presentBytes,
             total_bytes: next.totalBytes,
             attempts: next.attempts,
@@ -282,8 +284,9 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
           .where('content_id', '=', report.contentId)
           .where('point_id', '=', gatewayId)
           .execute()
-        if (next.state !== 'installed') return
+        if (next.state !== 'installed') return undefined
         await supersede(trx, row, clock.now()) // D1
+        return row.state === 'installed' ? undefined : row.package_id
       })
     },
   }

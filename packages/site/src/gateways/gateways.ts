@@ -31,6 +31,7 @@ import { newId } from '../identity/new-id.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import { hostOf } from './link-address.ts'
+import { countOutbound, outboundBytes, outboundLevel, thresholdColumns, thresholdOf } from './outbound.ts'
 
 /** What the rest of the site needs to know of a gateway. */
 export interface Gateway {
@@ -99,6 +100,15 @@ const hashOf = (secret: string): string => createHash('sha256').update(secret).d
 const certificateEnd = (expiresAt: number | undefined) =>
   expiresAt === undefined ? {} : { certificateExpiresAt: timestamp(expiresAt) }
 
+const addressesIn = (row: Row): Addresses => ({
+  deviceUrl: row.device_url,
+  enrolmentUrl: row.enrolment_url,
+  linkAddress: row.link_address,
+})
+
+const mustStop = (row: Row, sent: number): boolean =>
+  row.stop_when_critical === 1 && outboundLevel(thresholdOf(row), sent) === 'critical'
+
 export function createGateways({ db, identity, clock, log }: GatewaysOptions): Gateways {
   const links = new Map<GatewayId, LinkState>()
   const certificates = new Map<GatewayId, number>()
@@ -107,7 +117,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
   const startedAt = timestamp(clock.now())
 
   const rows = (): Promise<Row[]> => db.selectFrom('gateways').selectAll().orderBy('created_at').orderBy('id').execute()
-  const info = (row: Row): GatewayInfo => ({
+  const info = (row: Row, outbound: number): GatewayInfo => ({
     id: row.id,
     name: row.name,
     kind: row.kind,
@@ -119,6 +129,10 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     connections: connections.get(row.id)?.() ?? [],
     packBytesServed: row.earlier_pack_bytes + row.pack_bytes,
     pageBytesServed: row.earlier_page_bytes + row.page_bytes,
+    outbound: thresholdOf(row),
+    outboundBytes: outbound,
+    storageLimitBytes: row.storage_limit_bytes,
+    ...(row.stopped_at === null ? {} : { stoppedAt: timestamp(row.stopped_at) }),
     ...certificateEnd(certificates.get(row.id)),
     ...(awaitsJoin(row) ? { joinCodeExpiresAt: timestamp(row.join_expires_at ?? 0) } : {}),
   })
@@ -160,7 +174,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
         name: row.name,
         kind: row.kind,
         linkAddress: row.link_address,
-        serveContent: row.serve_content === 1,
+        serveContent: row.serve_content === 1 && row.stopped_at === null,
         awaitsJoin: awaitsJoin(row),
       }))
     },
@@ -176,7 +190,8 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     },
 
     async infos() {
-      return (await rows()).map(info)
+      const sent = await outboundBytes(db, clock.now())
+      return (await rows()).map((row) => info(row, sent.get(row.id) ?? 0))
     },
 
     async create(request) {
@@ -214,7 +229,8 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     },
 
     async offerJoin(idText) {
-      const gateway = info(await find(idText))
+      const row = await find(idText)
+      const gateway = { id: row.id, ...addressesIn(row) }
       const { offer, kept } = newJoinCode(gateway.id, gateway)
       await db.updateTable('gateways').set(kept).where('id', '=', gateway.id).execute()
       log.info('join code made', { gatewayId: gateway.id })
@@ -226,7 +242,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
       const row = await find(id)
       const refused = () => fail('NOT_AUTHENTICATED', 'The join code is unknown, used or expired.')
       if (!awaitsJoin(row) || row.join_hash !== hashOf(secret)) refused()
-      const issued = await issue(csr, id, info(row))
+      const issued = await issue(csr, id, addressesIn(row))
       const used = await db
         .updateTable('gateways')
         .set({ join_hash: null, join_expires_at: null })
@@ -241,24 +257,29 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     },
 
     async renew(id, { csr }) {
-      const renewed = await issue(csr, id, info(await find(id)))
+      const renewed = await issue(csr, id, addressesIn(await find(id)))
       log.info('gateway certificate renewed', { gatewayId: id })
       return renewed
     },
 
-    async change(idText, { deviceUrl, enrolmentUrl, linkAddress, serveContent }) {
+    async change(idText, { deviceUrl, enrolmentUrl, linkAddress, serveContent, outbound, storageLimitBytes }) {
       const { id } = await find(idText)
       const set = {
         ...(deviceUrl === undefined ? {} : { device_url: deviceUrl }),
         ...(enrolmentUrl === undefined ? {} : { enrolment_url: enrolmentUrl }),
         ...(linkAddress === undefined ? {} : { link_address: linkAddress }),
         ...(serveContent === undefined ? {} : { serve_content: serveContent ? (1 as const) : (0 as const) }),
+        ...(outbound === undefined ? {} : thresholdColumns(outbound)),
+        ...(storageLimitBytes === undefined ? {} : { storage_limit_bytes: storageLimitBytes }),
       }
       if (Object.keys(set).length > 0) await db.updateTable('gateways').set(set).where('id', '=', id).execute()
       const row = await find(id)
+      const sent = (await outboundBytes(db, clock.now())).get(id) ?? 0
+      const startsAgain = row.stopped_at !== null && !mustStop(row, sent)
+      if (startsAgain) await db.updateTable('gateways').set({ stopped_at: null }).where('id', '=', id).execute()
       log.info('gateway changed', { gatewayId: id, serveContent: row.serve_content === 1 })
       changed(id)
-      return info(row)
+      return info(startsAgain ? { ...row, stopped_at: null } : row, sent)
     },
 
     async remove(idText) {
@@ -274,10 +295,14 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
 
     async recordTraffic(id, report) {
       const since = Date.parse(report.startedAt)
-      await db.transaction().execute(async (trx) => {
+      const stops = await db.transaction().execute(async (trx) => {
         const row = await trx.selectFrom('gateways').selectAll().where('id', '=', id).executeTakeFirst()
-        if (row === undefined || (row.traffic_since !== null && since < row.traffic_since)) return
+        if (row === undefined || (row.traffic_since !== null && since < row.traffic_since)) return false
         const same = row.traffic_since === since
+        await countOutbound(trx, id, clock.now(), {
+          pack: Math.max(0, report.packBytes - (same ? row.pack_bytes : 0)),
+          page: Math.max(0, report.pageBytes - (same ? row.page_bytes : 0)),
+        })
         await trx
           .updateTable('gateways')
           .set({
@@ -289,7 +314,14 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
           })
           .where('id', '=', id)
           .execute()
+        if (row.stopped_at !== null || row.stop_when_critical === 0) return false
+        if (!mustStop(row, (await outboundBytes(trx, clock.now())).get(id) ?? 0)) return false
+        await trx.updateTable('gateways').set({ stopped_at: clock.now() }).where('id', '=', id).execute()
+        return true
       })
+      if (!stops) return
+      log.warn('a gateway serves no content any more: its critical outbound threshold is exceeded', { gatewayId: id })
+      changed(id)
     },
 
     recordLink(id, link) {

@@ -2,7 +2,7 @@
  * Tells devices at once that their policy may be other than before. Only a hint: what is said here
  * carries nothing, may be lost, and is made good by the next poll.
  */
-import type { CollectionId, DeviceId, SequenceId } from '@sluice/protocol'
+import type { CollectionId, DeviceId, PackageId, SequenceId } from '@sluice/protocol'
 import type { Db } from '../db/database.ts'
 import type { Log } from '../log.ts'
 
@@ -11,6 +11,8 @@ export interface Push {
   collectionChanged(id: CollectionId, alsoThese?: readonly DeviceId[]): void
   /** An order for this device alone. */
   deviceChanged(id: DeviceId): void
+  /** A package is whole at a gateway: whoever was refused for want of it may run. */
+  packageArrived(id: PackageId): void
   /** A new revision was released. */
   sequenceChanged(id: SequenceId): void
   /** Something that counts for every device: client settings, the list of gateways. */
@@ -37,6 +39,19 @@ export function createPush(options: { db: Db; tell: (devices?: readonly DeviceId
       ])
     },
     deviceChanged: (id) => tell([id]),
+    packageArrived(id) {
+      tellAll(() =>
+        db
+          .selectFrom('sequence_revisions as revision')
+          .innerJoin('deployments', 'deployments.sequence_id', 'revision.sequence_id')
+          .innerJoin('collection_members as members', 'members.collection_id', 'deployments.collection_id')
+          .select('members.device_id')
+          // A JSON array of ids, which need no escaping.
+          .where('revision.packages', 'like', `%"${id}"%`)
+          .distinct()
+          .execute(),
+      )
+    },
     sequenceChanged(id) {
       tellAll(() =>
         db
