@@ -193,7 +193,17 @@ async function enrolInBackground(
   signal: AbortSignal,
 ): Promise<void> {
   const onState = (state: EnrolmentState) => log.info('enrolment', { state })
-  const options = { bundlePath: config.enrolmentBundle, keys, client, platform, log, random, onState }
+  const { organisationCertificate } = config
+  const options = {
+    bundlePath: config.enrolmentBundle,
+    organisationCertificate,
+    keys,
+    client,
+    platform,
+    log,
+    random,
+    onState,
+  }
   try {
     const identity = await enrol(options, signal)
     await storeIdentity(identityFolder, identity)

@@ -14,6 +14,8 @@ export const AgentConfig = z.strictObject({
   osRoot: Path.default('/'),
   /** File with the enrolment bundle; needed until the device is enrolled. */
   enrolmentBundle: Path,
+  /** PEM files of this computer's certificate of the organisation's PKI and of its key: proof for the enrolment. */
+  organisationCertificate: z.strictObject({ certificate: Path, key: Path }).optional(),
   /** PEM files of authorities that sign certificates of gateways, besides the site's own. */
   gatewayAuthorities: z.array(Path).max(20).default([]),
   /** What lies between the device and its gateways. */
@@ -71,6 +73,14 @@ export async function loadConfig(path: string): Promise<Result<AgentConfig>> {
     stateFolder: from(config.stateFolder),
     osRoot: from(config.osRoot),
     enrolmentBundle: from(config.enrolmentBundle),
+    ...(config.organisationCertificate === undefined
+      ? {}
+      : {
+          organisationCertificate: {
+            certificate: from(config.organisationCertificate.certificate),
+            key: from(config.organisationCertificate.key),
+          },
+        }),
     consoleFolder: from(config.consoleFolder),
     seedFolders: config.seedFolders.map(from),
     gatewayAuthorities: config.gatewayAuthorities.map(from),

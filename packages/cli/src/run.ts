@@ -9,6 +9,7 @@ import { addDeploymentCommands } from './commands/deployment.ts'
 import { addDeviceCommands } from './commands/devices.ts'
 import { addDistributionPointCommands } from './commands/distribution-point.ts'
 import { addGatewayCommands } from './commands/gateways.ts'
+import { addIdentityCommands } from './commands/identity.ts'
 import { addKeysCommands } from './commands/keys.ts'
 import { addPackageCommands } from './commands/package.ts'
 import { addReleaseCommands } from './commands/release.ts'
@@ -108,6 +109,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addReleaseCommands(program, session)
   addKeysCommands(program, session)
   addDistributionPointCommands(program, session)
+  addIdentityCommands(program, session)
   addSecretCommands(program, session)
   addSettingsCommands(program, session)
   addStatusCommand(program, session)

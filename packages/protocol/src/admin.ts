@@ -17,6 +17,7 @@ import {
   PointGroupMembers,
 } from './admin/distribution-points.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
+import { organisationRoutes } from './admin/organisation.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
 import { secretRoutes } from './admin/secret.ts'
@@ -509,6 +510,7 @@ export const adminRoutes = {
   enrolmentBundle: { method: 'GET', path: '/admin/v1/enrolment-bundle', ...plain, answer: EnrolmentBundle },
   ...gatewayRoutes,
   ...alarmRoutes,
+  ...organisationRoutes,
   ...secretRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },

@@ -33,8 +33,14 @@ export type EnrolmentBundle = z.infer<typeof EnrolmentBundle>
 /** Raw X25519 public key, standard base64 of 32 bytes: secrets and package keys are sealed to it. */
 export const SealKey = z.base64().max(64)
 
+/** What the key of an organisation's certificate signs: the device key of this very request, for this site. */
+export const organisationProofText = (siteId: SiteId, csr: string): string =>
+  `sluice-organisation-enrolment/1\n${siteId}\n${csr}`
+
 export const EnrolmentRequest = z.object({
   token: z.string().max(200).optional(),
+  /** The computer's certificate of the organisation's PKI (PEM), and by its key the signature of `organisationProofText`. */
+  organisation: z.object({ certificate: z.string().max(20_000), proof: z.base64().max(2_000) }).optional(),
   /** PKCS#10 in PEM, ECDSA P-256. Subject and extensions in it are ignored. */
   csr: z.string().max(8000),
   sealKey: SealKey,

@@ -35,6 +35,7 @@ import { createDevices } from './devices/devices.ts'
 import { createEnrolment } from './devices/enrolment.ts'
 import { createAlarms } from './gateways/alarms.ts'
 import { createGateways } from './gateways/gateways.ts'
+import { createOrganisation } from './identity/organisation.ts'
 import { openSiteIdentity } from './identity/site-identity.ts'
 import { createKeyring } from './keys/keyring.ts'
 import type { Log } from './log.ts'
@@ -120,7 +121,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     catalogueRootHash: async () => catalogue.rootHash(),
     onRevoked: () => connector.certificatesRevoked(),
   })
-  const enrolment = createEnrolment({ db, identity, clock, log, requireDevice, trust: async () => catalogue.trust() })
+  const organisation = createOrganisation({ db, siteId, clock, log, revoke: (id) => devices.revoke(id) })
+  const enrolment = createEnrolment({
+    ...{ db, identity, clock, log, requireDevice, organisation },
+    trust: async () => catalogue.trust(),
+  })
 
   const content = createContentLibrary({
     db,
@@ -244,6 +249,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       gateways,
       alarms: createAlarms({ db, clock, gateways: gateways.infos, catalogue: catalogue.info }),
       status,
+      organisation,
       secrets: createSecrets({ db, vault, clock }),
       administration,
       syncDevice: (id) => connector.sync([id]),
@@ -283,6 +289,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       await connector.start()
       running.defer(() => connector.stop())
       running.defer(keepFresh(catalogue, log))
+      running.defer(organisation.keepLists())
 
       const url = `https://${isIPv6(host) ? `[${host}]` : host}:${listener.port}`
       await writeFileAtomic(folder.adminAuthority, identity.adminAuthority)

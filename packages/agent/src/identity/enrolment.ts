@@ -14,6 +14,7 @@ import type { Platform } from '../platform/platform.ts'
 import { createCertificateRequest } from './certificate-request.ts'
 import type { DeviceKeys } from './device-keys.ts'
 import { checkIdentity, type Identity } from './identity.ts'
+import { type OrganisationCertificate, organisationProof } from './organisation-proof.ts'
 
 export type EnrolmentState =
   | { kind: 'asking'; problem: Problem | undefined }
@@ -24,6 +25,8 @@ export interface EnrolmentOptions {
   /** File with the `EnrolmentBundle`; read anew for every try, so that a better one can be put there. */
   bundlePath: string
   keys: DeviceKeys
+  /** Files of a certificate of the organisation's PKI; read anew for every try. */
+  organisationCertificate?: OrganisationCertificate | undefined
   client: Pick<GatewayClient, 'call' | 'use'>
   platform: Pick<Platform, 'facts'>
   log: Log
@@ -72,10 +75,14 @@ async function enrolOnce(options: EnrolmentOptions, signal: AbortSignal): Promis
   if (!bundle.ok) return { kind: 'failed', problem: bundle.problem }
   const { format: _, token, ...site } = bundle.value
   client.use(site.gateways, site.gatewayAuthority)
+  const csr = createCertificateRequest(keys)
+  const organisation = await organisationProof(options.organisationCertificate, site.siteId, csr)
+  if (!organisation.ok) return { kind: 'failed', problem: organisation.problem }
   const answer = await client.call('enrol', {
     body: {
       ...(token === undefined ? {} : { token }),
-      csr: createCertificateRequest(keys),
+      ...(organisation.value === undefined ? {} : { organisation: organisation.value }),
+      csr,
       sealKey: keys.sealPublic,
       facts: DeviceFacts.parse(await platform.facts()),
       agent: agentInfo,

@@ -46,6 +46,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'SIGN_IN_AGAIN',
   'INVITATION_REFUSED',
   'ENROLMENT_TOKEN_REFUSED',
+  'ORGANISATION_CERTIFICATE_REFUSED',
   // A step hears of them from `sluice-ts secret`.
   'SECRET_REFUSED',
   'RUN_NOT_REPORTED',

@@ -75,6 +75,13 @@ export const identityProblems = {
     title: 'The enrolment token is unknown, used, expired or blocked',
     remedy: 'Make a new one: `sluice devices token`. Without a token the device is kept as pending.',
   },
+  ORGANISATION_CERTIFICATE_REFUSED: {
+    status: 403,
+    retry: 'later',
+    title: "The certificate of the organisation's PKI lets nobody in",
+    remedy:
+      'The detail says why: `docs/devices.md`, *With a certificate of your own PKI*. Often the revocation list of its authority is out of date: `sluice identity authorities`.',
+  },
   SECRET_REFUSED: {
     status: 403,
     retry: 'never',

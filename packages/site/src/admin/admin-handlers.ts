@@ -28,6 +28,7 @@ import { personOf } from '../deployments/approval.ts'
 import type { Deployments } from '../deployments/deployments.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { Gateways } from '../gateways/gateways.ts'
+import type { Organisation } from '../identity/organisation.ts'
 import { badRequest } from '../problem-document.ts'
 import type { Secrets } from '../secrets/secrets.ts'
 import type { Sequences } from '../sequences/sequences.ts'
@@ -49,6 +50,7 @@ export interface AdminAreas {
   alarms(): Promise<Alarm[]>
   status: Status
   secrets: Secrets
+  organisation: Organisation
   administration: Administration
   /** Tells a device to ask for policy now; gives how many gateways were told. */
   syncDevice(id: DeviceId): number
@@ -86,6 +88,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     gateways,
     status,
     secrets,
+    organisation,
     administration,
   } = areas
   const { own, passkeys } = administration
@@ -187,6 +190,17 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     },
     changeGateway: ({ id, body }) => gateways.change(id, body),
     alarms: () => areas.alarms(),
+
+    organisationAuthorities: () => organisation.authorities(),
+    addOrganisationAuthority: ({ body }) => organisation.add(body),
+    async removeOrganisationAuthority({ id }) {
+      await organisation.remove(idIn(Sha256, id, 'authority'))
+      return {}
+    },
+    setOrganisationCrl: ({ id, body }) =>
+      organisation.setCrl(idIn(Sha256, id, 'authority'), Buffer.from(body.crl, 'base64')),
+    organisationSettings: () => organisation.settings(),
+    setOrganisationSettings: ({ body }) => organisation.setSettings(body),
 
     secrets: () => secrets.list(),
     setSecret: ({ id, body }) => secrets.set(id, body.value),

@@ -18,6 +18,7 @@ import type { DeploymentsTables } from './schema/deployments.ts'
 import type { DevicesTables } from './schema/devices.ts'
 import type { DistributionPointsTables } from './schema/distribution-points.ts'
 import type { GatewaysTables } from './schema/gateways.ts'
+import type { OrganisationTables } from './schema/organisation.ts'
 import type { SecretsTables } from './schema/secrets.ts'
 import type { SiteTables } from './schema/site.ts'
 import type { StatusTables } from './schema/status.ts'
@@ -27,6 +28,7 @@ export interface Database
   extends SiteTables,
     AdministratorsTables,
     DevicesTables,
+    OrganisationTables,
     SecretsTables,
     CollectionsTables,
     StatusTables,

@@ -21,6 +21,7 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../db/database.ts'
 import { onEveryDatabase } from '../db/testing.ts'
 import { newId } from '../identity/new-id.ts'
+import { createOrganisation } from '../identity/organisation.ts'
 import { openSiteIdentity } from '../identity/site-identity.ts'
 import { silentLog } from '../log.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
@@ -71,7 +72,10 @@ async function makeSite(db: Kysely<Database>, folder: string) {
     catalogueRootHash: async () => Sha256.parse('0'.repeat(64)),
     onRevoked: (certificates) => revoked.push(...certificates),
   })
-  const handlers = createEnrolment({ db, identity, clock, log: silentLog, requireDevice, trust: async () => trust })
+  const handlers = createEnrolment({
+    ...{ db, identity, clock, log: silentLog, requireDevice, trust: async () => trust },
+    organisation: createOrganisation({ db, siteId: identity.siteId, clock, log: silentLog, revoke: devices.revoke }),
+  })
   const gateway = { gatewayId, kind: 'internet' } as const
   const signal = new AbortController().signal
 

@@ -11,6 +11,8 @@
  * 4. What is sealed to a device goes to the seal key of its first request; whoever repeats the
  *    request with another one is somebody else.
  * 5. A pending device gets nothing but the word that it is pending.
+ * 6. A certificate of the organisation's PKI stands in the place of a token where the settings say so; it binds
+ *    the device key by a signature. A device that registered so renews only while that certificate is good.
  */
 
 import {
@@ -29,6 +31,7 @@ import { isUniqueViolation } from '../db/violation.ts'
 import type { DeviceHandlers } from '../device-plane/handler.ts'
 import { type CertificateRequest, readCertificateRequest } from '../identity/certificate-request.ts'
 import { newId } from '../identity/new-id.ts'
+import type { Organisation, Registration } from '../identity/organisation.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RequireDevice } from './admission.ts'
@@ -45,17 +48,19 @@ export interface EnrolmentOptions {
   clock: Clock
   log: Log
   requireDevice: RequireDevice
+  organisation: Pick<Organisation, 'check' | 'remember' | 'requireGood'>
   /** What an approved device trusts from now on. */
   trust(): Promise<SiteTrust>
 }
 
 export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers, 'enrol' | 'renew'> {
-  const { db, identity, clock, log, requireDevice, trust } = options
+  const { db, identity, clock, log, requireDevice, organisation, trust } = options
 
   /** @returns undefined when somebody else was faster with the same key or token: look again */
   async function decide(
     key: CertificateRequest,
     request: EnrolmentRequest,
+    registered: Registration | undefined,
   ): Promise<{ id: DeviceId; state: 'pending' | 'approved' } | undefined> {
     try {
       return await db.transaction().execute(async (trx) => {
@@ -64,10 +69,15 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
           .select(['id', 'state', 'seal_key'])
           .where('fingerprint', '=', key.fingerprint)
           .executeTakeFirst()
-        if (known === undefined) return await admit(trx, key, request)
+        if (known === undefined) return await admit(trx, key, request, registered)
         if (known.state === 'revoked') fail('CERTIFICATE_REVOKED', `${known.id} was revoked.`)
         if (known.seal_key !== request.sealKey)
           fail('CONFLICT', `${known.id} enrolled with another seal key; make a new device key to enrol anew.`) // 4.
+        if (registered !== undefined) await organisation.remember(trx, known.id, registered)
+        if (known.state === 'pending' && registered?.registration === 'automatic') {
+          await trx.updateTable('devices').set({ state: 'approved' }).where('id', '=', known.id).execute()
+          return { id: known.id, state: 'approved' }
+        }
         if (known.state === 'pending' && request.token !== undefined) {
           await useToken(trx, request.token, known.id)
           await trx.updateTable('devices').set({ state: 'approved' }).where('id', '=', known.id).execute()
@@ -81,9 +91,15 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
     }
   }
 
-  async function admit(trx: Transaction<Database>, key: CertificateRequest, request: EnrolmentRequest) {
+  async function admit(
+    trx: Transaction<Database>,
+    key: CertificateRequest,
+    request: EnrolmentRequest,
+    registered: Registration | undefined,
+  ) {
     const id = newId('dev', DeviceId)
-    const state = request.token === undefined ? 'pending' : 'approved'
+    const isLetIn = request.token !== undefined || registered?.registration === 'automatic'
+    const state = isLetIn ? 'approved' : 'pending'
     if (state === 'pending') {
       const { count } = await trx
         .selectFrom('devices')
@@ -106,6 +122,7 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
         last_gateway_id: null,
       })
       .execute()
+    if (registered !== undefined) await organisation.remember(trx, id, registered)
     if (request.token !== undefined) await useToken(trx, request.token, id)
     return { id, state } as const
   }
@@ -150,12 +167,14 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
     async enrol({ body, caller }) {
       const key = await readCertificateRequest(body.csr)
       if (!key.ok) throw new ProblemError(key.problem)
-      let decision = await decide(key.value, body).catch((error) => {
+      const registered = body.organisation && (await organisation.check(body.organisation, body.csr)) // 6.
+      if (registered?.ok === false) throw new ProblemError(registered.problem)
+      let decision = await decide(key.value, body, registered?.value).catch((error) => {
         // The token may have gone to this very device a moment ago, by another connection.
         if (error instanceof ProblemError && error.problem.code === 'ENROLMENT_TOKEN_REFUSED') return undefined
         throw error
       })
-      decision ??= await decide(key.value, body)
+      decision ??= await decide(key.value, body, registered?.value)
       if (decision === undefined)
         fail('BUSY', 'The device is being enrolled by another request.', { retryAfterMs: 1_000 })
       const { id, state } = decision
@@ -173,6 +192,7 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
       if (!key.ok) throw new ProblemError(key.problem)
       if (key.value.fingerprint !== device.fingerprint)
         fail('CONFLICT', `A renewal is for the key with which ${device.id} enrolled.`) // 3.
+      await organisation.requireGood(device.id) // 6.
       const answer: RenewalAnswer = { certificate: await certify(key.value, device.id) }
       log.info('certificate renewed', { deviceId: device.id })
       return { kind: 'json', body: answer }

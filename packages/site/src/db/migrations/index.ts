@@ -11,6 +11,7 @@ import { migration as packageOptions } from './0009-package-options.ts'
 import { migration as joinCodes } from './0010-join-codes.ts'
 import { migration as releases } from './0011-releases.ts'
 import { migration as administrators } from './0012-administrators.ts'
+import { migration as organisation } from './0013-organisation.ts'
 import { migration as secrets } from './0013-secrets.ts'
 import { migration as scale } from './0014-scale.ts'
 import { migration as pauses } from './0015-pauses.ts'
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   secrets,
   scale,
   pauses,
+  organisation,
 ]
