@@ -131,10 +131,11 @@ export function createOrganisation(options: {
       if (row.crl === null) continue
       const list = await readRevocationList(row.crl, new X509Certificate(row.certificate))
       if (!list.ok) continue
-      const below = all.filter(
-        (one) => one.id !== row.id && new X509Certificate(one.certificate).issuer === row.subject,
-      )
-      const fallen = new Set(below.filter((one) => list.value.isRevoked(serialOf(one))).map(({ id }) => id))
+      const own = new X509Certificate(row.certificate)
+      const fallen = new Set<Sha256>()
+      for (const one of all)
+        if (one.id !== row.id && list.value.isRevoked(serialOf(one)))
+          if (await isSignedBy(new X509Certificate(one.certificate), own)) fallen.add(one.id)
       for (const { device_id, issuer_id, serial } of devices) {
         if (!(fallen.has(issuer_id) || (issuer_id === row.id && list.value.isRevoked(serial)))) continue
         log.warn('the certificate by which a device registered was revoked', { deviceId: device_id })
