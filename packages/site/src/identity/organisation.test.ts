@@ -274,7 +274,8 @@ onEveryDatabase('only what the PKI meant for a device counts, and only names tha
 })
 
 test('lists are fetched from where the administrator said; a fault is told and changes nothing', async () => {
-  const opened = await openDatabase({ kind: 'sqlite', path: ':memory:' })
+  const folder = await mkdtemp(join(tmpdir(), 'organisation-db-'))
+  const opened = await openDatabase({ kind: 'sqlite', path: join(folder, 'site.db') })
   assert.ok(opened.ok)
   let answer: Uint8Array | number = await crlOf(root, [])
   const server = createServer((_, response) => {
@@ -303,5 +304,6 @@ test('lists are fetched from where the administrator said; a fault is told and c
     server.close()
     server.closeAllConnections()
     await opened.value.destroy()
+    await rm(folder, { recursive: true })
   }
 })
