@@ -28,8 +28,8 @@ export const migrations: readonly Migration[] = [
   joinCodes,
   releases,
   administrators,
+  organisation,
   secrets,
   scale,
   pauses,
-  organisation,
 ]
