@@ -18,6 +18,7 @@ import {
 } from './admin/distribution-points.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
 import { organisationRoutes } from './admin/organisation.ts'
+import { CollectionReport, PackageDelete, PackageDeleted } from './admin/package-delete.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
 import { secretRoutes } from './admin/secret.ts'
@@ -309,6 +310,16 @@ export const adminRoutes = {
     body: PackageDiffRequest,
     answer: PackageDiff,
   },
+  /** Refused while somebody needs it. What devices may be fetching stays until they are done. */
+  deletePackage: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/delete',
+    ...plain,
+    body: PackageDelete,
+    answer: PackageDeleted,
+  },
+  /** Collects garbage now. `BUSY` while another process of the site does. */
+  collectContent: { method: 'POST', path: '/admin/v1/content/collect', ...plain, answer: CollectionReport },
   distributePackage: {
     method: 'POST',
     path: '/admin/v1/packages/:id/distribution',

@@ -144,6 +144,10 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     clientSettings,
     entitledContents: (deviceId, location) => policy.entitledContents(deviceId, location),
     release: (target, bytes) => catalogue.release(target, bytes),
+    withdraw: (targets) => catalogue.withdraw(targets),
+    async sequencesOf(id) {
+      return (await sequences.list()).filter(({ packages }) => packages.includes(id)).map(({ name }) => name)
+    },
     isReleased: async (target) => (await catalogue.released(target)) !== undefined,
     onContentsChanged: (gatewayId) => connector.contentsChanged(gatewayId),
     onArrived: push.packageArrived,

@@ -162,6 +162,8 @@ export function addPackageCommands(program: Command, session: Session): void {
       )
     })
 
+  addDeletion(group, session)
+
   group
     .command('distribute')
     .description('sends a package to gateways that serve content, and to cloud distribution points')
@@ -213,6 +215,41 @@ export function addPackageCommands(program: Command, session: Session): void {
       const { to } = await site.targets(options.from)
       const body = { from: to, force: options.force === true }
       showPackage(session, await site.call('removeDistribution', { id, body }))
+    })
+}
+
+function addDeletion(group: Command, session: Session): void {
+  group
+    .command('delete')
+    .description('deletes a package or one version; refused while a deployment or a task sequence needs it')
+    .argument('<id>', 'package id', packageId)
+    .option('--version <number>', 'this version only', versionNumber)
+    .option('--force', 'also while task sequences that are deployed nowhere refer to it')
+    .action(async (id: PackageId, options: { version?: number; force?: boolean }): Promise<void> => {
+      const site = await session.site()
+      const { version, force = false } = options
+      const result = await site.call('deletePackage', { id, body: { ...(version && { version }), force } })
+      session.out.result(result, () => [
+        `Deleted ${id}: ${result.deleted.length === 0 ? 'it had no version' : `version ${result.deleted.join(', ')}`}.`,
+        ...(result.newest > 0 ? [`The newest version is ${result.newest} now.`] : []),
+        'What devices may still be fetching stays until they are done.',
+      ])
+    })
+
+  group
+    .command('collect')
+    .description('collects garbage now, which the site does once a day by itself')
+    .action(async (): Promise<void> => {
+      const site = await session.site()
+      const report = await site.call('collectContent')
+      session.out.result(report, () =>
+        fields([
+          ['Deleted versions gone', report.versions],
+          ['Objects condemned now', report.condemnedObjects],
+          ['Objects deleted now', `${report.deletedObjects} (${formatBytes(report.deletedBytes)})`],
+          ['Objects still to be deleted', `${report.waitingObjects} (${formatBytes(report.waitingBytes)})`],
+        ]),
+      )
     })
 }
 

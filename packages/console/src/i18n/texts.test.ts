@@ -38,6 +38,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'BODY_TOO_LARGE',
   'FORBIDDEN',
   'RELEASE_REFUSED',
+  'PACKAGE_NEEDED',
   'KEY_ELSEWHERE',
   'APPROVAL_REFUSED',
   'SIGN_IN_REFUSED',

@@ -57,6 +57,8 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   packageOptions: access('package.read', 'open'),
   setPackageOptions: access('package.modify', 'site'),
   diffPackage: access('package.read', 'open'),
+  deletePackage: access('package.modify', 'site'),
+  collectContent: access('package.modify', 'site'),
   distributePackage: access('package.distribute', 'site'),
   distributeSequence: access('package.distribute', 'site'),
   removeDistribution: access('package.distribute', 'site'),

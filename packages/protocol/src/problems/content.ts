@@ -107,6 +107,13 @@ export const contentProblems = {
     title: 'The package has none of the files that the step asks for',
     remedy: 'Correct `files` of the step named; the detail has the patterns that fit nothing.',
   },
+  PACKAGE_NEEDED: {
+    status: 409,
+    retry: 'never',
+    title: 'The package or version cannot be deleted: somebody needs it',
+    remedy:
+      'Delete the deployments that the detail names, or take the package out of the task sequences; `--force` overrules sequences that are deployed nowhere.',
+  },
   CONTENT_IN_USE: {
     status: 409,
     retry: 'later',

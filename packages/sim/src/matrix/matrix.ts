@@ -157,6 +157,8 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   packageOptions: administrators('NOT_FOUND'),
   setPackageOptions: siteWide('BAD_REQUEST', applications),
   diffPackage: administrators('BAD_REQUEST'),
+  deletePackage: siteWide('BAD_REQUEST', applications),
+  collectContent: siteWide('in', applications),
   distributePackage: siteWide('BAD_REQUEST', distributors),
   distributeSequence: siteWide('BAD_REQUEST', distributors),
   removeDistribution: siteWide('BAD_REQUEST', distributors),

@@ -57,6 +57,11 @@ export interface Catalogue {
    */
   releaseAll(releases: readonly Release[]): Promise<CatalogueReference[]>
   release(name: string, bytes: Uint8Array): Promise<CatalogueReference>
+  /**
+   * Lists these names no more, and offers them no more. In offline mode what the release key has signed
+   * stays listed: only who has the key can take it back.
+   */
+  withdraw(names: readonly string[]): Promise<void>
   /** What is released under a name. */
   released(name: string): Promise<CatalogueReference | undefined>
   mode(): Promise<CatalogueMode>
@@ -177,8 +182,21 @@ export async function createCatalogue(options: {
     return references
   }
 
+  async function withdraw(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return
+    await locked(async (trx) => {
+      await trx.deleteFrom('catalogue_drafts').where('name', 'in', names).execute()
+      const root = await newestRoot(trx)
+      if (root !== undefined && readRoot(root).mode === 'offline') return
+      const gone = await trx.deleteFrom('catalogue_targets').where('name', 'in', names).returning('bin').execute()
+      const touched = new Set(gone.map(({ bin }) => bin))
+      if (touched.size > 0) await publish(trx, keyring, clock.now(), { touched, everything: false })
+    })
+  }
+
   return {
     releaseAll,
+    withdraw,
     async release(name, bytes) {
       const [released] = await releaseAll([{ name, bytes }])
       if (released === undefined) throw new Error('one release gives one reference')

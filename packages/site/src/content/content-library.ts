@@ -13,12 +13,15 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { diffVersions, importVersion, type Store } from '@sluice/content'
 import {
+  type CollectionReport,
   type DistributionPointId,
   type DistributionTarget,
   fail,
   type GatewayId,
   type JobId,
   type JobInfo,
+  type PackageDelete,
+  type PackageDeleted,
   type PackageDiff,
   type PackageDiffRequest,
   type PackageId,
@@ -38,7 +41,10 @@ import type { Log } from '../log.ts'
 import { archiveNames, archiveSource, isArchiveName } from './archives/open-archive.ts'
 import { createChunkIndex } from './chunk-index.ts'
 import { type CloudPoints, createCloudPoints } from './cloud-points.ts'
+import { createCollector } from './collector.ts'
+import { condemnations } from './condemned.ts'
 import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
+import { deleteVersions, refuseNeeded } from './deletion.ts'
 import { resolveTargets, targetPoints } from './distribution-targets.ts'
 import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
@@ -72,11 +78,18 @@ export interface ContentLibraryOptions
   onContentsChanged(gatewayId?: GatewayId): void
   /** Told after a version of a package has become whole at a gateway. */
   onArrived?(id: PackageId): void
+  /** Lists these names of the catalogue no more. */
+  withdraw(targets: readonly string[]): Promise<void>
+  /** Names of sequences whose newest revision refers to a package. */
+  sequencesOf(id: PackageId): Promise<string[]>
   /** Names of deployments that need a package. */
   deploymentsOf(id: PackageId): Promise<string[]>
   /** Told after there are other cloud distribution points than before. */
   onPointsChanged(): void
 }
+
+/** How often one import begins anew because packs that it counted on were condemned. */
+const MOST_TAKEN_PACKS = 3
 
 interface Started {
   packageId: PackageId
@@ -108,6 +121,13 @@ export interface ContentLibrary extends ContentSource {
   cancelDistribution(id: PackageId, at: readonly DistributionTarget[]): Promise<PackageInfo>
   /** Has what lies there read, hashed and mended. `NOT_FOUND` where it shall not be. */
   validateDistribution(id: PackageId, at: readonly DistributionTarget[]): Promise<PackageInfo>
+  /**
+   * Deletes a version, or the package. `NOT_FOUND`, `PACKAGE_NEEDED`, `CONFLICT` while it is imported. An
+   * older version is needed by nobody: whoever runs with it has it until the end of the run.
+   */
+  deletePackage(id: PackageId, order: z.output<typeof PackageDelete>): Promise<PackageDeleted>
+  /** `BUSY` while another process collects. */
+  collect(): Promise<CollectionReport>
   pointGroups: PointGroups
   cloudPoints: CloudPoints
   /** What one version costs a device that has another. `NOT_FOUND`. */
@@ -134,42 +154,54 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     log,
     onChanged: options.onPointsChanged,
   })
+  const owner = newToken()
   const work = createPointWork({
-    ...{ db, store, clock, log, points: cloudPoints },
-    owner: newToken(),
+    ...{ db, store, clock, log, owner, points: cloudPoints },
     onChanged: () => onContentsChanged(),
   })
+  const collector = createCollector({ db, store, clock, log, owner, sweepPoints: work.sweep })
   const queue = createImportQueue({ db, clock, log, run: importJob })
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
-    const { packageId, version, folder, readAll } = job
-    const { packageKey, target: rules } = await packages.row(db, packageId)
-    if ((await packages.version(db, packageId, version)) === undefined) {
-      const imported = await importVersion({
-        folder: isArchiveName(folder) ? archiveSource(folder) : folder,
-        packageId,
-        version,
-        target: rules,
-        packageKey,
-        index,
-        store,
-        stagingFolder,
-        memory: { path: join(options.memoryFolder, packageId), readAll, now: clock.now },
-        randomBytes: options.randomBytes,
-        signal: hold.signal,
-        onProgress: ({ doneBytes, totalBytes }) => hold.progress(doneBytes, totalBytes),
-      })
-      if (!imported.ok) throw new ProblemError(imported.problem)
-      await db.transaction().execute(async (trx) => {
-        await hold.confirm(trx)
-        await packages.addVersion(trx, packageId, version, imported.value)
-      })
+    const { packageId, version } = job
+    for (let left = MOST_TAKEN_PACKS; (await packages.version(db, packageId, version)) === undefined; left--) {
+      const before = await condemnations(db)
+      try {
+        await importFolder(job, hold)
+      } catch (error) {
+        // A pack that it counted on was condemned: next time it is not found.
+        if (left === 0 || hold.signal.aborted || (await condemnations(db)) === before) throw error
+        log.info('imported again: a pack was condemned', { packageId, version })
+      }
     }
     const made = await packages.version(db, packageId, version)
     if (made === undefined) throw new Error('the version is gone')
     const target = manifestTarget(packageId, version)
     await options.release(target, made.root) // L1
     if (await options.isReleased(target)) await makeNewest(packageId, version, hold) // L3
+  }
+
+  async function importFolder({ packageId, version, folder, readAll }: ImportJob, hold: JobHold): Promise<void> {
+    const { packageKey, target: rules } = await packages.row(db, packageId)
+    const imported = await importVersion({
+      folder: isArchiveName(folder) ? archiveSource(folder) : folder,
+      packageId,
+      version,
+      target: rules,
+      packageKey,
+      index,
+      store,
+      stagingFolder,
+      memory: { path: join(options.memoryFolder, packageId), readAll, now: clock.now },
+      randomBytes: options.randomBytes,
+      signal: hold.signal,
+      onProgress: ({ doneBytes, totalBytes }) => hold.progress(doneBytes, totalBytes),
+    })
+    if (!imported.ok) throw new ProblemError(imported.problem)
+    await db.transaction().execute(async (trx) => {
+      await hold.confirm(trx)
+      await packages.addVersion(trx, packageId, version, imported.value)
+    })
   }
 
   async function makeNewest(packageId: PackageId, version: number, hold?: JobHold): Promise<void> {
@@ -290,6 +322,30 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       for (const id of points) if (!shall.includes(id)) fail('NOT_FOUND', `${packageId} is not distributed to ${id}.`)
       return await distribute(packageId, points)
     },
+    async deletePackage(packageId, { version, force }) {
+      const [deployments, sequences] = await Promise.all([
+        options.deploymentsOf(packageId),
+        options.sequencesOf(packageId),
+      ])
+      const result = await db.transaction().execute(async (trx) => {
+        const points = await distributions.pointsOf(trx, packageId)
+        const result = await deleteVersions(trx, {
+          ...{ packageId, version, now: clock.now() },
+          checkNewest: () => refuseNeeded(packageId, { deployments, sequences }, force),
+        })
+        const newest = await packages.version(trx, packageId, result.newest)
+        if (newest !== undefined)
+          await distributions.goBack(trx, { packageId, version: result.newest, ...newest }, points)
+        return result
+      })
+      await options.withdraw(result.deleted.map((one) => manifestTarget(packageId, one)))
+      onContentsChanged()
+      work.wake('sweep')
+      return result
+    },
+    async collect() {
+      return (await collector.collect()) ?? fail('BUSY', 'Another process of the site collects just now.')
+    },
     pointGroups: createPointGroups({
       db,
       clock,
@@ -330,9 +386,10 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       await makeReleasedNewest()
       await queue.start()
       await work.start()
+      collector.start()
     },
     async stop() {
-      await Promise.all([queue.stop(), work.stop()])
+      await Promise.all([queue.stop(), work.stop(), collector.stop()])
     },
   }
 }

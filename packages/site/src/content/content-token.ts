@@ -32,6 +32,7 @@ import { sealToDevice } from '../secrets/seal-to-device.ts'
 import type { CloudPoint } from './cloud-points.ts'
 import { type ContentGateway, type Reach, sourcesInReach, sourcesOf } from './content-sources.ts'
 import type { Distributions } from './distributions.ts'
+import { runContents } from './needed.ts'
 import type { Packages } from './packages.ts'
 
 const TOKEN_LIFE_MS = 24 * 3600_000
@@ -67,7 +68,8 @@ export function createContentTokenHandler(options: ContentTokenOptions): DeviceH
     ])
     const covered = wanted.filter((id) => entitled.has(id))
     await keepLeases(db, covered, device.id, expiresAtMs) // T4
-    const [rows, holders] = await Promise.all([packages.grants(covered), distributions.holders(covered)])
+    const running = await runContents(db, device.id, clock.now())
+    const [rows, holders] = await Promise.all([packages.grants(covered), distributions.holders(covered, running)])
     const reach = sourcesInReach({ location: gateway.kind, asking: gateway.gatewayId, settings, gateways, cloudPoints })
     const refusal = settingsRefusal(settings, reach, gateway.kind)
     const grants: ContentGrant[] = []

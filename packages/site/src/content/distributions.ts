@@ -59,6 +59,8 @@ export interface Distributions {
     points: readonly DistributionPointId[],
     installed: InstalledThere,
   ): Promise<void>
+  /** The newer version was deleted: this one counts again, also where it was about to go. */
+  goBack(source: Db, version: DistributedVersion, points: readonly DistributionPointId[]): Promise<void>
   /** Nothing of the package shall stay there; it goes when no device may be fetching it any more (D4). */
   remove(source: Db, packageId: PackageId, points: readonly DistributionPointId[]): Promise<void>
   /** Ends what is not whole there. */
@@ -67,8 +69,14 @@ export interface Distributions {
   pointsOf(source: Db, packageId: PackageId): Promise<DistributionPointId[]>
   /** Of these packages, by package. */
   list(packageIds: readonly PackageId[]): Promise<Map<PackageId, PackageDistribution[]>>
-  /** Points where these contents are whole. */
-  holders(contents: readonly ContentId[]): Promise<Map<ContentId, DistributionPointId[]>>
+  /**
+   * Points where these contents are whole.
+   * @param running of them, what a device runs with: that counts also where it is about to go (D4)
+   */
+  holders(
+    contents: readonly ContentId[],
+    running?: ReadonlySet<ContentId>,
+  ): Promise<Map<ContentId, DistributionPointId[]>>
   gatewayContents(gatewayId: GatewayId): Promise<GatewayContent[]>
   contentObjects(contentId: ContentId): Promise<Result<StoredObject[]>>
   /** @returns the package when a version of it is whole there now, and was not before */
@@ -89,46 +97,63 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       .selectFrom('distributions')
       .where((eb) => eb.or([eb('superseded_at', 'is', null), eb('superseded_at', '>', clock.now() - SUPERSEDED_MS)]))
 
+  async function add(
+    source: Db,
+    { packageId, version, contentId, objectBytes }: DistributedVersion,
+    points: readonly DistributionPointId[],
+    installed: InstalledThere,
+  ): Promise<void> {
+    for (const pointId of new Set(points)) {
+      const told = {
+        state: 'waiting',
+        present_bytes: 0,
+        total_bytes: objectBytes,
+        attempts: 0,
+        problem: null,
+        changed_at: clock.now(),
+        superseded_at: null,
+        next_try_at: null,
+      } as const
+      await source
+        .insertInto('distributions')
+        .values({
+          package_id: packageId,
+          point_id: pointId,
+          version,
+          content_id: contentId,
+          verify_since: null,
+          ...told,
+        })
+        .onConflict(
+          (conflict) =>
+            conflict
+              .columns(['package_id', 'point_id', 'version'])
+              .doUpdateSet({ ...told, verify_since: installed === 'verify' ? clock.now() : null })
+              .where('distributions.state', 'in', toldAgain[installed]), // D3
+        )
+        .execute()
+      // An older version that is not whole there yet is not worth the transfer any more.
+      await source
+        .deleteFrom('distributions')
+        .where('package_id', '=', packageId)
+        .where('point_id', '=', pointId)
+        .where('version', '<', version)
+        .where('state', 'not in', ['installed', 'removing'])
+        .execute()
+    }
+  }
+
   return {
-    async add(source, { packageId, version, contentId, objectBytes }, points, installed) {
-      for (const pointId of new Set(points)) {
-        const told = {
-          state: 'waiting',
-          present_bytes: 0,
-          total_bytes: objectBytes,
-          attempts: 0,
-          problem: null,
-          changed_at: clock.now(),
-          superseded_at: null,
-          next_try_at: null,
-        } as const
-        await source
-          .insertInto('distributions')
-          .values({
-            package_id: packageId,
-            point_id: pointId,
-            version,
-            content_id: contentId,
-            verify_since: null,
-            ...told,
-          })
-          .onConflict(
-            (conflict) =>
-              conflict
-                .columns(['package_id', 'point_id', 'version'])
-                .doUpdateSet({ ...told, verify_since: installed === 'verify' ? clock.now() : null })
-                .where('distributions.state', 'in', toldAgain[installed]), // D3
-          )
-          .execute()
-        // An older version that is not whole there yet is not worth the transfer any more.
-        await source
-          .deleteFrom('distributions')
-          .where('package_id', '=', packageId)
-          .where('point_id', '=', pointId)
-          .where('version', '<', version)
-          .where('state', 'not in', ['installed', 'removing'])
-          .execute()
-      }
+    add,
+
+    async goBack(source, version, points) {
+      await source
+        .updateTable('distributions')
+        .set({ superseded_at: null })
+        .where('content_id', '=', version.contentId)
+        .where('state', '=', 'installed')
+        .execute()
+      await add(source, version, points, 'keep')
     },
 
     async remove(source, packageId, points) {
@@ -186,12 +211,26 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
       return all
     },
 
-    async holders(contents) {
+    async holders(contents, running = new Set()) {
       if (contents.length === 0) return new Map()
       const rows = await live()
         .select(['content_id', 'point_id'])
         .where('content_id', 'in', [...contents])
-        .where('state', '=', 'installed')
+        .where((eb) =>
+          eb.or([
+            eb('state', '=', 'installed'),
+            ...(running.size === 0
+              ? []
+              : [
+                  eb.and([
+                    eb('state', '=', 'removing'),
+                    eb('present_bytes', '>', 0),
+                    eb('present_bytes', '>=', eb.ref('total_bytes')),
+                    eb('content_id', 'in', [...running]),
+                  ]),
+                ]),
+          ]),
+        )
         .execute()
       const holders = new Map<ContentId, DistributionPointId[]>()
       for (const row of rows) holders.set(row.content_id, [...(holders.get(row.content_id) ?? []), row.point_id])

@@ -8,7 +8,7 @@
  *       row and kept with the job, so a second try makes the same version.
  */
 import { fail, JobId, type JobInfo, type PackageId, type Problem, ProblemError, problem } from '@sluice/protocol'
-import type { Kysely, Selectable } from 'kysely'
+import type { Kysely, Selectable, Transaction } from 'kysely'
 import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Clock } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
@@ -16,6 +16,7 @@ import type { ContentTables } from '../db/schema/content.ts'
 import { isPostgres } from '../db/types.ts'
 import { newId } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
+import { isDeleting, lockLibrary } from './condemned.ts'
 
 const LEASE_MS = 60_000
 const BEAT_MS = 500
@@ -85,7 +86,14 @@ export function createImportQueue(options: {
     return undefined
   }
 
-  async function take(trx: Db, id: JobId, packageId: PackageId, now: number): Promise<ImportJob | undefined> {
+  async function take(
+    trx: Transaction<Database>,
+    id: JobId,
+    packageId: PackageId,
+    now: number,
+  ): Promise<ImportJob | undefined> {
+    await lockLibrary(trx)
+    if (await isDeleting(trx)) return undefined
     // Locks the package's row on both databases (J2).
     await trx
       .updateTable('packages')
@@ -111,7 +119,12 @@ export function createImportQueue(options: {
       .select((eb) => eb.fn.max('version').as('version'))
       .where('package_id', '=', packageId)
       .executeTakeFirst()
-    const version = job.version ?? Number(newest?.version ?? 0) + 1
+    const { last_deleted } = await trx
+      .selectFrom('packages')
+      .select('last_deleted')
+      .where('id', '=', packageId)
+      .executeTakeFirstOrThrow()
+    const version = job.version ?? Math.max(Number(newest?.version ?? 0), last_deleted) + 1
     await trx
       .updateTable('jobs')
       .set({ state: 'running', version, lease_owner: owner, lease_until: now + LEASE_MS, changed_at: now })

@@ -1,8 +1,20 @@
 /** Contents that devices may be fetching: nothing of them goes from where it lies. */
-import { ContentId } from '@sluice/protocol'
+import { ContentId, type DeviceId } from '@sluice/protocol'
 import { z } from 'zod'
 import type { Db } from '../db/database.ts'
 import { RUN_CONTENTS_MS } from '../policy/policy.ts'
+
+/** What the runs of a device that go on were started with. */
+export async function runContents(source: Db, deviceId: DeviceId, now: number): Promise<Set<ContentId>> {
+  const rows = await source
+    .selectFrom('deployment_devices')
+    .select('run_contents')
+    .where('device_id', '=', deviceId)
+    .where('state', '=', 'running')
+    .where('run_started_at', '>', now - RUN_CONTENTS_MS)
+    .execute()
+  return new Set(rows.flatMap(({ run_contents }) => z.array(ContentId).parse(JSON.parse(run_contents ?? '[]'))))
+}
 
 /** Those that a content token covers now, or that a device is running with. */
 export async function neededContents(source: Db, now: number): Promise<Set<ContentId>> {

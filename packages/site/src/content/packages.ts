@@ -13,6 +13,7 @@ import type { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { nextNumbers } from '../db/counter.ts'
 import type { Database, Db } from '../db/database.ts'
+import { referTo } from './condemned.ts'
 import type { Distributions } from './distributions.ts'
 
 const BATCH = 1_000
@@ -54,8 +55,8 @@ export interface Packages {
   version(source: Db, id: PackageId, version: number): Promise<VersionRow | undefined>
   /** What a version is and where its bytes are; undefined when there is none. */
   layoutOf(id: PackageId, version: number): Promise<DiffVersion | undefined>
-  /** Keeps what an import made; nobody is told of it before `release`. */
-  addVersion(trx: Db, id: PackageId, version: number, imported: ImportedVersion): Promise<void>
+  /** Keeps what an import made; nobody is told of it before `release`. @throws PackCondemned then it is to be made again */
+  addVersion(trx: Transaction<Database>, id: PackageId, version: number, imported: ImportedVersion): Promise<void>
   /** The catalogue has it: it is the newest version now. */
   release(trx: Db, id: PackageId, version: number): Promise<void>
   /** Versions that are durable and not the newest yet, newer than it. */
@@ -106,6 +107,8 @@ export function createPackages(options: {
             .column('id')
             .doUpdateSet({ name, kind, target })
             .where('packages.version', '=', 0)
+            .where('packages.deleted_at', 'is', null)
+            .where('packages.last_deleted', '=', 0)
             .where((eb) =>
               eb.not(
                 eb.exists(
@@ -120,13 +123,13 @@ export function createPackages(options: {
         )
         .returning('id')
         .executeTakeFirst()
-      if (made === undefined) fail('CONFLICT', `There is a package ${id} already.`)
+      if (made === undefined) fail('CONFLICT', `There is, or was, a package ${id}: ids are given once.`)
       return id
     },
 
     async row(source, id) {
       const row = await source.selectFrom('packages').selectAll().where('id', '=', id).executeTakeFirst()
-      if (row === undefined) fail('NOT_FOUND', `There is no package ${id}.`)
+      if (row === undefined || row.deleted_at !== null) fail('NOT_FOUND', `There is no package ${id}.`)
       const { name, target, package_key, version } = row
       return { id, name, target, packageKey: package_key, version }
     },
@@ -140,6 +143,7 @@ export function createPackages(options: {
         )
         .select(['packages.id', 'name', 'kind', 'target', 'packages.version'])
         .select(['content_id', 'file_count', 'total_bytes', 'stored_bytes', 'losses'])
+        .where('packages.deleted_at', 'is', null)
         .$if(ids !== undefined, (query) => query.where('packages.id', 'in', [...(ids ?? [])]))
         .orderBy('packages.id')
         .execute()
@@ -167,6 +171,7 @@ export function createPackages(options: {
         .select(['content_id', 'root', 'object_bytes', 'released'])
         .where('package_id', '=', id)
         .where('version', '=', version)
+        .where('deleted_at', 'is', null)
         .executeTakeFirst()
       return (
         row && {
@@ -184,6 +189,7 @@ export function createPackages(options: {
         .select(['content_id', 'root', 'layout_hash', 'layout_bytes'])
         .where('package_id', '=', id)
         .where('version', '=', version)
+        .where('deleted_at', 'is', null)
         .executeTakeFirst()
       if (row === undefined) return undefined
       const layout = { hash: row.layout_hash, sizeBytes: row.layout_bytes }
@@ -193,6 +199,7 @@ export function createPackages(options: {
     async addVersion(trx, id, version, imported) {
       const { contentId, root, layout, objects } = imported
       if (sha256(root) !== contentId) throw new Error('the import names its root wrongly')
+      await referTo(trx, objects)
       await trx
         .insertInto('package_versions')
         .values({
@@ -230,6 +237,7 @@ export function createPackages(options: {
         .innerJoin('packages', 'packages.id', 'package_versions.package_id')
         .select(['package_versions.package_id as packageId', 'package_versions.version'])
         .where('released', '=', 0)
+        .where('package_versions.deleted_at', 'is', null)
         .whereRef('package_versions.version', '>', 'packages.version')
         .orderBy('package_versions.version')
         .execute()

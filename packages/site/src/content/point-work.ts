@@ -42,6 +42,8 @@ const REMOVING_RETRY_MS = 5_000
 type Row = Selectable<ContentTables['distributions']> & { point_id: CloudPointId }
 
 export interface PointWork {
+  /** Takes away what may go. @returns when it is gone, or another process does it */
+  sweep(): Promise<void>
   /** Something may be to do. @param what `sweep`: something may be to remove */
   wake(what?: 'sweep'): void
   start(): Promise<void>
@@ -391,6 +393,7 @@ export function createPointWork(options: {
   }
 
   return {
+    sweep,
     wake(what) {
       if (what === 'sweep') sweptAt = Number.NEGATIVE_INFINITY
       wake()

@@ -52,6 +52,8 @@ if (import.meta.main) {
       writeFile(join(folder, `released ${target.replaceAll('/', '-')} ${sha256(bytes)}`), bytes),
     onContentsChanged: () => {},
     onPointsChanged: () => {},
+    withdraw: async () => {},
+    sequencesOf: async () => [],
     deploymentsOf: async () => [],
   })
   if (source !== undefined)

@@ -44,6 +44,8 @@ export async function createLibraryWorld(db: Kysely<Database>) {
     released: new Map<string, Uint8Array>(),
     /** Names of deployments that need every package. */
     deployments: [] as string[],
+    /** Names of sequences that refer to every package. */
+    sequences: [] as string[],
     changes: [] as (GatewayId | undefined)[],
     /** Offline mode: what is released waits until the test takes it off. */
     waiting: false,
@@ -77,6 +79,10 @@ export async function createLibraryWorld(db: Kysely<Database>) {
       },
       onContentsChanged: (id) => void world.changes.push(id),
       onPointsChanged: () => {},
+      withdraw: async (targets) => {
+        for (const target of targets) world.released.delete(target)
+      },
+      sequencesOf: async () => world.sequences,
       deploymentsOf: async () => world.deployments,
     })
     libraries.push(library)

@@ -6,6 +6,7 @@ import { migration as deployments } from './0003-deployments.ts'
 import { migration as gateways } from './0004-gateways.ts'
 import { migration as cancellations } from './0005-cancellations.ts'
 import { migration as distributionPoints } from './0006-distribution-points.ts'
+import { migration as deletions } from './0007-deletions.ts'
 import { migration as readAll } from './0008-read-all.ts'
 import { migration as packageOptions } from './0009-package-options.ts'
 import { migration as joinCodes } from './0010-join-codes.ts'
@@ -23,6 +24,7 @@ export const migrations: readonly Migration[] = [
   gateways,
   cancellations,
   distributionPoints,
+  deletions,
   readAll,
   packageOptions,
   joinCodes,

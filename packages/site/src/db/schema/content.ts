@@ -10,6 +10,7 @@ import type {
   PackageKind,
   Sha256,
 } from '@sluice/protocol'
+import type { Generated } from 'kysely'
 import type { z } from 'zod'
 import type { Flag } from '../types.ts'
 
@@ -24,6 +25,10 @@ export interface ContentTables {
     /** Newest released version; 0 before the first. */
     version: number
     created_at: number
+    /** The id is not given again. */
+    deleted_at: Generated<number | null>
+    /** The highest version that was deleted; its number is not given again. */
+    last_deleted: Generated<number>
   }
   package_options: {
     package_id: PackageId
@@ -54,6 +59,8 @@ export interface ContentTables {
     imported_at: number
     /** In the catalogue; until then nobody is told of it. */
     released: Flag
+    /** Nobody new may have it; it stays until nobody has. */
+    deleted_at: Generated<number | null>
   }
   /** What a distribution point must hold for a version. */
   version_objects: { content_id: ContentId; kind: ObjectKind; hash: Sha256; size_bytes: number }
@@ -77,6 +84,15 @@ export interface ContentTables {
     /** 32 bytes; null when the frame is exactly this chunk. */
     frame_hash: Uint8Array | null
     offset_in_frame: number
+  }
+  /** What nothing refers to any more: deleted from the library after a while. */
+  condemned_objects: {
+    kind: ObjectKind
+    hash: Sha256
+    size_bytes: number
+    condemned_at: number
+    /** `deleting`: it may be gone already; no import runs meanwhile. */
+    state: 'condemned' | 'deleting'
   }
   distributions: {
     package_id: PackageId
