@@ -5,6 +5,7 @@ import { addAdministratorCommands } from './commands/administrators.ts'
 import { addAlarmCommand } from './commands/alarms.ts'
 import { addAuditCommands } from './commands/audit.ts'
 import { addCollectionCommands } from './commands/collection.ts'
+import { addDebugCommand } from './commands/debug.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
 import { addDeviceCommands } from './commands/devices.ts'
 import { addDistributionPointCommands } from './commands/distribution-point.ts'
@@ -103,6 +104,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addSequenceCommands(program, session)
   addCollectionCommands(program, session)
   addDeploymentCommands(program, session)
+  addDebugCommand(program, session)
   addDeviceCommands(program, session)
   addGatewayCommands(program, session)
   addAlarmCommand(program, session)

@@ -37,19 +37,6 @@ test('sequence lint needs no site and tells findings with their places', async (
   assert.equal((json as { findings: unknown[] }).findings.length, 1)
 })
 
-test('findings that are alike are told a few times, and then counted', async () => {
-  const many = join(folder, 'many.yaml')
-  const steps = Array.from(
-    { length: 9 },
-    (_, index) => `  - { type: runCommandLine, name: A${index}, commandLine: "sh -c 'x %_SMSTSModel%'" }\n`,
-  )
-  await writeFile(many, `format: sluice-sequence/1\nname: X\nsteps:\n${steps.join('')}`)
-  const lines = (await sluice(['sequence', 'lint', many])).stdout.trimEnd().split('\n')
-  assert.equal(lines.length, 5)
-  assert.match(lines[3] ?? '', /^6 more of: a variable inside shell text/)
-  assert.equal(lines[4], `${many}: 9 warnings, 0 notes.`)
-})
-
 test('sequence preview needs no site and tells what would run', async () => {
   await writeFile(facts, JSON.stringify(device))
   const { code, stdout } = await sluice(['sequence', 'preview', file, '--device', facts])

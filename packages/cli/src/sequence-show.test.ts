@@ -78,18 +78,6 @@ test('revisions at the site are shown and compared, with files and with each oth
   assert.match(stdout, /\nyes +Note \(at the end\)\n/)
   const json = (await done('--json', 'sequence', 'preview', file, '--device', facts, '--bytes')).json
   assert.deepEqual((json as { bytes: unknown }).bytes, { leastBytes: 2_500, mostBytes: 2_500, unknown: [] })
-  const eager = join(folder, 'eager.yaml')
-  const head = 'format: sluice-sequence/1\nname: Eager\nsteps:\n'
-  await writeFile(eager, `${head}  - { type: setVariable, name: V, variable: A, value: b }\n`)
-  await done('sequence', 'apply', eager)
-  await done('collection', 'create', 'All')
-  await done('deploy', 'Eager', '--to', 'All', '--content-option', 'allBeforeStart')
-  const download = '  - { type: downloadPackageContent, name: D, packages: [ABC00001], saveAs: D }\n'
-  await writeFile(eager, `${head}${download}  - { type: runTaskSequence, name: R, sequence: seq_0000000000 }\n`)
-  const linted = (await done('sequence', 'lint', eager, '--references')).stdout
-  assert.match(linted, /Warning: .*eager\.yaml:4:5: steps\[0\]: the deployment dep_\w+ downloads all content before/)
-  assert.match(linted, /Warning: .*eager\.yaml:5:5: steps\[1\]: there is no sequence seq_0000000000\n/)
-
   for (const [args, told] of [
     [['show', 'Up@9'], /has the revisions 1 to 2/],
     [['show', 'Nobody'], /NOT_FOUND/],

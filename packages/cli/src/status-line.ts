@@ -26,6 +26,8 @@ function statusText(event: StatusEvent): string {
       return `content ${event.packageId} waits${because(event.problem)}`
     case 'restarting':
       return `restarts${event.message === '' ? '' : `: ${event.message}`}`
+    case 'debugState':
+      return `debugger: ${event.state.mode}${because(event.state.refused ?? event.state.problem)}`
     case 'agentProblem':
       return `has a problem${because(event.problem)}`
     case 'runFinished': {

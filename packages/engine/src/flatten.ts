@@ -54,3 +54,13 @@ export function flatten(sequence: Sequence): InstructionTable {
   add(sequence.finally)
   return { instructions, stepCount, cleanup }
 }
+
+/** Starts of the groups that an instruction is in, the outermost first. */
+export function groupsAround(table: InstructionTable, index: number): number[] {
+  const around: number[] = []
+  for (let at = 0; at < index; at++) {
+    const instruction = table.instructions[at]
+    if (instruction?.kind === 'groupStart' && instruction.end >= index) around.push(at)
+  }
+  return around
+}

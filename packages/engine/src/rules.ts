@@ -2,14 +2,13 @@
  * Rules of a sequence that its schema cannot say: faults hinder it from being stored, warnings only
  * tell the author.
  */
-import type { Sequence, SequenceNode } from '@sluice/protocol'
+import type { Condition, Sequence, SequenceNode } from '@sluice/protocol'
 import { splitCommandLine } from './command-words.ts'
 import type { Fault } from './faults.ts'
 import { nodesOf } from './nodes.ts'
 import { obstacles } from './obstacles.ts'
 import type { Path } from './path.ts'
 import { compilePattern } from './pattern.ts'
-import { unsetVariables } from './unset-variables.ts'
 import { variablesIn } from './variables.ts'
 
 /** Groups count twice, for their start and their end; a run of more is refused. */
@@ -128,4 +127,59 @@ function shellText(words: string[]): string[] {
     return option < 0 ? [] : words.slice(option + 1)
   }
   return []
+}
+
+/** Fields of steps in which `%name%` is expanded. */
+const expandedFields = ['value', 'commandLine', 'startIn', 'sourcePath', 'driverPath', 'message', 'parameters', 'probe']
+
+/** Variables that conditions and texts use although nothing here can have set them. */
+function unsetVariables(sequence: Sequence): Fault[] {
+  const set = new Set([...sequence.inputs, ...(sequence.variables ?? [])].map(({ variable }) => variable.toLowerCase()))
+  const numbered: string[] = []
+  for (const { node } of nodesOf(sequence)) {
+    if (node.type === 'setVariable') set.add(node.variable.toLowerCase())
+    if ('outputTo' in node && node.outputTo !== undefined) set.add(node.outputTo.toLowerCase())
+    if (node.type === 'setDynamicVariables')
+      for (const rule of node.rules) for (const { variable } of rule.variables) set.add(variable.toLowerCase())
+    if (node.type === 'downloadPackageContent' && node.saveAs !== undefined) numbered.push(node.saveAs.toLowerCase())
+  }
+  const known = (name: string): boolean => {
+    const lower = name.toLowerCase()
+    // The engine's own names, and the original's that an administrator may set from outside.
+    if (/^(_|smsts|osd|sms|ts)/.test(lower) || set.has(lower)) return true
+    return numbered.some((base) => lower.startsWith(base) && /^\d\d+$/.test(lower.slice(base.length)))
+  }
+  const warnings: Fault[] = []
+  const told = new Set<string>()
+  const use = (name: string, path: Path): void => {
+    if (known(name) || told.has(name.toLowerCase())) return
+    told.add(name.toLowerCase())
+    warnings.push({ path, message: `nothing sets the variable "${name}", and it is not declared in inputs` })
+  }
+  for (const { node, path } of nodesOf(sequence)) {
+    if (node.condition !== undefined) usesOfCondition(node.condition, [...path, 'condition'], use)
+    for (const field of expandedFields) {
+      const value: unknown = Reflect.get(node, field)
+      if (typeof value === 'string') for (const name of variablesIn(value)) use(name, [...path, field])
+    }
+    if (node.type === 'downloadPackageContent')
+      for (const [index, choice] of node.packages.entries())
+        if (typeof choice !== 'string')
+          for (const name of variablesIn(choice.chosenBy)) use(name, [...path, 'packages', index, 'chosenBy'])
+  }
+  return warnings
+}
+
+function usesOfCondition(condition: Condition, path: Path, use: (name: string, path: Path) => void): void {
+  if ('variable' in condition) {
+    use(condition.variable, [...path, 'variable'])
+    for (const name of variablesIn(condition.value ?? '')) use(name, [...path, 'value'])
+  } else if ('file' in condition) for (const name of variablesIn(condition.file)) use(name, [...path, 'file'])
+  else if ('folder' in condition) for (const name of variablesIn(condition.folder)) use(name, [...path, 'folder'])
+  else
+    for (const kind of ['all', 'any', 'none'] as const)
+      if (kind in condition)
+        (Reflect.get(condition, kind) as Condition[]).forEach((inner, index) => {
+          usesOfCondition(inner, [...path, kind, index], use)
+        })
 }

@@ -2,7 +2,8 @@
  * What is durable about a run: enough to go on after any crash. The journal is its history, for
  * people and for the report.
  */
-import type { PackageId, Problem, StepOutcome, StepType } from '@sluice/protocol'
+import type { DebugReason, PackageId, Problem, StepOutcome, StepType } from '@sluice/protocol'
+import type { RunDebug } from './debug.ts'
 import type { AttemptId } from './host.ts'
 
 export interface Variable {
@@ -71,6 +72,8 @@ export interface RunState {
   activeMs?: number
   /** Maximum run time; absent for runs of engines that had none. */
   limitMs?: number
+  /** The debugger was there, or is. */
+  debug?: RunDebug
 }
 
 export type JournalEntry =
@@ -108,6 +111,10 @@ export type JournalEntry =
   /** The main part is over; the steps of `finally` follow. */
   | { kind: 'cleanupStarted'; at: number; result: RunResult }
   | { kind: 'paused' | 'resumed'; at: number }
+  /** The run stands still in the debugger. `problem`: of the step that failed there. */
+  | { kind: 'debugStopped'; at: number; instruction: number; name: string; why: DebugReason; problem?: Problem }
+  /** An order of the debugger, obeyed or refused. */
+  | { kind: 'debugOrder'; at: number; instruction: number; n: number; text: string; refused?: Problem }
   /** A package that the step goes on without (continueOnPackageError). */
   | { kind: 'contentFailed'; at: number; instruction: number; name: string; packageId: PackageId; problem: Problem }
   | {

@@ -20,14 +20,18 @@
  *     the run fails.
  * R8. The steps of `finally` run behind every end of the main part: success, failure, cancelling, the
  *     maximum run time. Nothing cancels them; what they do never makes a failed run a success.
+ * R10. In the debugger a run stands still between two instructions of its main part. A step that fails there,
+ *     or where `TSDebugOnError` says so, does not pass its failure on: the run stops at it, and only an
+ *     order of the debugger, which is committed, runs it again; the failure passes on when the debugger goes. Standing still takes none of the run's time.
  * R9. The maximum run time ends a command, a download and what follows; an upgrade of the operating
  *     system that runs is waited for. Time counts while a process carries the run.
  *
  * It is one class because every method is a transition of one state; what can be told without the state
  * is elsewhere.
  */
-import { type Problem, ProblemError, problem, type Step, type StepOutcome } from '@sluice/protocol'
+import { type DebugReason, type Problem, ProblemError, problem, type Step, type StepOutcome } from '@sluice/protocol'
 import { decide } from './condition.ts'
+import { isSwitchedOn, stopsAt, waiting } from './debug.ts'
 import { downloadRetry } from './download-retry.ts'
 import { flags, unknownFlags } from './flags.ts'
 import type { GroupStart, InstructionTable, StepInstruction } from './flatten.ts'
@@ -55,6 +59,8 @@ export type Advance =
   | { kind: 'restart'; state: RunState; message: string; timeoutSeconds: number }
   /** Between two steps, because the caller wants it; advance again when it shall go on. */
   | { kind: 'paused'; state: RunState }
+  /** In the debugger, between two instructions; obey orders, then advance again unless it still waits. */
+  | { kind: 'debug'; state: RunState }
   /** Stopped by the signal; advance again whenever the agent is back. */
   | { kind: 'stopped'; state: RunState }
 
@@ -69,6 +75,10 @@ export interface AdvanceOptions {
   cancel?: AbortSignal
   /** Whether the run shall rest before its next step. The wish must be durable with the caller. */
   pauseWanted?: () => boolean
+  /** Whether orders of the debugger are there. Durable with the caller until they are counted. */
+  debugWanted?: () => boolean
+  /** Whether this run may be debugged at all: `TSDebugMode` and `TSDebugOnError` count only then. */
+  mayDebug?: boolean
 }
 
 /**
@@ -111,16 +121,20 @@ class Run {
   readonly #stop: AbortSignal
   readonly #cancel: AbortSignal | undefined
   readonly #pauseWanted: () => boolean
+  readonly #debugWanted: () => boolean
+  readonly #mayDebug: boolean
   /** Up to when the run's time is counted, on the rising clock. */
   #countedMs: number
 
-  constructor({ table, state, host, stop, cancel, pauseWanted = () => false }: AdvanceOptions) {
+  constructor({ table, state, host, stop, cancel, ...options }: AdvanceOptions) {
     this.#state = state
     this.#table = table
     this.#host = host
     this.#stop = stop
     this.#cancel = cancel
-    this.#pauseWanted = pauseWanted
+    this.#pauseWanted = options.pauseWanted ?? (() => false)
+    this.#debugWanted = options.debugWanted ?? (() => false)
+    this.#mayDebug = options.mayDebug ?? false
     this.#countedMs = host.monotonicMs()
   }
 
@@ -140,7 +154,12 @@ class Run {
         return { kind: 'restart', state: this.#state, message: phase.message, timeoutSeconds: phase.timeoutSeconds }
       else if (phase.kind === 'ready') {
         if (this.#state.ending === undefined && this.#pauseWanted()) return { kind: 'paused', state: this.#state }
-        await this.#nextInstruction()
+        if (await this.#debugs()) return { kind: 'debug', state: this.#state }
+        const { debug } = this.#state
+        if (debug?.mode === 'detached' && debug.problem !== undefined) {
+          const { problem: left, ...detached } = debug
+          await this.#passOn(left, [], { debug: detached })
+        } else await this.#nextInstruction()
       } else if (phase.kind === 'preparing') await this.#prepare(phase, [])
       else if (phase.kind === 'retryPending') await this.#retry(phase)
       else await this.#awaitAttempt(phase)
@@ -376,7 +395,7 @@ class Run {
 
   async #endStep(at0: StepPlace, end: StepEnd, environment: Environment, entries: JournalEntry[]): Promise<void> {
     const place = placeOf(at0)
-    const { pointer, openGroups } = this.#state
+    const { pointer } = this.#state
     const { step } = this.#step()
     const at = this.#host.now()
     const request = this.#takeRequest(end, environment)
@@ -391,6 +410,7 @@ class Run {
     environment.setOwn('_SMSTSLastActionRetCode', String(end.exitCode ?? returnCode(failure)))
     environment.setOwn('_SMSTSLastActionSucceeded', failure === undefined ? 'true' : 'false')
 
+    const stopsHere = failure !== undefined && step.continueOnError !== true && this.#debugsFailures(environment)
     const continues = failure === undefined || step.continueOnError === true
     const journal: JournalEntry[] = [
       ...entries,
@@ -420,20 +440,57 @@ class Run {
         journal.push({ kind: 'restartRequested', at, message: restart.message })
       }
       await this.#move({ pointer: pointer + 1, phase, variables: this.#afterRestart(restart, variables) }, journal)
-    } else {
-      const unwound = unwind(this.#table, pointer, openGroups, at, this.#endOfPart())
-      journal.push(...unwound.entries)
-      const changes = { openGroups: unwound.openGroups, variables }
-      if (unwound.pointer !== undefined)
-        await this.#move({ ...changes, pointer: unwound.pointer, phase: { kind: 'ready' } }, journal)
-      else await this.#finish({ kind: 'failure', step: step.name, problem: failure }, journal, changes)
-    }
+    } else if (stopsHere) {
+      journal.push(this.#stopped(at, 'failed', failure))
+      const debug = waiting(this.#state.debug, pointer, 'failed', failure)
+      await this.#move({ phase: { kind: 'ready' }, variables, transitions: 0, debug }, journal)
+    } else await this.#passOn(failure, journal, { variables })
     this.#host.progress({
       kind: 'stepFinished',
       instruction: pointer,
       name: step.name,
       ...(failure === undefined ? {} : { problem: failure }),
     })
+  }
+
+  /** R10: whether the run stands still now. */
+  async #debugs(): Promise<boolean> {
+    const { pointer, debug, ending, variables, restarts, attempts } = this.#state
+    const kind = this.#table.instructions[pointer]?.kind
+    if (ending !== undefined || pointer >= this.#endOfPart()) return false
+    if (debug?.mode === 'waiting') return true
+    const begins = debug === undefined && pointer === 0 && attempts === 0 && restarts === 0
+    const starts = begins && this.#mayDebug && isSwitchedOn(variables, 'TSDebugMode')
+    const why: DebugReason | undefined = starts ? 'started' : kind === 'groupEnd' ? undefined : stopsAt(debug, pointer)
+    // What was ordered is done first: a step ends soon by itself.
+    if (why === undefined) return debug?.mode !== 'stepping' && this.#debugWanted()
+    const entry = this.#stopped(this.#host.now(), why)
+    await this.#move({ debug: waiting(debug, pointer, why), transitions: 0 }, [entry])
+    return true
+  }
+
+  /** R10. A variable of the run may ask for it, since the step may have set it. */
+  #debugsFailures(environment: Environment): boolean {
+    const { debug, ending } = this.#state
+    if (ending !== undefined || !this.#mayDebug || this.#isCancelled() || this.#leftMs() === 0) return false
+    return (debug !== undefined && debug.mode !== 'detached') || isSwitchedOn(environment.variables, 'TSDebugOnError')
+  }
+
+  #stopped(at: number, why: DebugReason, reason?: Problem): JournalEntry {
+    const { pointer: instruction } = this.#state
+    const of = { kind: 'debugStopped', at, instruction, name: this.#present(), why } as const
+    return reason === undefined ? of : { ...of, problem: reason }
+  }
+
+  /** The failure of the present step, to the groups around it. */
+  #passOn(reason: Problem, journal: JournalEntry[], changes: Partial<RunState>): Promise<void> {
+    const { pointer, openGroups } = this.#state
+    const unwound = unwind(this.#table, pointer, openGroups, this.#host.now(), this.#endOfPart())
+    const all = { ...changes, openGroups: unwound.openGroups }
+    const entries = [...journal, ...unwound.entries]
+    if (unwound.pointer !== undefined)
+      return this.#move({ ...all, pointer: unwound.pointer, phase: { kind: 'ready' } }, entries)
+    return this.#finish({ kind: 'failure', step: this.#present(), problem: reason }, entries, all)
   }
 
   /** A script asked for a restart and to be run again (configmgr-behaviour §3.8). */

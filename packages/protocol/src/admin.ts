@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { administrationRoutes } from './admin/administration-routes.ts'
 import { alarmRoutes } from './admin/alarm.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
+import { debugRoutes } from './admin/debug.ts'
 import {
   DistributeRequest,
   DistributionOrder,
@@ -38,6 +39,7 @@ import {
   GatewayId,
   JobId,
   PackageId,
+  RunId,
   SequenceId,
   Sha256,
   SiteId,
@@ -192,6 +194,8 @@ export const DeploymentInfo = z.object({
       cancelOrdered: z.literal(true).optional(),
       /** The run shall rest before its next step. */
       pauseOrdered: z.literal(true).optional(),
+      /** Of the run that goes on or ended last. */
+      runId: RunId.optional(),
       report: RunReport.optional(),
     }),
   ),
@@ -522,6 +526,7 @@ export const adminRoutes = {
   ...gatewayRoutes,
   ...alarmRoutes,
   ...organisationRoutes,
+  ...debugRoutes,
   ...secretRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },

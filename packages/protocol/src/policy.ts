@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind, PreCacheTags } from './content.ts'
+import { DEBUG_ORDERS, NumberedDebugOrder } from './debug.ts'
 import { DeploymentSettings, NetworkLocation } from './deployment.ts'
 import { MAX_CLOUD_POINTS } from './distribution-point.ts'
 import { Envelope } from './dsse.ts'
@@ -85,6 +86,8 @@ export const PolicyBody = z.object({
   cancelledRuns: z.array(RunId).max(CANCELLED_RUNS).optional(),
   /** Runs that an administrator lets rest: the device goes on with them once they are no longer listed. */
   pausedRuns: z.array(RunId).max(PAUSED_RUNS).optional(),
+  /** What the debugger says to the run that goes on, in order; the device obeys each number once. */
+  debugOrders: z.array(NumberedDebugOrder).max(DEBUG_ORDERS).optional(),
 })
 export type PolicyBody = z.infer<typeof PolicyBody>
 

@@ -392,6 +392,8 @@ export const Sequence = z.strictObject({
   maximumRunTimeMinutes: z.int().min(1).max(10_080).default(120),
   /** What the user reads before installing; without it, the standard text for OS upgrades. */
   confirmation: z.strictObject({ headline: z.string().max(255), text: z.array(z.string().max(255)).max(3) }).optional(),
+  /** Whether its runs may be debugged where releases are made with keys that the site does not hold. */
+  debug: z.boolean().optional(),
   inputs: z.array(SequenceInput).max(200).default([]),
   /** Set once at the start, before the inputs: an input of the same name wins. */
   variables: z

@@ -3,6 +3,7 @@
  * sent and dropped only when acknowledged; the site takes each once (design §6).
  */
 import { z } from 'zod'
+import { DebugState } from './debug.ts'
 import { ContentId, DeploymentId, PackageId, RunId } from './ids.ts'
 import { Problem } from './problem.ts'
 import { ByteSources, RunReport, StepOutcome } from './run-report.ts'
@@ -54,6 +55,8 @@ export const StatusEvent = z.discriminatedUnion('kind', [
   /** Content may not come now: the schedule or a metered connection is against it. Said once until it goes on. */
   z.object({ kind: z.literal('contentHeld'), ...run, packageId: PackageId, problem: Problem }),
   z.object({ kind: z.literal('restarting'), ...run, message: z.string().max(512) }),
+  /** The run stands still in the debugger, goes on, or obeyed an order. */
+  z.object({ kind: z.literal('debugState'), ...run, state: DebugState }),
   z.object({ kind: z.literal('runFinished'), ...run, report: RunReport }),
   /** Something outside any run that the administrator should know. */
   z.object({ kind: z.literal('agentProblem'), problem: Problem }),

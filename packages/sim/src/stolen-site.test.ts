@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
-import { checkInputs, readSequence } from '@sluice/engine'
+import { checkInputs, flatten, type RunState, readSequence } from '@sluice/engine'
 import {
   type CatalogueReference,
   DeploymentSettings,
@@ -16,10 +16,12 @@ import {
   POLICY_HEAD_TYPE,
   type PolicyBody,
   ProblemError,
+  RunId,
   Sha256,
   writeSignedJson,
 } from '@sluice/protocol'
 import { evaluateDeployment } from '../../agent/src/policy/evaluation.ts'
+import { mayDebug, nextOrder, obeyOrder } from '../../agent/src/run/debugger.ts'
 import {
   binMetadata,
   binOf,
@@ -277,6 +279,49 @@ stolen('variables: a policy can set what the signed sequence declares, and nothi
     (error) => error instanceof ProblemError && error.problem.code === 'VARIABLE_REFUSED',
   )
 })
+
+stolen(
+  'the debugger: no order of a stolen site is obeyed where the released sequence does not say so',
+  async (world, attacker) => {
+    const { device } = world
+    const runId = RunId.parse('run_0000000000')
+    await attacker.order((body) => {
+      body.debugOrders = [
+        { runId, n: 1, order: { kind: 'attach' } },
+        { runId, n: 2, order: { kind: 'setVariable', name: 'SMSTSPostAction', value: 'rm -rf /' } },
+        { runId, n: 3, order: { kind: 'setCurrent', instruction: 0 } },
+      ]
+      for (const one of body.deployments) Object.assign(one, { debug: true })
+    })
+    const bytes = await device.trust.catalogue.fetchTarget(sequenceOf(device))
+    assert.ok(bytes.ok)
+    const sequence = readSequence(bytes.value)
+    assert.ok(sequence.ok)
+    const allowed = mayDebug(sequence.value, device.trust.catalogue.mode())
+    assert.equal(allowed, false)
+    const { debugOrders = [] } = device.trust.policy.current()?.body ?? {}
+    assert.equal(debugOrders.length, 3, 'the device believes the policy key, and is told')
+    const before: RunState = {
+      ...{ v: 1, flags: [], pointer: 0, openGroups: [], variables: {}, phase: { kind: 'ready' } },
+      ...{ attempts: 0, transitions: 0, restarts: 0 },
+    }
+    let state = before
+    for (let order = nextOrder(debugOrders, runId, state); order; order = nextOrder(debugOrders, runId, state))
+      state = obeyOrder(flatten(sequence.value), state, order, { allowed, at: 0 }).state
+    const { debug, ...left } = state
+    assert.deepEqual(left, (({ debug: _, ...rest }) => rest)(before))
+    assert.deepEqual([debug?.mode, debug?.order, debug?.refused?.code], ['detached', 3, 'DEBUG_NOT_ALLOWED'])
+    // The word itself is inside what the release key signs: written into the document, it is another document.
+    const forged = await attacker.plant(
+      sequenceOf(device).target.replace(/2$/, '9'),
+      new TextEncoder().encode(JSON.stringify({ ...sequence.value, debug: true })),
+    )
+    await attacker.order((body) => {
+      for (const one of body.deployments) one.sequence = forged
+    })
+    assert.deepEqual(await verdict(world), ['NOT_RELEASED'])
+  },
+)
 
 stolen('a freeze: the online keys keep old lists alive until those expire, and no longer', async (world, attacker) => {
   const { device, advance } = world

@@ -27,6 +27,7 @@ import { createContentLibrary } from './content/content-library.ts'
 import { createPackageOptionsStore } from './content/package-options.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Database } from './db/database.ts'
+import { createDebugging } from './debugging/debugging.ts'
 import type { SiteFacts } from './deployments/circumstances.ts'
 import { createDeployments } from './deployments/deployments.ts'
 import { createDevicePlane } from './device-plane/device-plane.ts'
@@ -193,7 +194,9 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     onChanged: (collection) => push.collectionChanged(collection),
     onOrdered: push.deviceChanged,
   })
-  const status = createStatus({ db, clock, requireDevice, listeners: [deployments.onStatus] })
+  const debugging = createDebugging({ db, onOrdered: push.deviceChanged })
+  const listeners = [deployments.onStatus, debugging.onStatus]
+  const status = createStatus({ db, clock, requireDevice, listeners })
 
   const devicePlane = createDevicePlane({
     handlers: {
@@ -249,6 +252,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       sequences,
       collections,
       deployments,
+      debugging,
       devices,
       gateways,
       alarms: createAlarms({ db, clock, gateways: gateways.infos, catalogue: catalogue.info }),

@@ -9,6 +9,8 @@
  *       again with growing pauses, since a disk may have room later.
  *   W4. The machine is asked for a restart only after the engine has committed that it waits for it.
  *   W5. The wish to cancel is durable before it acts, and outlives this process and the machine.
+ *   W7. In the debugger a run waits between two steps for orders, on no clock and without work of its own;
+ *       an order is obeyed by one commit, with its answer to the site in it.
  *   W6. So is the wish to pause. A pause begins between two steps; it ends when who asked for it ends it,
  *       or with the run. What the administrator paused the user cannot set going.
  */
@@ -18,7 +20,17 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { advance, flatten, type InstructionTable, type RunState, secretsOf, startRun } from '@sluice/engine'
-import { failed, idFromRandom, ok, type Problem, problem, type Result, RunId } from '@sluice/protocol'
+import {
+  debugBounds,
+  failed,
+  idFromRandom,
+  type NumberedDebugOrder,
+  ok,
+  type Problem,
+  problem,
+  type Result,
+  RunId,
+} from '@sluice/protocol'
 import { createBackoff } from '../backoff.ts'
 import { type Cache, openCache } from '../cache/cache.ts'
 import { createFlights } from '../cache/flights.ts'
@@ -31,7 +43,8 @@ import { createPageFolder } from '../download/page-folder.ts'
 import { deskPath, openSecretDesk } from '../secrets/secret-desk.ts'
 import { makeFolder } from '../state/durable-file.ts'
 import { createRunContents, type RunContentsOptions } from './acquire.ts'
-import { createTraceLog, rotateTraceLog } from './cmtrace-log.ts'
+import { createTraceLog, mask, rotateTraceLog } from './cmtrace-log.ts'
+import { endOfLog, mayDebug, nextOrder, obeyOrder } from './debugger.ts'
 import { createHost, hiddenValues } from './host.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { finishedSteps } from './run-report.ts'
@@ -64,7 +77,9 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     use: meteredUse,
   })
   const listeners = new Set<() => void>()
-  const pauseWaiters = new Set<() => void>()
+  /** Of pauses and of the debugger. */
+  const orderWaiters = new Set<() => void>()
+  let debugOrders: readonly NumberedDebugOrder[] = []
   const stopped = new AbortController()
   const tell = () => {
     for (const listener of listeners) listener()
@@ -173,6 +188,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     const [attempts, workFolder] = [join(folder, 'attempts'), join(folder, 'work')]
     for (const path of [attempts, workFolder]) await makeFolder(path)
     let current = record.state
+    let shownLog: string | undefined
     const cancelling = new AbortController()
     carried = { runId, cancel: cancelling }
     // W5
@@ -224,6 +240,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       secretDesk: deskPath(folder),
       now,
       installedAtMs,
+      debugLog: () => shownLog,
       onCommit(next) {
         current = next
         if (next.phase.kind === 'ready')
@@ -239,11 +256,19 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       if (allFirst && isUntouched(current)) await fetchAll(current)
       for (;;) {
         const pauseWanted = () => store.pausedBy(runId) !== undefined
-        const moved = await advance({ table, state: current, host, stop: stopped.signal, cancel, pauseWanted })
+        const moved = await advance({
+          ...{ table, state: current, host, stop: stopped.signal, cancel, pauseWanted },
+          debugWanted: () => nextOrder(debugOrders, runId, current) !== undefined,
+          mayDebug: allowsDebugger(),
+        })
         if (moved.kind === 'stopped') return
         if (moved.kind === 'finished') break
         if (moved.kind === 'paused') {
           await rest()
+          continue
+        }
+        if (moved.kind === 'debug') {
+          await debug()
           continue
         }
         await restart(moved.timeoutSeconds)
@@ -280,10 +305,32 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     async function rest(): Promise<void> {
       await host.commit(current, [{ kind: 'paused', at: now() }])
       shown.set({ phase: 'paused' })
-      while (store.pausedBy(runId) !== undefined && !ending.aborted) await pauseChanged(ending)
+      while (store.pausedBy(runId) !== undefined && !ending.aborted) await orderComes(ending)
       if (stopped.signal.aborted) return
       shown.set({ phase: 'running' })
       await host.commit(current, [{ kind: 'resumed', at: now() }])
+    }
+
+    /** Live: a site that moves to offline mode in between counts at once. */
+    function allowsDebugger(): boolean {
+      return mayDebug(sequence, parts.catalogue.mode())
+    }
+
+    /** W7 */
+    async function debug(): Promise<void> {
+      const order = nextOrder(debugOrders, runId, current)
+      if (order === undefined) {
+        shown.set({ phase: 'paused' })
+        await orderComes(ending)
+        return
+      }
+      const obeyed = obeyOrder(table, current, order, { allowed: allowsDebugger(), at: now() })
+      shownLog = obeyed.showsLog
+        ? mask(await endOfLog(logPath), hiddenValues(current)).slice(-debugBounds.logText)
+        : undefined
+      await host.commit(obeyed.state, obeyed.entries)
+      shownLog = undefined
+      if (obeyed.state.debug?.mode !== 'waiting') shown.set({ phase: 'running' })
     }
 
     /** W4 */
@@ -297,15 +344,15 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     }
   }
 
-  /** Waits until a wish to pause came or went. */
-  const pauseChanged = (signal: AbortSignal) =>
+  /** Waits until an order for the run came, or a wish to pause came or went. */
+  const orderComes = (signal: AbortSignal) =>
     new Promise<void>((resolve) => {
       const done = () => {
-        pauseWaiters.delete(done)
+        orderWaiters.delete(done)
         signal.removeEventListener('abort', done)
         resolve()
       }
-      pauseWaiters.add(done)
+      orderWaiters.add(done)
       signal.addEventListener('abort', done)
       if (signal.aborted) done()
     })
@@ -313,7 +360,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     const runId = store.unfinished()
     if (runId === undefined || !change(runId)) return false
     log.info(told, { runId, by })
-    for (const waiter of [...pauseWaiters]) waiter()
+    for (const waiter of [...orderWaiters]) waiter()
     return true
   }
   const pause = (ms: number, signal = stopped.signal) => delay(ms, undefined, { signal }).catch(() => {})
@@ -364,6 +411,10 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       if (runId === undefined) return
       if (paused.includes(runId)) this.pause('administrator')
       else this.goOn('administrator')
+    },
+    debug(orders) {
+      debugOrders = orders
+      for (const waiter of [...orderWaiters]) waiter()
     },
     async resume() {
       const cache = await open()

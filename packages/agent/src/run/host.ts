@@ -10,7 +10,7 @@ import { stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionOutcome, Host, InstructionTable, JournalEntry, RunState } from '@sluice/engine'
-import { surelyNeeded } from '@sluice/engine'
+import { debugState, surelyNeeded } from '@sluice/engine'
 import { failed, type PackageId, type Problem, problem, type StatusEvent } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import { attitudeTo } from '../download/patience.ts'
@@ -51,6 +51,8 @@ export interface HostOptions {
   now: () => number
   /** When *Install* was called, on the rising clock of this process; undefined after a restart of the agent. */
   installedAtMs: number | undefined
+  /** The end of the log, where the next answer of the debugger shall hold it. */
+  debugLog?: () => string | undefined
   /** Called after each commit. */
   onCommit: (state: RunState) => void
 }
@@ -101,6 +103,7 @@ export function createHost(options: HostOptions): Host {
           const event = statusEvent(entry, run, table)
           if (event !== undefined) outbox.enqueue(event)
         }
+        if (entries.some(isOfDebugger)) outbox.enqueue({ kind: 'debugState', ...run, state: shownState(next) })
         if (report === undefined) return
         store.finish(runId, report)
         outbox.enqueue({ kind: 'runFinished', ...run, report })
@@ -203,6 +206,11 @@ export function createHost(options: HostOptions): Host {
   }
   return host
 
+  function shownState(next: RunState) {
+    const log = options.debugLog?.()
+    return { ...debugState(table, next), ...(log === undefined ? {} : { log }) }
+  }
+
   function nameOf(packageId: PackageId): string {
     return accepted.deployment.packages.find((pack) => pack.id === packageId)?.name ?? packageId
   }
@@ -239,6 +247,8 @@ export function createHost(options: HostOptions): Host {
     }
   }
 }
+
+const isOfDebugger = ({ kind }: JournalEntry): boolean => kind === 'debugOrder' || kind === 'debugStopped'
 
 /** Values that no log may show. */
 export function hiddenValues(state: RunState): string[] {

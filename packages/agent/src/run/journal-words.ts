@@ -39,6 +39,14 @@ export function logLine(entry: JournalEntry): LogEntry {
       return say('The sequence is paused.')
     case 'resumed':
       return say('The sequence goes on.')
+    case 'debugStopped': {
+      const why = entry.problem === undefined ? '' : ` ${entry.problem.code}: ${entry.problem.detail}`
+      return say(`Waiting for the debugger at (${entry.name}), pointer ${entry.instruction}: ${entry.why}.${why}`)
+    }
+    case 'debugOrder': {
+      if (entry.refused === undefined) return say(`Debugger: ${entry.text}.`)
+      return say(`Debugger: ${entry.text} was refused. ${entry.refused.code}: ${entry.refused.detail}`, 'warning')
+    }
     case 'contentFailed':
       return say(`Package ${entry.packageId} failed (${entry.problem.code}): ${entry.problem.detail}`, 'error')
     case 'stepFinished': {

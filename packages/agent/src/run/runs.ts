@@ -5,6 +5,7 @@
 import type {
   ClientSettings,
   DeploymentId,
+  NumberedDebugOrder,
   PolicyDeployment,
   Result,
   RunId,
@@ -56,6 +57,8 @@ export interface Runs {
   goOn(by: PausedBy): boolean
   /** The administrator's pauses are exactly these: a run that goes on and is not among them need not rest for him. */
   keepPaused(runIds: readonly RunId[]): void
+  /** Orders of the debugger for the run that goes on: exactly these are there. */
+  debug(orders: readonly NumberedDebugOrder[]): void
   /** What policy has now: which contents persist, and what is to be fetched in advance. */
   consider(deployments: readonly EvaluatedDeployment[]): void
   /** Lets go of a run without cancelling it: a detached runner stays. */

@@ -48,6 +48,7 @@ export function createManualRuns(): ManualRuns {
     pause: () => false,
     goOn: () => false,
     keepPaused: () => {},
+    debug: () => {},
     async stop() {
       runs.stopped++
     },

@@ -40,6 +40,8 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'RELEASE_REFUSED',
   'PACKAGE_NEEDED',
   'KEY_ELSEWHERE',
+  'DEBUG_NOT_ALLOWED',
+  'DEBUG_REFUSED',
   'APPROVAL_REFUSED',
   'SIGN_IN_REFUSED',
   'SECOND_FACTOR_NEEDED',

@@ -87,6 +87,8 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   setApprovalRule: access('administrator.modify', 'site'),
   cancelRun: access('device.control', 'deployment'),
   pauseRun: access('device.control', 'deployment'),
+  debugSession: access('device.debug', 'device'),
+  debugRun: access('device.debug', 'device'),
   deleteDeployment: access('deployment.modify', 'deployment'),
   devices: access('device.read', 'devices'),
   device: access('device.read', 'device'),

@@ -23,6 +23,8 @@ export const permissions = [
   'deployment.approve',
   /** End runs, have devices ask for policy. */
   'device.control',
+  /** Debug runs: read and set their variables, read their log, run steps one by one and again. */
+  'device.debug',
   'device.read',
   /** Approve, revoke and forget devices; tokens with which they enrol. */
   'device.admit',
@@ -69,7 +71,7 @@ export const roles = {
     permissions: [
       ...readings,
       ...(['package.modify', 'package.distribute', 'sequence.modify', 'collection.modify'] as const),
-      ...(['deployment.modify', 'deployment.approve', 'device.control'] as const),
+      ...(['deployment.modify', 'deployment.approve', 'device.control', 'device.debug'] as const),
       ...(['secret.read', 'secret.modify'] as const),
     ],
   },

@@ -45,6 +45,19 @@ export const sequenceProblems = {
     title: 'The device does not meet a readiness check (4316)',
     remedy: 'The detail lists each check with what was found and what is needed.',
   },
+  DEBUG_NOT_ALLOWED: {
+    status: 403,
+    retry: 'never',
+    title: 'The released sequence does not allow its runs to be debugged',
+    remedy:
+      'Add `debug: true` to the sequence, and have it released again. What a debugger changes no release key has signed.',
+  },
+  DEBUG_REFUSED: {
+    status: 409,
+    retry: 'never',
+    title: 'The debugger cannot do this now',
+    remedy: 'The detail says why. Steps, jumps and variables need a run that stands still: attach first.',
+  },
   VARIABLE_REFUSED: {
     status: 422,
     retry: 'never',

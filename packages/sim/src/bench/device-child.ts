@@ -48,6 +48,7 @@ const agent = createAgent({
       resume: async () => {},
       cancel: () => {},
       pause: () => false,
+      debug: () => {},
       goOn: () => false,
       keepPaused: () => {},
       consider: () => {},

@@ -187,6 +187,8 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   setApprovalRule: siteWide('BAD_REQUEST', security),
   cancelRun: administrators('BAD_REQUEST', operators),
   pauseRun: administrators('BAD_REQUEST', operators),
+  debugSession: administrators('NOT_FOUND', osd),
+  debugRun: administrators('BAD_REQUEST', osd),
   deleteDeployment: administrators('NOT_FOUND', deployers),
   devices: administrators('in'),
   device: administrators('NOT_FOUND'),

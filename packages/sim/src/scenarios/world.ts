@@ -110,8 +110,8 @@ export async function startWorld(options: {
     resources,
   })
   const { id: deploymentId } = await deployTo(line.admin, [device.id], 'Scenario', {
-    inputs: { OSRoot: device.osRoot },
     ...options.settings,
+    inputs: { OSRoot: device.osRoot, ...options.settings?.inputs },
   })
   await shown(device, deploymentId)
   // Of an earlier run, which is not the one that is waited for.

@@ -24,6 +24,7 @@ import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
 import type { PackageOptionsStore } from '../content/package-options.ts'
+import type { Debugging } from '../debugging/debugging.ts'
 import { personOf } from '../deployments/approval.ts'
 import type { Deployments } from '../deployments/deployments.ts'
 import type { Devices } from '../devices/devices.ts'
@@ -45,6 +46,7 @@ export interface AdminAreas {
   sequences: Sequences
   collections: Collections
   deployments: Deployments
+  debugging: Debugging
   devices: Devices
   gateways: Gateways
   alarms(): Promise<Alarm[]>
@@ -161,6 +163,8 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     setApprovalRule: ({ body, actor }) => deployments.setApprovalRule(body.aboveDevices, personOf(actor)),
     pauseRun: ({ id, body }) => deployments.pause(deploymentId(id), body),
     cancelRun: ({ id, body }) => deployments.cancel(deploymentId(id), body.deviceId),
+    debugSession: ({ id }) => areas.debugging.session(deviceId(id)),
+    debugRun: ({ id, body }) => areas.debugging.order(deviceId(id), body.order, body.runId),
     async deleteDeployment({ id }) {
       await deployments.delete(deploymentId(id))
       return {}

@@ -14,6 +14,7 @@ import { postgresDialect } from './postgres.ts'
 import type { AdministratorsTables } from './schema/administrators.ts'
 import type { CollectionsTables } from './schema/collections.ts'
 import type { ContentTables } from './schema/content.ts'
+import type { DebuggingTables } from './schema/debugging.ts'
 import type { DeploymentsTables } from './schema/deployments.ts'
 import type { DevicesTables } from './schema/devices.ts'
 import type { DistributionPointsTables } from './schema/distribution-points.ts'
@@ -35,6 +36,7 @@ export interface Database
     ContentTables,
     DistributionPointsTables,
     DeploymentsTables,
+    DebuggingTables,
     GatewaysTables {}
 
 /** The whole database or a transaction on it: for functions that work in both. */

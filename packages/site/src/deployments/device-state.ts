@@ -70,6 +70,7 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
       ...(row.state === 'running' && row.cancel_run_id === row.run_id ? { cancelOrdered: true as const } : {}),
       ...(row.state === 'running' && row.pause_run_id === row.run_id ? { pauseOrdered: true as const } : {}),
+      ...(row.run_id === null ? {} : { runId: row.run_id }),
       ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
     })
   return states

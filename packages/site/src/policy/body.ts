@@ -17,6 +17,7 @@ import {
 } from '@sluice/protocol'
 import { optionsOf } from '../content/package-options.ts'
 import type { Db } from '../db/database.ts'
+import { debugOrders } from '../debugging/debugging.ts'
 import { approvalDigest } from '../deployments/approval.ts'
 import {
   type Circumstances,
@@ -46,6 +47,7 @@ export async function policyBody(
   const options = await optionsOf(db, [...at.packages.keys()])
   const cancelled = await cancelledRuns(db, deviceId)
   const paused = await pausedRuns(db, deviceId)
+  const debugging = await debugOrders(db, deviceId)
   return {
     v: 1,
     minReader: 1,
@@ -59,6 +61,7 @@ export async function policyBody(
     // Left out where there is none: most bodies stay as they are.
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
     ...(paused.length === 0 ? {} : { pausedRuns: paused }),
+    ...(debugging.length === 0 ? {} : { debugOrders: debugging }),
   }
 }
 

@@ -51,6 +51,8 @@ const besideThePoint: Partial<Record<keyof Database | 'migrations', 'whole' | Re
   ...{ administrators: 'whole', admin_recovery_codes: 'whole', admin_passkeys: 'whole', admin_invitations: 'whole' },
   ...{ admin_sessions: 'whole', admin_challenges: 'whole', sign_in_failures: 'whole', api_tokens: 'whole' },
   ...{ audit_entries: 'whole', audit_head: 'whole', gateway_traffic: 'whole' },
+  // What a body names of it is about one device: `policyIsOld`.
+  run_debugging: 'whole',
   ...{ leases: 'whole', content_leases: 'whole' },
   gateways: new Set(['traffic_since', 'pack_bytes', 'page_bytes', 'earlier_pack_bytes', 'earlier_page_bytes']),
   distributions: new Set(['present_bytes', 'total_bytes', 'attempts', 'problem', 'changed_at']),

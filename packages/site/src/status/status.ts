@@ -47,6 +47,15 @@ export interface Status {
   entries(query: StatusQuery): Promise<StatusEntry[]>
 }
 
+/** Who may read status messages need not be allowed to read variables and logs: those the debugger's desk shows. */
+function forEverybody(message: StatusMessage): StatusMessage {
+  const { event } = message
+  if (event.kind !== 'debugState') return message
+  const { log: _, ...state } = event.state
+  const variablesLeftOut = state.variablesLeftOut + state.variables.length
+  return { ...message, event: { ...event, state: { ...state, variables: [], variablesLeftOut } } }
+}
+
 export function createStatus(options: {
   db: Kysely<Database>
   clock: Clock
@@ -104,7 +113,7 @@ export function createStatus(options: {
       cursor: row.cursor,
       deviceId: row.device_id,
       receivedAt: timestamp(row.received_at),
-      message: StatusMessage.parse(JSON.parse(row.message)),
+      message: forEverybody(StatusMessage.parse(JSON.parse(row.message))),
     }))
   }
 

@@ -44,6 +44,7 @@ export async function startRunLine(
   settings: Partial<DeploymentSettings> = {},
   /** More of the agent's configuration. */
   more: object = {},
+  sequence: Partial<Sequence> = {},
 ): Promise<RunLine> {
   const folder = temporaryFolder(t)
   const site = await startTestSite(t)
@@ -58,7 +59,7 @@ export async function startRunLine(
   // Required and overdue: it starts by itself with the first policy.
   const deployment = site.deploy(
     { purpose: 'required', deadlineAt: '2020-01-01T00:00:00Z', ...settings },
-    { steps: steps(effect) },
+    { ...sequence, steps: steps(effect) },
   )
   for (const [id, files] of Object.entries(packages)) {
     const { policy, root } = await contents.add(id, files)

@@ -16,6 +16,7 @@ import { migration as organisation } from './0013-organisation.ts'
 import { migration as secrets } from './0013-secrets.ts'
 import { migration as scale } from './0014-scale.ts'
 import { migration as pauses } from './0015-pauses.ts'
+import { migration as debugging } from './0016-debugging.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   secrets,
   scale,
   pauses,
+  debugging,
 ]

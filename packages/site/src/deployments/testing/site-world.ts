@@ -32,6 +32,7 @@ import type { Kysely } from 'kysely'
 import { createCatalogue } from '../../catalogue/catalogue.ts'
 import { createCollections } from '../../collections/collections.ts'
 import type { Database } from '../../db/database.ts'
+import { createDebugging } from '../../debugging/debugging.ts'
 import type { RelayedRequest } from '../../device-plane/handler.ts'
 import { createAdmission } from '../../devices/admission.ts'
 import { createKeyring, type Keyring } from '../../keys/keyring.ts'
@@ -135,6 +136,8 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     onOrdered: onChanged,
   })
 
+  const debugging = createDebugging({ db, onOrdered: onChanged })
+
   /** Says that the newest version of a package lies whole at a gateway. */
   function install(id: PackageId, pointId: DistributionPointId) {
     const one = packages.get(id)
@@ -222,7 +225,10 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
   let messages = 0
   async function say(deviceId: DeviceId, event: StatusEvent): Promise<void> {
     const message = { bootId: 'boot', seq: ++messages, at: '2026-11-20T12:00:00Z', event }
-    await db.transaction().execute((trx) => deployments.onStatus(trx, { deviceId, receivedAt: clock.now(), message }))
+    await db.transaction().execute(async (trx) => {
+      for (const area of [deployments, debugging])
+        await area.onStatus(trx, { deviceId, receivedAt: clock.now(), message })
+    })
   }
 
   /** A sequence over these packages, with a *Download Package Content* step unless told otherwise. */
@@ -252,7 +258,7 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
 
   return {
     ...{ db, clock, keyring, world, facts, packages, gateways, seen },
-    ...{ catalogue, collections, sequences, deployments, policy },
+    ...{ catalogue, collections, sequences, deployments, debugging, policy },
     ...{ install, importPackage, enrol, relayed, poll, say, sequenceText, deployToInternet },
   }
 }
