@@ -219,12 +219,8 @@ onEveryDatabase('a new password ends all other sessions', async (db) => {
   assert.equal(await code(byPassword(world, { password: 'a boat in the attic' })), 'in')
 })
 
-test('a cookie counts for a page of this host only, with the header that others cannot send', async (t) => {
-  const { openDatabase } = await import('../../db/database.ts')
-  const opened = await openDatabase({ kind: 'sqlite', path: ':memory:' })
-  assert.ok(opened.ok)
-  t.after(() => opened.value.destroy())
-  const world = setUp(opened.value)
+onEveryDatabase('a cookie counts for a page of this host only, with the header that others cannot send', async (db) => {
+  const world = setUp(db)
   await firstAdministrator(world)
   const { token } = await world.signIn.password({ name: 'anna', password: PASSWORD }, 'cookie', HERE)
   const who = async (headers: Record<string, string>) =>

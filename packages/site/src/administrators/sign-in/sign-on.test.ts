@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { SiteId, signInPaths } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
@@ -27,6 +30,7 @@ const full: Actor = { kind: 'token', id: 'api_0123456789' as never, name: 'full'
 
 const server = createServer()
 let issuer = ''
+let folder: string
 let db: Kysely<Database>
 let world: Administration
 
@@ -42,7 +46,8 @@ before(async () => {
   })
   server.on('request', provider.callback())
 
-  const opened = await openDatabase({ kind: 'sqlite', path: ':memory:' })
+  folder = await mkdtemp(join(tmpdir(), 'site-sign-on-'))
+  const opened = await openDatabase({ kind: 'sqlite', path: join(folder, 'site.db') })
   assert.ok(opened.ok)
   db = opened.value
   world = createAdministration({
@@ -64,6 +69,7 @@ after(async () => {
   server.close()
   server.closeAllConnections()
   await db.destroy()
+  await rm(folder, { recursive: true })
 })
 
 /** Just enough of a browser: cookies for each host, and redirects one by one. */
