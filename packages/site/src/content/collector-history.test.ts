@@ -1,0 +1,224 @@
+/**
+ * Seeded histories of a library: imports, deletions, distributions, tokens, runs, collections beside imports,
+ * and time. Whatever happened, what a version, a token or a run needs can be read; and in the end nothing is
+ * left of what was deleted.
+ */
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { restore, seededBytes } from '@sluice/content/testing'
+import { CollectionId, type ContentId, DeploymentId, PackageId, ProblemError, SequenceId } from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import type { Database } from '../db/database.ts'
+import { onEveryDatabase } from '../db/testing.ts'
+import { newId } from '../identity/new-id.ts'
+import { insertDevice } from '../testing/enrolled-device.ts'
+import { createLibraryWorld, driver, internal, internet, type LibraryWorld } from './testing/library-world.ts'
+
+const HOUR = 3600_000
+const SEEDS = [1, 2]
+const STEPS = 30
+const ids = ['ABC00001', 'ABC00002', 'ABC00003'].map((id) => PackageId.parse(id))
+
+/** Small whole numbers below `end`, the same for the same seed. */
+function numbers(seed: number): (end: number) => number {
+  let at = 0
+  return (end) => Buffer.from(seededBytes(`history ${seed} ${at++}`, 4)).readUInt32LE() % end
+}
+
+for (const seed of SEEDS)
+  onEveryDatabase(`nothing that is needed is ever missing, and nothing else stays: history ${seed}`, async (db) => {
+    const site = await createLibraryWorld(db)
+    try {
+      await history(site, db, numbers(seed))
+    } finally {
+      await site.close()
+    }
+  })
+
+async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: number) => number): Promise<void> {
+  /** What each content is: sizes of its files. */
+  const files = new Map<ContentId, Record<string, number>>()
+  const { id: device } = await insertDevice(db, site.clock.now())
+  const deployment = await insertDeployment(db, site.clock.now())
+  const second = site.createLibrary('second')
+  let folders = 0
+  let told: string[] = []
+
+  async function pick(): Promise<{ id: PackageId; contentId: ContentId } | undefined> {
+    const all = (await site.library.list()).filter(({ contentId }) => contentId !== undefined)
+    const one = all[below(Math.max(1, all.length))]
+    return one?.contentId === undefined ? undefined : { id: one.id, contentId: one.contentId }
+  }
+
+  async function importSome(): Promise<void> {
+    const id = ids[below(ids.length)] ?? assert.fail()
+    const known = (await site.library.packages([id])).length > 0
+    // Few different files, so that packages and versions share packs.
+    const content: Record<string, number> = {}
+    for (let i = 0; i <= below(3); i++) content[`f${below(4)}`] = 40_000 + 60_000 * below(3)
+    const folder = await site.folder(`${folders++}`, content)
+    const started = await (known
+      ? site.library.updatePackage(id, { folder })
+      : site.library.importPackage({ ...driver, id, folder })
+    ).catch((error: unknown) => {
+      if (error instanceof ProblemError && error.problem.code === 'CONFLICT') return undefined // deleted before
+      throw error
+    })
+    if (started === undefined) return
+    const job = await site.settled(started)
+    assert.equal(job.state, 'succeeded', JSON.stringify(job.problem))
+    const { contentId = assert.fail() } = await site.library.get(id)
+    files.set(contentId, content)
+  }
+
+  const steps: Record<string, () => Promise<void>> = {
+    import: importSome,
+    'import beside a collection': async () => {
+      site.clock.advance(below(60) * HOUR)
+      await Promise.all([importSome(), second.collect().catch(busy), site.library.collect().catch(busy)])
+    },
+    'delete a version': async () => {
+      const one = await pick()
+      if (one === undefined) return
+      const rows = await db
+        .selectFrom('package_versions')
+        .select('version')
+        .where('package_id', '=', one.id)
+        .where('deleted_at', 'is', null)
+        .execute()
+      const { version } = rows[below(rows.length)] ?? assert.fail()
+      await site.library.deletePackage(one.id, { version, force: false })
+    },
+    'delete a package': async () => {
+      const one = await pick()
+      if (one !== undefined && below(4) === 0) await site.library.deletePackage(one.id, { force: false })
+    },
+    distribute: async () => {
+      const one = await pick()
+      if (one === undefined) return
+      const point = below(2) === 0 ? internet : internal
+      await site.library.distribute(one.id, [point])
+      await site.install(point, one.contentId)
+    },
+    token: async () => {
+      const one = await pick()
+      if (one === undefined) return
+      const until = site.clock.now() + 24 * HOUR
+      await db
+        .insertInto('content_leases')
+        .values({ content_id: one.contentId, device_id: device, until })
+        .onConflict((conflict) => conflict.columns(['content_id', 'device_id']).doUpdateSet({ until }))
+        .execute()
+    },
+    'a run begins': async () => {
+      const one = await pick()
+      if (one === undefined) return
+      await endRun()
+      await db
+        .insertInto('deployment_devices')
+        .values({
+          ...{ deployment_id: deployment, device_id: device, state: 'running', refusals: '[]', run_id: null },
+          ...{ run_contents: JSON.stringify([one.contentId]), run_started_at: site.clock.now() },
+          ...{ report: null, changed_at: site.clock.now() },
+        })
+        .execute()
+    },
+    'a run ends': endRun,
+    'time passes': async () => site.clock.advance(below(72) * HOUR),
+    collect: async () => void (await site.library.collect().catch(busy)),
+  }
+
+  async function endRun(): Promise<void> {
+    await db.deleteFrom('deployment_devices').execute()
+  }
+
+  async function needed(): Promise<Set<ContentId>> {
+    const living = await db
+      .selectFrom('package_versions')
+      .select('content_id')
+      .where('deleted_at', 'is', null)
+      .execute()
+    const tokens = await db
+      .selectFrom('content_leases')
+      .select('content_id')
+      .where('until', '>', site.clock.now())
+      .execute()
+    const runs = await db
+      .selectFrom('deployment_devices')
+      .select('run_contents')
+      .where('run_started_at', '>', site.clock.now() - 7 * 24 * HOUR)
+      .execute()
+    const running = runs.flatMap(({ run_contents }) => JSON.parse(run_contents ?? '[]') as ContentId[])
+    return new Set([...living, ...tokens].map(({ content_id }) => content_id).concat(running))
+  }
+
+  async function allIsThere(): Promise<void> {
+    for (const contentId of await needed()) {
+      const row = await db
+        .selectFrom('package_versions as version')
+        .innerJoin('packages', 'packages.id', 'version.package_id')
+        .select(['root', 'layout_hash', 'package_key'])
+        .where('content_id', '=', contentId)
+        .executeTakeFirst()
+      if (row === undefined) assert.fail(`${contentId} is forgotten`)
+      const folder = await mkdtemp(join(site.root, 'whole-'))
+      const { root, layout_hash: layout, package_key: packageKey } = row
+      await restore({ store: site.store, contentId, root, layout, packageKey, folder })
+      const content = files.get(contentId) ?? assert.fail()
+      assert.deepEqual((await readdir(folder)).sort(), Object.keys(content).sort())
+      for (const [name, size] of Object.entries(content))
+        assert.ok((await readFile(join(folder, name))).equals(seededBytes(`${name} ${size}`, size)), name)
+      await rm(folder, { recursive: true })
+    }
+  }
+
+  const names = Object.keys(steps)
+  try {
+    for (let i = 0; i < STEPS; i++) {
+      const name = (i < 3 ? 'import' : names[below(names.length)]) ?? ''
+      told = [...told, name]
+      await steps[name]?.()
+      await allIsThere()
+    }
+    await endRun()
+    for (const { id } of await site.library.list()) await site.library.deletePackage(id, { force: true })
+    for (let day = 0; day < 4; day++) {
+      site.clock.advance(49 * HOUR)
+      await site.library.collect()
+    }
+    for (const kind of ['pack', 'page'] as const)
+      for await (const { hash } of site.store.list(kind)) assert.fail(`the ${kind} ${hash} was left`)
+    for (const table of [
+      'package_versions',
+      'version_objects',
+      'packs',
+      'chunks',
+      'condemned_objects',
+      'distributions',
+    ] as const)
+      assert.deepEqual(await db.selectFrom(table).selectAll().execute(), [], table)
+  } catch (error) {
+    throw new Error(`after: ${told.join(', ')}`, { cause: error })
+  }
+}
+
+async function insertDeployment(db: Kysely<Database>, now: number): Promise<DeploymentId> {
+  const id = newId('dep', DeploymentId)
+  const sequence_id = newId('seq', SequenceId)
+  const collection_id = newId('col', CollectionId)
+  await db.insertInto('sequences').values({ id: sequence_id, name: 'Upgrade', revision: 1 }).execute()
+  await db.insertInto('collections').values({ id: collection_id, name: 'All', created_at: now }).execute()
+  await db
+    .insertInto('deployments')
+    .values({
+      ...{ id, revision: 1, sequence_id, collection_id, settings: '{}', created_at: now, changed_at: now },
+      ...{ author: null, approved_by: null, approved_digest: null },
+    })
+    .execute()
+  return id
+}
+
+function busy(error: unknown): void {
+  if (!(error instanceof ProblemError && error.problem.code === 'BUSY')) throw error
+}
