@@ -100,6 +100,9 @@ export const ContentTokenRequest = z.object({
 })
 export type ContentTokenRequest = z.infer<typeof ContentTokenRequest>
 
+/** Largest sealed layout root that comes with its grant; a device fetches larger ones as it does pages. */
+export const GRANTED_ROOT_BYTES = 16 * 1024
+
 export const ContentGrant = z.object({
   contentId: ContentId,
   packageId: PackageId,
@@ -107,6 +110,8 @@ export const ContentGrant = z.object({
   sealedKey: z.string().max(2000),
   /** The sealed layout root. */
   layout: z.object({ hash: Sha256, sizeBytes: z.int().positive() }),
+  /** Its bytes, standard base64: without them a device pays two round trips more before the first byte. */
+  layoutRoot: z.base64().max(22_000).optional(),
   /** Stored bytes of all frames of this version, for reports and progress. */
   storedBytes: z.int().nonnegative(),
   /** Gateways that hold the content, best first. */

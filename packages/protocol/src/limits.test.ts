@@ -115,6 +115,7 @@ const tables: Record<string, [string, string, string][]> = {
     ['contents of one content token', most(protocol.ContentTokenRequest, 'contents'), 'content'],
     ['objects of one request for addresses', most(protocol.ContentUrlsRequest, 'objects'), 'content'],
     ['content token', longest(protocol.ContentUrlsRequest, 'token'), 'content'],
+    ['layout root that comes with its grant', bytes(protocol.GRANTED_ROOT_BYTES), 'content'],
     ['signed address', longest(protocol.ContentUrlsAnswer.shape.objects.element, 'url'), 'content'],
     ['gateways that hold a content', most(protocol.ContentGrant, 'sources'), 'content'],
     ['cloud distribution points that hold a content', most(protocol.ContentGrant, 'points'), 'content'],

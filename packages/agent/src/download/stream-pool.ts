@@ -29,6 +29,8 @@ export interface StreamPool {
 
 /** With less than this left to give out, the next page is wanted: getting it ready takes a while. */
 const LOW_WATER_BYTES = 4 * 1024 * 1024
+/** How much of what is known of a stream's rate stays with each range. */
+const KEPT = 0.8
 
 /** @param line may allow fewer streams and shorter ranges than would be best */
 export function createStreamPool(count: StreamCount, line?: Pick<Line, 'mostStreams' | 'mostRangeBytes'>): StreamPool {
@@ -37,10 +39,15 @@ export function createStreamPool(count: StreamCount, line?: Pick<Line, 'mostStre
   const waiting: (() => void)[] = []
   let running = 0
   let receivedBytes = 0
-  /** Of one stream, in bytes per millisecond, over its last range. */
-  let rate: number | undefined
+  /** Of the last ranges; the older one is, the less it counts. */
+  let brought = { bytes: 0, milliseconds: 0 }
   let timer: NodeJS.Timeout | undefined
 
+  /**
+   * Of one stream, in bytes per millisecond. Over several ranges: after one that was fast by chance, the last
+   * ranges would be long, and the line would end with a few slow streams.
+   */
+  const rate = () => (brought.milliseconds === 0 ? undefined : brought.bytes / brought.milliseconds)
   const leftBytes = () => [...sources].reduce((sum, source) => sum + source.leftBytes(), 0)
   const tellHungry = () => {
     if (leftBytes() >= LOW_WATER_BYTES) return
@@ -52,11 +59,15 @@ export function createStreamPool(count: StreamCount, line?: Pick<Line, 'mostStre
       if (source === undefined) break
       const began = performance.now()
       const work = source.bring(
-        Math.min(rangeSize(leftBytes(), most(), rate), line?.mostRangeBytes() ?? Number.POSITIVE_INFINITY),
+        Math.min(rangeSize(leftBytes(), most(), rate()), line?.mostRangeBytes() ?? Number.POSITIVE_INFINITY),
       )
       tellHungry()
       const { broughtBytes } = await work
-      if (broughtBytes > 0) rate = broughtBytes / Math.max(1, performance.now() - began)
+      if (broughtBytes > 0)
+        brought = {
+          bytes: brought.bytes * KEPT + broughtBytes,
+          milliseconds: brought.milliseconds * KEPT + Math.max(1, performance.now() - began),
+        }
     }
     running -= 1
   }

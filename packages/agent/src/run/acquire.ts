@@ -152,8 +152,11 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     }
     const granted = await grants.grant(pack.contentId)
     if (!granted.ok) return granted
+    const { layout, layoutRoot } = granted.value
+    // It is a page like others: hashed when it is read, and fetched when it is another.
+    if (layoutRoot !== undefined) await pages.put(layout.hash, Buffer.from(layoutRoot, 'base64'))
     const key = await grants.packageKey(pack.contentId)
-    return key.ok ? ok({ packageKey: key.value, layout: granted.value.layout }) : key
+    return key.ok ? ok({ packageKey: key.value, layout }) : key
   }
 
   /** The root stays with the pages: what is in the cache can be a seed only with it. */

@@ -48,6 +48,7 @@ import { deleteVersions, refuseNeeded } from './deletion.ts'
 import { resolveTargets, targetPoints } from './distribution-targets.ts'
 import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
+import { createLayoutRoots } from './layout-roots.ts'
 import { createPackages } from './packages.ts'
 import { createPointGroups, type PointGroups } from './point-groups.ts'
 import { createPointWork } from './point-work.ts'
@@ -368,6 +369,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       ...options,
       packages,
       distributions,
+      layoutRoots: createLayoutRoots(store),
       cloudPoints: () => cloudPoints.list(),
     }),
 

@@ -97,7 +97,11 @@ withDevice('a device gets a token for its certificate, and a key that only it ca
   )
   const layout = await site.library.openObject('page', grant.layout.hash)
   assert.ok(layout.ok && layout.value.totalBytes === grant.layout.sizeBytes)
-  layout.value.body.destroy()
+  assert.equal(
+    Buffer.concat(await layout.value.body.toArray()).toString('base64'),
+    grant.layoutRoot,
+    'the root comes along',
+  )
 })
 
 withDevice('a device inside is sent to the gateway inside first', async (site, device) => {

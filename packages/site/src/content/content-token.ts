@@ -32,6 +32,7 @@ import { sealToDevice } from '../secrets/seal-to-device.ts'
 import type { CloudPoint } from './cloud-points.ts'
 import { type ContentGateway, type Reach, sourcesInReach, sourcesOf } from './content-sources.ts'
 import type { Distributions } from './distributions.ts'
+import type { LayoutRoots } from './layout-roots.ts'
 import { runContents } from './needed.ts'
 import type { Packages } from './packages.ts'
 
@@ -49,12 +50,14 @@ export interface ContentTokenOptions {
   gateways(): Promise<readonly ContentGateway[]>
   cloudPoints(): Promise<readonly CloudPoint[]>
   clientSettings(): Promise<ClientSettings>
+  /** Sealed layout roots that may come with grants. */
+  layoutRoots: LayoutRoots
   /** What policy lets the device fetch now. */
   entitledContents(deviceId: DeviceId, location: NetworkLocation): Promise<ReadonlySet<ContentId>>
 }
 
 export function createContentTokenHandler(options: ContentTokenOptions): DeviceHandler<'contentToken'> {
-  const { siteId, db, clock, key, packages, distributions, requireDevice } = options
+  const { siteId, db, clock, key, packages, distributions, layoutRoots, requireDevice } = options
 
   return async ({ caller, gateway, body }) => {
     const device = await requireDevice(caller)
@@ -72,6 +75,7 @@ export function createContentTokenHandler(options: ContentTokenOptions): DeviceH
     const [rows, holders] = await Promise.all([packages.grants(covered), distributions.holders(covered, running)])
     const reach = sourcesInReach({ location: gateway.kind, asking: gateway.gatewayId, settings, gateways, cloudPoints })
     const refusal = settingsRefusal(settings, reach, gateway.kind)
+    const roots = await layoutRoots.of([...rows.values()].map(({ layout }) => layout))
     const grants: ContentGrant[] = []
     const refused: ContentTokenAnswer['refused'] = []
     for (const contentId of wanted) {
@@ -91,11 +95,13 @@ export function createContentTokenHandler(options: ContentTokenOptions): DeviceH
         refuse(problem('CONTENT_NOT_DISTRIBUTED', where))
         continue
       }
+      const root = roots.get(row.layout.hash)
       grants.push({
         contentId,
         packageId: row.packageId,
         sealedKey: await sealToDevice(row.packageKey, device.sealKey),
         layout: row.layout,
+        ...(root === undefined ? {} : { layoutRoot: Buffer.from(root).toString('base64') }),
         storedBytes: row.storedBytes,
         sources,
         points,
