@@ -5,6 +5,8 @@ const BUSY = 5
 const CORRUPT = 11
 const FULL = 13
 const NOTADB = 26
+/** There was no room to lengthen the shared memory beside a WAL file (SQLITE_IOERR_SHMSIZE). */
+const IOERR_SHMSIZE = 4874
 
 /** Somebody else holds a lock. */
 export const isBusy = (error: unknown): boolean => resultCode(error) === BUSY
@@ -16,10 +18,15 @@ export function isDamage(error: unknown): boolean {
 }
 
 /** The disk is full, as SQLite says it or as the operating system does. */
-export const isFullDisk = (error: unknown): boolean => resultCode(error) === FULL || fullDisk(error, '') !== undefined
+export const isFullDisk = (error: unknown): boolean =>
+  resultCode(error) === FULL || extendedCode(error) === IOERR_SHMSIZE || fullDisk(error, '') !== undefined
 
+/** The low byte of a code is the primary one, the rest says more about it. */
 function resultCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
-  // The low byte is the primary code, the rest says more about it.
-  return error.errcode & 0xff
+  const code = extendedCode(error)
+  return code === undefined ? undefined : code & 0xff
+}
+
+function extendedCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : undefined
 }
