@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8'
-import { main } from '../src/main.ts'
+import { collectEarly } from '../src/content/import-thrift.ts'
 
-// What a site makes lives briefly: collected early and often, an import of a million files stays small.
-for (const flag of ['--max-semi-space-size=4', '--semi-space-growth-factor=1']) setFlagsFromString(flag)
+// Loading a site makes much garbage: a young generation that grew with it would stay large for hours.
+const early = collectEarly()
+const { main } = await import('../src/main.ts')
+early[Symbol.dispose]()
 await main(process.argv.slice(2))

@@ -48,6 +48,7 @@ import { deleteVersions, refuseNeeded } from './deletion.ts'
 import { resolveTargets, targetPoints } from './distribution-targets.ts'
 import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
+import { collectEarly } from './import-thrift.ts'
 import { createLayoutRoots } from './layout-roots.ts'
 import { createPackages } from './packages.ts'
 import { createPointGroups, type PointGroups } from './point-groups.ts'
@@ -164,6 +165,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   const queue = createImportQueue({ db, clock, log, run: importJob })
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
+    using _ = collectEarly()
     const { packageId, version } = job
     for (let left = MOST_TAKEN_PACKS; (await packages.version(db, packageId, version)) === undefined; left--) {
       const before = await condemnations(db)
