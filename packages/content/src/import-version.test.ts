@@ -124,6 +124,46 @@ test('a folder of odd things comes back byte for byte', async (t) => {
   deepEqual(await readdir(site.stagingFolder), [])
 })
 
+test('what a Debian root is made of comes back for Linux, and is refused for Windows', async (t) => {
+  const site = await workshop(t)
+  const at = (name: string) => join(site.folder, name)
+  for (const folder of ['var/lib/dpkg/info', 'etc/alternatives', 'usr/bin', 'usr/share/perl/Pod', 'usr/share/perl/pod'])
+    await mkdir(at(folder), { recursive: true })
+  await mkdir(at('tmp'), { mode: 0o1777 })
+  for (const [link, target] of [
+    ['bin', 'usr/bin'],
+    ['etc/alternatives/pager', '/usr/bin/less'],
+    ['etc/mtab', '/proc/mounts'],
+    ['var/run', '/run'],
+  ] as const)
+    await symlink(target, at(link))
+  for (let i = 0; i < 2_000; i++) {
+    const name = at(`var/lib/dpkg/info/library${i >> 1}:amd64.${i % 2 === 0 ? 'list' : 'md5sums'}`)
+    await writeFile(name, `/usr/lib/x86_64-linux-gnu/library${i}.so\n`.repeat(i % 7))
+  }
+  await writeFile(at('usr/share/perl/Pod/Usage.pm'), 'package Pod::Usage;')
+  await writeFile(at('usr/share/perl/pod/perl.pod'), '=head1 NAME')
+  await writeFile(at('usr/bin/perl'), seededBytes('perl', 3 * MiB), { mode: 0o755 })
+  await link(at('usr/bin/perl'), at('usr/bin/perl5.40.1'))
+  await writeFile(at('usr/bin/su'), seededBytes('su', 80_000))
+  await chmod(at('usr/bin/su'), 0o4755)
+  await writeFile(at('usr/bin/['), seededBytes('[', 50_000), { mode: 0o755 })
+
+  const refused = await site.run({ target: 'windows' })
+  ok(!refused.ok && refused.problem.code === 'CONTENT_NOT_SAFE')
+  ok(refused.problem.detail.includes('library0:amd64.list'))
+
+  const imported = await site.import()
+  const { folder } = await site.restore(imported)
+  deepEqual(await listing(folder), await listing(site.folder))
+  sameBytes(site.folder, folder)
+  ok(imported.storedBytes < 3.5 * MiB, 'the second name of a file costs nothing')
+  deepEqual(imported.losses, [
+    'hard link (carried as a file of its own): 2 entries, usr/bin/perl, usr/bin/perl5.40.1',
+    'setuid or setgid bit: 1 entry, usr/bin/su',
+  ])
+})
+
 test('holes are neither stored nor filled on the way back', async (t) => {
   const site = await workshop(t)
   const path = join(site.folder, 'disk.img')

@@ -42,8 +42,12 @@ export function openMemory(path: string, options: { beganMs: number; readAll: bo
   const lines = readAll ? undefined : readLines(path)[Symbol.asyncIterator]()
   const out = createWriteStream(unfinished, { mode: 0o600 })
   let broken = false
+  /** Whoever waits for room in `out`, or for its end. */
+  let wake = () => {}
+  out.on('drain', () => wake())
   out.on('error', () => {
     broken = true
+    wake()
   })
   let line: Line | undefined
   let ended = lines === undefined
@@ -76,8 +80,7 @@ export function openMemory(path: string, options: { beganMs: number; readAll: bo
       const flat = extents.flatMap((extent) => [extent.sizeBytes, extent.kind === 'hole' ? '' : extent.id])
       if (!out.write(`${JSON.stringify([name, stamp, ...flat])}\n`))
         await new Promise<void>((resolve) => {
-          out.once('drain', resolve)
-          out.once('error', () => resolve())
+          wake = resolve
         })
     },
     async keep() {
