@@ -382,7 +382,10 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       if (arrived !== undefined) options.onArrived?.(arrived)
     },
     released: makeReleasedNewest,
-    openObject: (kind, hash, range) => store.get({ kind, hash }, range),
+    openObject(kind, hash, range) {
+      using _ = collectEarly()
+      return store.get({ kind, hash }, range)
+    },
 
     async start() {
       await rm(stagingFolder, { recursive: true, force: true })

@@ -1,6 +1,7 @@
 /**
- * How the collector of this process works while an import runs. What an import makes lives briefly and does not
- * grow with it; left to itself, V8 lets as much garbage gather as there is memory.
+ * How the collector of this process works while content is imported and goes out to gateways. What that makes
+ * lives briefly and does not grow with the content; left to itself, V8 lets as much garbage gather as there is
+ * memory. Not at other times: requests of thousands of devices at once need a large young generation.
  */
 import { setFlagsFromString } from 'node:v8'
 
@@ -8,15 +9,30 @@ import { setFlagsFromString } from 'node:v8'
 const OLD_GROWTH_PERCENT = 20
 /** What V8 multiplies the young generation with under load. */
 const YOUNG_GROWTH = 2
+/** What is imported is distributed next, object by object. */
+const LINGER_MS = 30_000
 
-/** The young generation stays as small as it is, and the old one is collected early, until the result is disposed. */
+/** Flags of V8 hold for the whole process, and so does this. */
+let holders = 0
+let lingering: NodeJS.Timeout | undefined
+
+function setGrowth(youngFactor: number, oldPercent: number): void {
+  setFlagsFromString(`--semi-space-growth-factor=${youngFactor}`)
+  setFlagsFromString(`--heap-growing-percent=${oldPercent}`)
+}
+
+/** Until half a minute after the last one was disposed, the young generation stays as small as it is, and the old one is collected early. */
 export function collectEarly(): Disposable {
-  setFlagsFromString('--semi-space-growth-factor=1')
-  setFlagsFromString(`--heap-growing-percent=${OLD_GROWTH_PERCENT}`)
+  if (holders++ === 0 && lingering === undefined) setGrowth(1, OLD_GROWTH_PERCENT)
+  clearTimeout(lingering)
+  lingering = undefined
   return {
     [Symbol.dispose]() {
-      setFlagsFromString(`--semi-space-growth-factor=${YOUNG_GROWTH}`)
-      setFlagsFromString('--heap-growing-percent=0')
+      if (--holders > 0) return
+      lingering = setTimeout(() => {
+        lingering = undefined
+        setGrowth(YOUNG_GROWTH, 0)
+      }, LINGER_MS).unref()
     },
   }
 }
