@@ -17,8 +17,7 @@ import { createLibraryWorld, driver, internal, internet, type LibraryWorld } fro
 
 const HOUR = 3600_000
 const SEEDS = [1, 2]
-const STEPS = 30
-const ids = ['ABC00001', 'ABC00002', 'ABC00003'].map((id) => PackageId.parse(id))
+const STEPS = 25
 
 /** Small whole numbers below `end`, the same for the same seed. */
 function numbers(seed: number): (end: number) => number {
@@ -52,8 +51,12 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
   }
 
   async function importSome(): Promise<void> {
-    const id = ids[below(ids.length)] ?? assert.fail()
-    const known = (await site.library.packages([id])).length > 0
+    // Ids are given once: after some have been deleted there are others.
+    const all = await site.library.list()
+    const known = all.length > below(4)
+    const id = known
+      ? (all[below(all.length)]?.id ?? assert.fail())
+      : PackageId.parse(`ABC${String(folders + 1).padStart(5, '0')}`)
     // Few different files, so that packages and versions share packs.
     const content: Record<string, number> = {}
     for (let i = 0; i <= below(3); i++) content[`f${below(4)}`] = 40_000 + 60_000 * below(3)
@@ -81,14 +84,18 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
     'delete a version': async () => {
       const one = await pick()
       if (one === undefined) return
+      // Half of the time what a token or a run has just covered, and it is collected at once.
+      if (below(2) === 0) await (below(2) === 0 ? token(one) : run(one))
       const rows = await db
         .selectFrom('package_versions')
         .select('version')
         .where('package_id', '=', one.id)
         .where('deleted_at', 'is', null)
         .execute()
-      const { version } = rows[below(rows.length)] ?? assert.fail()
+      const newest = Math.max(...rows.map((row) => row.version))
+      const { version } = below(2) === 0 ? { version: newest } : (rows[below(rows.length)] ?? assert.fail())
       await site.library.deletePackage(one.id, { version, force: false })
+      if (below(2) === 0) await site.library.collect().catch(busy)
     },
     'delete a package': async () => {
       const one = await pick()
@@ -103,30 +110,36 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
     },
     token: async () => {
       const one = await pick()
-      if (one === undefined) return
-      const until = site.clock.now() + 24 * HOUR
-      await db
-        .insertInto('content_leases')
-        .values({ content_id: one.contentId, device_id: device, until })
-        .onConflict((conflict) => conflict.columns(['content_id', 'device_id']).doUpdateSet({ until }))
-        .execute()
+      if (one !== undefined) await token(one)
     },
     'a run begins': async () => {
       const one = await pick()
-      if (one === undefined) return
-      await endRun()
-      await db
-        .insertInto('deployment_devices')
-        .values({
-          ...{ deployment_id: deployment, device_id: device, state: 'running', refusals: '[]', run_id: null },
-          ...{ run_contents: JSON.stringify([one.contentId]), run_started_at: site.clock.now() },
-          ...{ report: null, changed_at: site.clock.now() },
-        })
-        .execute()
+      if (one !== undefined) await run(one)
     },
     'a run ends': endRun,
     'time passes': async () => site.clock.advance(below(72) * HOUR),
     collect: async () => void (await site.library.collect().catch(busy)),
+  }
+
+  async function token(one: { contentId: ContentId }): Promise<void> {
+    const until = site.clock.now() + 24 * HOUR
+    await db
+      .insertInto('content_leases')
+      .values({ content_id: one.contentId, device_id: device, until })
+      .onConflict((conflict) => conflict.columns(['content_id', 'device_id']).doUpdateSet({ until }))
+      .execute()
+  }
+
+  async function run(one: { contentId: ContentId }): Promise<void> {
+    await endRun()
+    await db
+      .insertInto('deployment_devices')
+      .values({
+        ...{ deployment_id: deployment, device_id: device, state: 'running', refusals: '[]', run_id: null },
+        ...{ run_contents: JSON.stringify([one.contentId]), run_started_at: site.clock.now() },
+        ...{ report: null, changed_at: site.clock.now() },
+      })
+      .execute()
   }
 
   async function endRun(): Promise<void> {
