@@ -156,8 +156,8 @@ test('a gateway: joins with a code, takes content, and can be told not to serve'
   assert.match(await text('gateways'), /internet +up +on .*edge\n/)
   assert.match(await text('gateways', 'status'), /edge +control +up .* ms +\d+ .*\nedge +bulk +up /)
 
-  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'off'), /Serves content: off/)
-  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'on'), /Serves content: on/)
+  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'off'), /Serves content: +off/)
+  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'on'), /Serves content: +on/)
   const unknown = await as(['gateways', 'set', 'nobody', '--serve-content', 'on'])
   assert.match(unknown.stderr, /There is no gateway nobody/)
   assert.match(await text('gateways', 'code', 'edge'), /sluice gateway join .* sluice-join-/)
