@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { addAbortSignal, Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import {
   failed,
   MAX_PACK_BYTES,
@@ -25,6 +25,7 @@ import {
 } from '@sluice/protocol'
 import { createFile, syncFolder } from './atomic-file.ts'
 import { fullDisk } from './disk-problem.ts'
+import { sourceOf } from './source.ts'
 import type { ByteRange, FileStore, ObjectName } from './store.ts'
 
 /** Sealed roots are a little larger than plain ones. */
@@ -61,8 +62,7 @@ class DirectoryStore implements FileStore {
     bytes: Readable | Uint8Array,
     signal?: AbortSignal,
   ): Promise<Result<{ existed: boolean }>> {
-    const source = bytes instanceof Readable ? bytes : Readable.from([bytes])
-    if (signal !== undefined) addAbortSignal(signal, source)
+    const source = sourceOf(bytes, signal)
     const temporary = join(this.#partial, `${name.hash}-${++this.#writes}`)
     try {
       signal?.throwIfAborted()

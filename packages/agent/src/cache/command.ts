@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 import { loadConfig } from '../config.ts'
 import { migrations } from '../state/migrations.ts'
+import { transact } from '../state/transact.ts'
 import { type CacheRow, type CacheRows, createCacheRows } from './cache-rows.ts'
 
 const usage = `Usage: sluice-agent cache <command> --config <file.json> [--json]
@@ -131,18 +132,6 @@ async function openRows(configPath: string): Promise<Result<{ db: DatabaseSync; 
   db.close()
   const which = form > migrations.length ? 'a newer agent' : 'an older agent that has not ended yet'
   return failed(problem('DATA_TOO_NEW', `${file} belongs to ${which}; use its own command.`))
-}
-
-function transact<T>(db: DatabaseSync, work: () => T): T {
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const value = work()
-    db.exec('COMMIT')
-    return value
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK')
-    throw error
-  }
 }
 
 /** Without the key. */

@@ -22,6 +22,7 @@ import { lockFolder } from './folder-lock.ts'
 import { type Migration, migrations } from './migrations.ts'
 import { keepReserve, spendReserve } from './reserve.ts'
 import { isFullDisk } from './sqlite-fault.ts'
+import { transact } from './transact.ts'
 
 export interface State {
   /** Absolute path of the state folder. */
@@ -102,19 +103,6 @@ function stateOf(folder: string, db: DatabaseSync, lock: DatabaseSync, setAside:
       if (db.isOpen) db.close()
       if (lock.isOpen) lock.close()
     },
-  }
-}
-
-function transact<T>(db: DatabaseSync, work: () => T): T {
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const value = work()
-    db.exec('COMMIT')
-    return value
-  } catch (error) {
-    // A failed COMMIT may have ended the transaction already.
-    if (db.isTransaction) db.exec('ROLLBACK')
-    throw error
   }
 }
 

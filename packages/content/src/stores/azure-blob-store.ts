@@ -7,7 +7,7 @@
  * 3. Nothing is overwritten (`If-None-Match: *`); who comes second finds the same bytes.
  */
 import { createHash } from 'node:crypto'
-import { addAbortSignal, Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { BlobServiceClient, type BlockBlobClient, ContainerClient, newPipeline, RestError } from '@azure/storage-blob'
 import {
   failed,
@@ -19,6 +19,7 @@ import {
   Sha256,
   type StoredObject,
 } from '@sluice/protocol'
+import { sourceOf } from '../source.ts'
 import type { ByteRange, ObjectName } from '../store.ts'
 import { type AzureCredential, createSigner, libraryCredential, type Signer } from './azure-credential.ts'
 import { asked, refusal } from './azure-refusal.ts'
@@ -70,10 +71,7 @@ class AzureBlobStore implements CloudStore {
     bytes: Readable | Uint8Array,
     signal?: AbortSignal,
   ): Promise<Result<{ existed: boolean }>> {
-    const source = bytes instanceof Readable ? bytes : Readable.from([bytes])
-    // It may break while nobody reads it yet; reading says so again.
-    source.on('error', () => undefined)
-    if (signal !== undefined) addAbortSignal(signal, source)
+    const source = sourceOf(bytes, signal)
     try {
       signal?.throwIfAborted()
       const blob = this.#blob(name)

@@ -7,7 +7,7 @@
  *    (encryption with own keys) gets the part again.
  */
 import { createHash } from 'node:crypto'
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import {
   failed,
@@ -19,6 +19,7 @@ import {
   Sha256,
   type StoredObject,
 } from '@sluice/protocol'
+import { sourceOf } from '../source.ts'
 import type { ByteRange, ObjectName } from '../store.ts'
 import { type CloudStore, kindPrefix, objectKey, type SignedUrl, type UploadOptions } from './cloud-store.ts'
 import { isRange, totalBytesOf } from './range.ts'
@@ -56,10 +57,7 @@ class S3Store implements CloudStore {
     bytes: Readable | Uint8Array,
     signal?: AbortSignal,
   ): Promise<Result<{ existed: boolean }>> {
-    const source = bytes instanceof Readable ? bytes : Readable.from([bytes])
-    // It may break while nobody reads it yet; reading says so again.
-    source.on('error', () => undefined)
-    if (signal !== undefined) addAbortSignal(signal, source)
+    const source = sourceOf(bytes, signal)
     try {
       signal?.throwIfAborted()
       const key = this.#key(name)

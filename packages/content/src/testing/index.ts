@@ -1,4 +1,5 @@
 export * from './memory-index.ts'
+export * from './missing.ts'
 export * from './restore.ts'
 export * from './seeded-bytes.ts'
 export * from './store-contract.ts'

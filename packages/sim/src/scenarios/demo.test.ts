@@ -8,13 +8,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { missing } from '@sluice/content/testing'
 import { RunReport } from '@sluice/protocol'
 import { z } from 'zod'
 import { hasProgram } from '../demo/debian-release.ts'
 import { models } from '../demo/demo-content.ts'
 import { canIsolate } from '../device/device.ts'
 import { processesWith } from '../device/processes.ts'
-import { missing } from '../missing.ts'
 
 const start = fileURLToPath(new URL('../../bin/start.ts', import.meta.url))
 const Closing = RunReport.extend({ gatewayPackBytes: z.int() })

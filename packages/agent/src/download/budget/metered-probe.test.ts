@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
-import { missing } from '../../testing/missing.ts'
+import { missing } from '@sluice/content/testing'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { createMeteredProbe } from './metered-probe.ts'
 
