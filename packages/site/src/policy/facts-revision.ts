@@ -13,20 +13,17 @@ import {
   AliasNode,
   ColumnNode,
   CompiledQuery,
-  type DatabaseConnection,
   DeleteQueryNode,
   type Dialect,
-  type Driver,
   InsertQueryNode,
   type OperationNode,
-  type QueryResult,
   ReferenceNode,
   type RootOperationNode,
   TableNode,
-  type TransactionSettings,
   UpdateQueryNode,
 } from 'kysely'
 import type { Database, Db } from '../db/database.ts'
+import { isChangingText, watchedDialect } from '../db/watched-dialect.ts'
 
 export const FACTS_COUNTER = 'policy facts'
 
@@ -65,7 +62,7 @@ const besideThePoint: Partial<Record<keyof Database | 'migrations', 'whole' | Re
 /** Whether the statement may change what policy is made of. Raw text may do anything. */
 export function changesFacts({ query, sql }: Pick<CompiledQuery, 'query' | 'sql'>): boolean {
   const written = writtenBy(query)
-  if (written === undefined) return query.kind === 'RawNode' && /^\s*(?:insert|update|delete|merge|with)\b/i.test(sql)
+  if (written === undefined) return isChangingText({ query, sql })
   const beside = besideThePoint[written.table as keyof Database]
   if (beside === 'whole') return false
   return beside === undefined || written.columns === undefined || written.columns.some((one) => !beside.has(one))
@@ -107,99 +104,11 @@ function namesOf(columns: readonly OperationNode[]): string[] | undefined {
 }
 
 /** R1 */
-export function factsDialect(inner: Dialect): Dialect {
-  return {
-    createAdapter: () => inner.createAdapter(),
-    createDriver: () => new FactsDriver(inner.createDriver()),
-    createIntrospector: (db) => inner.createIntrospector(db),
-    createQueryCompiler: () => inner.createQueryCompiler(),
-  }
-}
-
-class FactsDriver implements Driver {
-  readonly #inner: Driver
-
-  constructor(inner: Driver) {
-    this.#inner = inner
-  }
-
-  init(): Promise<void> {
-    return this.#inner.init()
-  }
-
-  async acquireConnection(): Promise<DatabaseConnection> {
-    return new FactsConnection(await this.#inner.acquireConnection(), this.#inner)
-  }
-
-  async beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {
-    const own = ours(connection)
-    await this.#inner.beginTransaction(own.inner, settings)
-    own.transaction = { changed: false }
-  }
-
-  async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    const own = ours(connection)
-    const changed = own.transaction?.changed === true
-    own.transaction = undefined
-    if (changed) await own.inner.executeQuery(raise)
-    await this.#inner.commitTransaction(own.inner)
-  }
-
-  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    const own = ours(connection)
-    own.transaction = undefined
-    await this.#inner.rollbackTransaction(own.inner)
-  }
-
-  releaseConnection(connection: DatabaseConnection): Promise<void> {
-    return this.#inner.releaseConnection(ours(connection).inner)
-  }
-
-  destroy(): Promise<void> {
-    return this.#inner.destroy()
-  }
-}
-
-function ours(connection: DatabaseConnection): FactsConnection {
-  if (connection instanceof FactsConnection) return connection
-  throw new Error('a connection of another driver')
-}
-
-class FactsConnection implements DatabaseConnection {
-  readonly inner: DatabaseConnection
-  readonly #driver: Driver
-  /** While one is open: whether it changed a fact. */
-  transaction: { changed: boolean } | undefined
-
-  constructor(inner: DatabaseConnection, driver: Driver) {
-    this.inner = inner
-    this.#driver = driver
-  }
-
-  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (!changesFacts(query)) return await this.inner.executeQuery<R>(query)
-    if (this.transaction !== undefined) {
-      const result = await this.inner.executeQuery<R>(query)
-      this.transaction.changed ||= hasChanged(result)
-      return result
-    }
-    await this.#driver.beginTransaction(this.inner, {})
-    try {
-      const result = await this.inner.executeQuery<R>(query)
-      if (hasChanged(result)) await this.inner.executeQuery(raise)
-      await this.#driver.commitTransaction(this.inner)
-      return result
-    } catch (error) {
-      await this.#driver.rollbackTransaction(this.inner)
-      throw error
-    }
-  }
-
-  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    return this.inner.streamQuery<R>(query, chunkSize)
-  }
-}
-
-/** With `returning`, SQLite counts no rows but gives them. */
-const hasChanged = ({ numAffectedRows, rows }: QueryResult<unknown>): boolean =>
-  rows.length > 0 || (numAffectedRows ?? 0n) > 0n
+export const factsDialect = (inner: Dialect): Dialect =>
+  watchedDialect(inner, {
+    concerns: changesFacts,
+    async beforeCommit(connection) {
+      await connection.executeQuery(raise)
+      return undefined
+    },
+  })
