@@ -1,9 +1,12 @@
 #!/usr/bin/env node
-/** The agent of a device: `sluice-agent.ts --config <file.json>`; its cache: `sluice-agent.ts cache list --config …`. */
+/** The agent of a device: `sluice-agent.ts --config <file.json>`; other orders begin with a word, as `sluice-agent.ts cache list --config …`. */
 const args = process.argv.slice(2)
 if (args[0] === 'cache') {
   const { cacheCommand } = await import('../src/cache/command.ts')
   process.exitCode = await cacheCommand(args.slice(1), { out: console.log, error: console.error })
+} else if (args[0] === 'scripting') {
+  const { scriptingCommand } = await import('../src/scripting/command.ts')
+  process.exitCode = scriptingCommand(args.slice(1))
 } else {
   const { main } = await import('../src/main.ts')
   const { createRuns } = await import('../src/run/create-runs.ts')

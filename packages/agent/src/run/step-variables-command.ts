@@ -4,12 +4,14 @@ import { parseArgs } from 'node:util'
 import { MASK } from '@sluice/engine'
 import { askForSecret, STEP_SECRETS } from '../secrets/step-secrets.ts'
 import { openStepVariables, type SharedVariables, STEP_VARIABLES } from './step-variables.ts'
+import { converseAboutVariables } from './variables-conversation.ts'
 
 const USAGE = `usage: sluice-ts get <name>             prints the value; ends with 1 when there is none
        sluice-ts set [--hidden] <name> <value>   an empty value removes the variable
        sluice-ts set [--hidden] --stdin <name>   the value from standard input, without its last line break
        sluice-ts list                      prints all; hidden values as ${MASK}
-       sluice-ts secret <name>             prints a secret that the step names, without a line break`
+       sluice-ts secret <name>             prints a secret that the step names, without a line break
+       sluice-ts serve                     answers requests on standard input, for programs that ask often`
 
 export async function stepVariablesCommand(words: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const order = await readOrder(words)
@@ -22,6 +24,10 @@ export async function stepVariablesCommand(words: readonly string[], environment
     if ('problem' in answer) console.error(answer.problem.detail)
     else process.stdout.write(answer.value)
     return 'problem' in answer ? 1 : 0
+  }
+  if (order.kind === 'serve') {
+    await converseAboutVariables(process.stdin, (line) => console.log(line), environment[STEP_VARIABLES])
+    return 0
   }
   const variables = openStepVariables(environment[STEP_VARIABLES])
   if (!variables.ok) {
@@ -40,10 +46,11 @@ type Order =
   | { kind: 'set'; name: string; value: string; hidden: boolean }
   | { kind: 'list' }
   | { kind: 'secret'; name: string }
+  | { kind: 'serve' }
 
 async function readOrder([command, ...words]: readonly string[]): Promise<Order | undefined> {
   const [name, value, ...others] = words
-  if (command === 'list' && name === undefined) return { kind: 'list' }
+  if ((command === 'list' || command === 'serve') && name === undefined) return { kind: command }
   if (command === 'secret' && name !== undefined && value === undefined) return { kind: 'secret', name }
   if (command === 'get' && name !== undefined && value === undefined) return { kind: 'get', name }
   if (command !== 'set' || others.length > 3) return undefined
@@ -62,7 +69,7 @@ async function readOrder([command, ...words]: readonly string[]): Promise<Order 
   }
 }
 
-function carryOut(order: Exclude<Order, { kind: 'secret' }>, variables: SharedVariables): number {
+function carryOut(order: Exclude<Order, { kind: 'secret' | 'serve' }>, variables: SharedVariables): number {
   if (order.kind === 'set') {
     const refused = variables.set(order.name, order.value, order.hidden)
     if (refused !== undefined) console.error(refused.detail)

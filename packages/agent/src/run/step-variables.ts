@@ -11,16 +11,18 @@
  *       and the outcome has the room that the file took.
  */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { Environment, type Variable, type VariableChange, type Variables } from '@sluice/engine'
+import { Environment, lookUp, type Variable, type VariableChange, type Variables } from '@sluice/engine'
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 
 /** Tells a step's processes where the file is. */
 export const STEP_VARIABLES = 'SLUICE_VARIABLES'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/sluice-ts.ts', import.meta.url))
+/** Holds the module `SluiceTS`, which is found by its name there. */
+const POWERSHELL_MODULES = fileURLToPath(new URL('../../powershell', import.meta.url))
 /** How long one call of `sluice-ts` waits for others at the same moment. */
 const WAIT_MS = 10_000
 /** Names that one step may change: twice what a run may have, so that all may be replaced. */
@@ -66,7 +68,13 @@ export function createStepVariables(path: string, variables: Variables): StepVar
   writeFileSync(program, `#!/bin/sh\nNODE_NO_WARNINGS=1 exec ${words.join(' ')} "$@"\n`)
   chmodSync(program, 0o700)
   return {
-    environment: { [STEP_VARIABLES]: path },
+    environment: {
+      [STEP_VARIABLES]: path,
+      // What the module and the objects start: there may be no shell, and no other Node.
+      SLUICE_NODE: process.execPath,
+      SLUICE_TS: PROGRAM,
+      PSModulePath: [POWERSHELL_MODULES, process.env.PSModulePath].filter((one) => one !== undefined).join(delimiter),
+    },
     programFolder,
     hiddenValues: () =>
       db
@@ -84,6 +92,7 @@ export function createStepVariables(path: string, variables: Variables): StepVar
 /** The script's side: what `sluice-ts` does. */
 export interface SharedVariables {
   get(name: string): string | undefined
+  isHidden(name: string): boolean
   /** By name. */
   list(): Variable[]
   /** An empty value removes. `VARIABLE_REFUSED` when the run may not have it (S1). */
@@ -102,6 +111,7 @@ export function openStepVariables(path: string | undefined): Result<SharedVariab
     new Environment(Object.fromEntries(list().map((one) => [one.name.toLowerCase(), one])), Date.now)
   return ok({
     get: (name) => environment().get(name),
+    isHidden: (name) => lookUp(environment().variables, name)?.hidden ?? false,
     list,
     set(name, value, hidden) {
       db.exec('BEGIN IMMEDIATE')
