@@ -9,6 +9,7 @@
 import type { SourcePlace } from '@sluice/protocol'
 import { elementsIn, firstChild, type XmlElement } from './element.ts'
 import { readXml, type XmlBase, type XmlFault, type XmlText } from './read-xml.ts'
+import { unescapeOnce } from './unescape.ts'
 
 const MAX_INNER = 3
 const MAX_SEQUENCES = 200
@@ -112,14 +113,4 @@ export function readReferenceNames(text: string): Map<string, string> {
     if (id !== undefined && name !== undefined) names.set(id, name)
   }
   return names
-}
-
-/** One level of the five entities of XML, and of numbers. */
-function unescapeOnce(text: string): string {
-  return text.replace(/&(lt|gt|quot|apos|amp|#\d{1,7}|#x[0-9a-f]{1,6});/gi, (whole, name: string) => {
-    const known = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }[name.toLowerCase()]
-    if (known !== undefined) return known
-    const code = name.toLowerCase().startsWith('#x') ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole
-  })
 }

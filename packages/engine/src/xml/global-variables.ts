@@ -1,5 +1,5 @@
 import { type OriginalVariable, type Sequence, SettableVariableName, VariableValue } from '@sluice/protocol'
-import { SECRET_REMOVED } from './steps/step-form.ts'
+import { isPlaceholder } from './found-secret.ts'
 
 type StartVariables = NonNullable<Sequence['variables']>
 
@@ -13,7 +13,7 @@ export function startVariables(globals: readonly OriginalVariable[]): StartVaria
   return globals.flatMap(({ name, value }) => {
     if (!isSettable(name, value) || seen.has(name.toLowerCase())) return []
     seen.add(name.toLowerCase())
-    return value === '' || value === SECRET_REMOVED ? [] : [{ variable: name, value }]
+    return value === '' || isPlaceholder(value) ? [] : [{ variable: name, value }]
   })
 }
 

@@ -20,9 +20,10 @@ import { readCondition } from './conditions.ts'
 import type { FoundSequence } from './containers.ts'
 import { childrenOf, type XmlElement } from './element.ts'
 import { type Finding, type FindingKind, hinders } from './findings.ts'
+import { FoundSecret, placeholderOf, type SecretNames } from './found-secret.ts'
 import { startVariables } from './global-variables.ts'
 import { type Dialect, isNode, readCommon, readOriginal, readVariable } from './original.ts'
-import { mayHoldSecret, withoutSecrets, withoutSecretValues } from './secrets.ts'
+import { mayHoldSecret, type TakeSecret, withoutSecrets, withoutSecretValues } from './secrets.ts'
 import { readStep, sayTheSame, stepForm, titleOf } from './steps/index.ts'
 import { writeXml } from './write-xml.ts'
 
@@ -69,11 +70,19 @@ export interface ReadSequence {
   sequence: Sequence | undefined
   name: string
   findings: Finding[]
+  secrets: FoundSecret[]
 }
 
-/** @param fallbackName for sequences that have none in the XML */
-export function readSequenceElement(found: FoundSequence, fallbackName: string): ReadSequence {
-  return new Reading(found, fallbackName).read()
+/**
+ * @param fallbackName for sequences that have none in the XML
+ * @param secretNames of the whole import
+ */
+export function readSequenceElement(
+  found: FoundSequence,
+  fallbackName: string,
+  secretNames: SecretNames,
+): ReadSequence {
+  return new Reading(found, fallbackName, secretNames).read()
 }
 
 class Reading {
@@ -83,10 +92,13 @@ class Reading {
   readonly #dialect: Dialect
   readonly #name: string
   readonly #findings: Finding[] = []
+  readonly #secrets: FoundSecret[] = []
+  readonly #secretNames: SecretNames
   /** Where nodes stand in the XML, by their path in the native form. */
   readonly #offsets = new Map<string, number>()
 
-  constructor({ element, properties, placeOf }: FoundSequence, fallbackName: string) {
+  constructor({ element, properties, placeOf }: FoundSequence, fallbackName: string, secretNames: SecretNames) {
+    this.#secretNames = secretNames
     this.#root = element
     this.#properties = new Map(properties)
     this.#placeOf = placeOf
@@ -110,7 +122,12 @@ class Reading {
     }
     const sequence = this.#check(value)
     const failed = this.#findings.some(({ severity }) => severity === 'error')
-    return { sequence: failed ? undefined : sequence, name: this.#name, findings: this.#findings }
+    return {
+      sequence: failed ? undefined : sequence,
+      name: this.#name,
+      findings: this.#findings,
+      secrets: this.#secrets,
+    }
   }
 
   #check(value: unknown): Sequence | undefined {
@@ -142,7 +159,7 @@ class Reading {
   #node(node: XmlElement, path: Path, depth: number): SequenceNode {
     this.#offsets.set(formatPath(path), node.offset)
     const isGroup = node.name === 'group'
-    const original = withoutSecrets(readOriginal(node), (name) => this.#secret(name, node, path))
+    const original = withoutSecrets(readOriginal(node), this.#taking(node, path))
     const common = readCommon(node, isGroup ? 'Group' : titleOf(original).slice(0, 100) || 'Step')
     const conditions = childrenOf(node, 'condition')
     const shared = { ...common, ...(conditions.length === 0 ? {} : { condition: readCondition(conditions) }) }
@@ -236,11 +253,17 @@ class Reading {
   #globals(): OriginalVariable[] {
     const lists = childrenOf(this.#root, 'globalVarList')
     const all = lists.flatMap((list) => childrenOf(list, 'variable').map(readVariable))
-    return withoutSecretValues(all, (name) => this.#secret(name, this.#root, []))
+    return withoutSecretValues(all, this.#taking(this.#root, []))
   }
 
-  #secret(name: string, node: XmlElement, path: Path): void {
-    this.#tell('secretRemoved', node.offset, path, `the value of ${name} stood in clear text and was removed`)
+  #taking(node: XmlElement, path: Path): TakeSecret {
+    return (field, value, account) => {
+      const suggestedName = this.#secretNames.nameFor(field, value, account)
+      const where = { place: this.#placeOf(node.offset), path: path.length === 0 ? undefined : formatPath(path) }
+      this.#secrets.push(new FoundSecret({ sequence: this.#name, ...where, field, suggestedName }, value))
+      this.#tell('secretRemoved', node.offset, path, `the value of ${field} stood in clear text and was removed`)
+      return placeholderOf(suggestedName)
+    }
   }
 
   #tell(kind: FindingKind, offset: number, path: Path, message: string): void {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { PackageId } from '@sluice/protocol'
 import { processorMs } from '../testing/processor-ms.ts'
 import { writeSequenceFile } from '../write-file.ts'
+import { exportSequence } from './export-sequence.ts'
 import { importSequences, type SequenceImport } from './import.ts'
 
 const read = (text: string, more: object = {}): SequenceImport =>
@@ -110,6 +112,7 @@ ${set('Token', { DoNotShowVariableValue: 'true' })}
     'secretRemoved 7:1 steps[4]: the value of OSDProductKey stood in clear text and was removed',
   ])
   assert.ok(!JSON.stringify(result).includes(secret))
+  assert.ok(!inspect(result, { depth: 20, showHidden: true }).includes(secret))
   const [one] = result.sequences
   assert.ok(one !== undefined)
   assert.ok(!writeSequenceFile(one.sequence).includes(secret))
@@ -119,6 +122,36 @@ ${set('Token', { DoNotShowVariableValue: 'true' })}
     one.sequence.steps.map(({ type }) => type),
     ['kept', 'kept', 'kept', 'kept', 'kept'],
   )
+})
+
+test('secrets that were found can be made secrets of a site: place, name, and the value when asked for', () => {
+  const run = (account: string, password: string): string =>
+    step(
+      'Run',
+      `<action>smsswd.exe /run: x</action>${variables({ SMSTSRunCommandLineUserName: account, SMSTSRunCommandLineUserPassword: password })}`,
+    )
+  const rules = `&lt;Rules&gt;&lt;Rule&gt;&lt;Variables&gt;&lt;Variable Name="Key" IsSecret="true"&gt;a&amp;lt;b&lt;/Variable&gt;&lt;/Variables&gt;&lt;/Rule&gt;&lt;/Rules&gt;`
+  const text = sequence(
+    `<globalVarList><variable name="AdminPassword">first!</variable></globalVarList>${run('CORP\\ada', 'second!')}${run('corp\\ADA', 'second!')}${run('CORP\\ada', 'third!')}${run('eve', 'EVE')}<step type="SMS_TaskSequence_SetDynamicVariablesAction" name="D"><action>x</action>${variables({ OSDSetDynamicVariablesRules: rules })}</step>`,
+  )
+  const result = read(text)
+  assert.deepEqual(
+    result.secrets.map((secret) => [secret.path, secret.field, secret.suggestedName, secret.reveal()]),
+    [
+      [undefined, 'AdminPassword', 'AdminPassword', 'first!'],
+      ['steps[0]', 'SMSTSRunCommandLineUserPassword', 'CORP-ada-password', 'second!'],
+      ['steps[1]', 'SMSTSRunCommandLineUserPassword', 'CORP-ada-password', 'second!'],
+      ['steps[2]', 'SMSTSRunCommandLineUserPassword', 'CORP-ada-password-2', 'third!'],
+      ['steps[3]', 'SMSTSRunCommandLineUserPassword', 'SMSTSRunCommandLineUserPassword', 'EVE'],
+      ['steps[4]', 'Key', 'Key', 'a<b'],
+    ],
+  )
+  assert.ok(!/first!|second!|third!|EVE/.test(JSON.stringify(result) + inspect(result, { depth: 20 })))
+  assert.match(JSON.stringify(result.sequences[0]?.sequence), /secret removed at import: CORP-ada-password-2\)/)
+  // What was written is read again without finding anything anew.
+  const [one] = result.sequences
+  assert.ok(one !== undefined)
+  assert.deepEqual(read(exportSequence(one.sequence).text).secrets, [])
 })
 
 test('a command that seems to hold a password is told, once', () => {

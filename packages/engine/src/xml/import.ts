@@ -10,6 +10,7 @@ import { findSequences } from './containers.ts'
 import { countElements, type SequenceCounts } from './counts.ts'
 import { type Coverage, coverageOf } from './coverage.ts'
 import type { Finding } from './findings.ts'
+import { type FoundSecret, SecretNames } from './found-secret.ts'
 import { readSequenceElement } from './import-sequence.ts'
 
 export interface ImportedSequence extends SequenceCounts {
@@ -26,6 +27,8 @@ export interface SequenceImport {
   coverage: Coverage
   /** Errors first. With one, nothing is to be stored. */
   problems: Finding[]
+  /** Secrets that stood in clear text, and are nowhere else in the result. */
+  secrets: FoundSecret[]
 }
 
 export interface ImportSource {
@@ -40,6 +43,8 @@ export interface ImportSource {
 export function importSequences(source: ImportSource): SequenceImport {
   const problems: Finding[] = []
   const sequences: Sequence[] = []
+  const secrets: FoundSecret[] = []
+  const secretNames = new SecretNames()
   const used = new Map<string, PackageId>()
   for (const { file, text, name } of source.documents) {
     const found = findSequences(text, file)
@@ -52,8 +57,9 @@ export function importSequences(source: ImportSource): SequenceImport {
       problems.push({ kind: 'unusable', severity: 'error', place, message: 'there is no <sequence> in this file' })
     }
     for (const element of found.found) {
-      const read = readSequenceElement(element, name)
+      const read = readSequenceElement(element, name, secretNames)
       problems.push(...read.findings)
+      secrets.push(...read.secrets)
       if (read.sequence !== undefined) sequences.push(withPackages(read.sequence, source.packages ?? new Map(), used))
     }
   }
@@ -78,6 +84,7 @@ export function importSequences(source: ImportSource): SequenceImport {
     })),
     coverage,
     problems: problems.sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error')),
+    secrets,
   }
 }
 

@@ -1,10 +1,10 @@
 import { PackageId, SettableVariableName } from '@sluice/protocol'
 import { splitCommandLine } from '../../command-words.ts'
+import { holdsPlaceholder } from '../found-secret.ts'
 import {
   detail,
   ifThere,
   isOn,
-  SECRET_REMOVED,
   type StepForm,
   successCodesOf,
   timeoutSecondsOf,
@@ -40,7 +40,7 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
     if (commandLine === '') return detail('it has no command')
     const words = splitCommandLine(commandLine)
     if (!words.ok) return detail(`its command cannot be split into words: ${words.problem.detail.replace(/\.$/, '')}`)
-    if (commandLine.includes(SECRET_REMOVED)) return detail('a secret in its command was removed at import')
+    if (holdsPlaceholder(commandLine)) return detail('a secret in its command was removed at import')
     if (isOn(original, 'RunAsUser') || isOn(original, '_SMSTSRunCommandLineAsUser'))
       return detail('running as another account is not supported here yet')
     if (Number(original.attributes?.retryCount ?? '0') > 0)

@@ -1,10 +1,10 @@
 import { type OriginalStep, PackageId, SettableVariableName } from '@sluice/protocol'
 import { splitCommandLine } from '../../command-words.ts'
+import { holdsPlaceholder } from '../found-secret.ts'
 import { decodeScript, encodeScript } from './script-text.ts'
 import {
   detail,
   isOn,
-  SECRET_REMOVED,
   type StepForm,
   successCodesOf,
   timeoutSecondsOf,
@@ -28,7 +28,7 @@ export const runScript: StepForm<'runScript'> = {
     const executionPolicy = policies.find((name) => name.toLowerCase() === told)
     if (told !== '' && executionPolicy === undefined) return detail(`"${told.slice(0, 40)}" is not an execution policy`)
     const parameters = valueIn(original, 'OSDRunPowerShellScriptParameters')
-    if (parameters.includes(SECRET_REMOVED)) return detail('a secret in its parameters was removed at import')
+    if (holdsPlaceholder(parameters)) return detail('a secret in its parameters was removed at import')
     const words = parameters === '' ? undefined : splitCommandLine(parameters)
     if (words?.ok === false) return detail('its parameters cannot be split into words')
     const outputTo = valueIn(original, 'OSDRunPowerShellScriptOutputVariableName')
@@ -94,7 +94,7 @@ function scriptOf(original: OriginalStep): { source: string } | { package: Packa
     valueIn(original, 'OSDRunPowerShellScriptScriptName'),
   ]
   if (encoded !== '') {
-    if (encoded.includes(SECRET_REMOVED)) return 'a secret in its script was removed at import'
+    if (holdsPlaceholder(encoded)) return 'a secret in its script was removed at import'
     const source = decodeScript(encoded)
     return source === undefined || source === '' ? 'its script cannot be read' : { source }
   }

@@ -1,9 +1,10 @@
 import type { StepOf } from '@sluice/protocol'
 import { readCondition, writeCondition } from '../conditions.ts'
 import { childrenOf, element, type XmlElement } from '../element.ts'
+import { holdsPlaceholder } from '../found-secret.ts'
 import { readXml } from '../read-xml.ts'
 import { writeXml } from '../write-xml.ts'
-import { detail, SECRET_REMOVED, type StepForm, usualAttributes, valueIn, withVariables } from './step-form.ts'
+import { detail, type StepForm, usualAttributes, valueIn, withVariables } from './step-form.ts'
 
 type Rule = StepOf<'setDynamicVariables'>['rules'][number]
 
@@ -52,8 +53,7 @@ function ruleOf(rule: XmlElement): Rule | string {
   for (const variable of lists.flatMap(({ children }) => children)) {
     const [name = '', value] = [variable.attributes.get('Name'), variable.text.trim()]
     const hidden = variable.attributes.get('IsSecret')?.toLowerCase() === 'true'
-    if (value.includes(SECRET_REMOVED) || (hidden && value === ''))
-      return `the secret value of ${name} is not in the file`
+    if (holdsPlaceholder(value) || (hidden && value === '')) return `the secret value of ${name} is not in the file`
     variables.push({ variable: name, value, ...(hidden ? { hidden } : {}) })
   }
   return { ...(conditions.length === 0 ? {} : { when: readCondition(conditions) }), variables }

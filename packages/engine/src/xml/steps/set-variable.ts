@@ -1,8 +1,8 @@
 import { SettableVariableName, VariableValue } from '@sluice/protocol'
+import { holdsPlaceholder } from '../found-secret.ts'
 import {
   detail,
   isOn,
-  SECRET_REMOVED,
   type StepForm,
   usualAttributes,
   type VariableChange,
@@ -20,7 +20,7 @@ export const setVariable: StepForm<'setVariable'> = {
     const name = SettableVariableName.safeParse(variable)
     if (!name.success) return detail(`"${variable}" is a name that may not be set`)
     if (!VariableValue.safeParse(value).success) return detail('its value is longer than 4,000 characters')
-    if (value.includes(SECRET_REMOVED)) return detail('its value was removed at import, since it is a secret')
+    if (holdsPlaceholder(value)) return detail('its value was removed at import, since it is a secret')
     // An export leaves hidden values out (configmgr-behaviour §3.3).
     if (hidden && value === '') return detail('its value is hidden, so it is not in the file')
     return { fields: { variable, value, ...(hidden ? { hidden } : {}) } }

@@ -149,6 +149,3 @@ export function usualAttributes(
 
 /** Paths that the Microsoft Deployment Toolkit gives to its own scripts. */
 export const toolkitPath = /%(scriptroot|deployroot|toolroot)%/i
-
-/** What stands in place of a secret that was taken out at import. */
-export const SECRET_REMOVED = '(secret removed at import)'
