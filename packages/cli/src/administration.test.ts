@@ -266,6 +266,26 @@ test('a device without a token waits; it is approved by its fingerprint, and rev
   assert.match(await text('sequence', 'preview', sequence, '--device', 'laptop-7'), /\nyes +Here\n/)
 
   assert.match(await text('collection', 'add', 'Pilot', 'laptop-7'), /Members: +1/)
+
+  await text('collection', 'variable', 'set', 'Pilot', 'Room', '12')
+  assert.match(await text('collection', 'variable', 'priority', 'Pilot', '9'), /Priority among collections: 9/)
+  const said = await as(['collection', 'variable', 'set', 'Pilot', 'AdminPassword', '--masked'], { answer: 'horse' })
+  assert.match(said.stdout, /AdminPassword +\*{8} /)
+  assert.ok(!said.stdout.includes('horse'))
+  assert.equal((await as(['device', 'variable', 'set', 'laptop-7', 'Room', 'x', '--masked'])).code, 1)
+  assert.match(await text('device', 'variable', 'set', 'laptop-7', 'Room', '14'), /Room +14 +this device/)
+  assert.match(await text('device', 'variable', 'list', 'laptop-7'), /AdminPassword +\*{8} +col_/)
+  const rooms = join(folder, 'rooms.yaml')
+  const inRoom = (value: string) => `condition: { variable: Room, operator: equals, value: "${value}" }`
+  await writeFile(
+    rooms,
+    `format: sluice-sequence/1\nname: Rooms\nsteps:\n${['12', '14'].map((room) => `  - { type: setVariable, name: In${room}, variable: A, value: b, ${inRoom(room)} }\n`).join('')}`,
+  )
+  const previewed = await text('sequence', 'preview', rooms, '--device', 'laptop-7')
+  assert.match(previewed, /\nno +In12 .*\nyes +In14/)
+  assert.match(previewed, /steps ask for AdminPassword like for secrets/)
+  await text('device', 'variable', 'remove', 'laptop-7', 'room')
+  assert.match(await text('sequence', 'preview', rooms, '--device', 'laptop-7'), /\nyes +In12/)
   assert.match(await text('devices', 'revoke', 'laptop-7'), /State: +revoked/)
 })
 

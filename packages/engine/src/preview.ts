@@ -13,6 +13,7 @@ import {
   ok,
   type PackageChoice,
   type PackageId,
+  type PolicyVariable,
   type Result,
   type Sequence,
   SequenceId,
@@ -52,17 +53,18 @@ export interface Preview {
 /** Runs that a preview is made of, at most; each settles every open choice that it meets up to its first failure. */
 const MAX_RUNS = 100
 
-/** @returns what `startRun` refuses, else the preview */
+/** @param variables of the device and its collections; @returns what `startRun` refuses, else the preview */
 export async function previewSequence(
   sequence: Sequence,
   facts: PreviewFacts,
   inputs: Record<string, string>,
+  variables: readonly PolicyVariable[] = [],
 ): Promise<Result<Preview>> {
   const written = flatten(sequence)
   const open = new Set<number>()
   for (let runs = 1; ; runs++) {
     const table = settled(written, open)
-    const ran = await run(sequence, table, facts, inputs)
+    const ran = await run(sequence, table, facts, inputs, variables)
     if (!ran.ok) return ran
     const { host } = ran.value
     const before = open.size
@@ -86,9 +88,10 @@ async function run(
   table: InstructionTable,
   facts: PreviewFacts,
   inputs: Record<string, string>,
+  variables: readonly PolicyVariable[],
 ): Promise<Result<Run>> {
   const started = startRun({
-    ...{ sequence, table, startedBy: 'user', facts, logPath: '/var/log', at: 0, undeclaredInputs: 'allow' },
+    ...{ sequence, table, variables, startedBy: 'user', facts, logPath: '/var/log', at: 0, undeclaredInputs: 'allow' },
     sequenceId: SequenceId.parse('seq_0000000000'),
     deploymentId: DeploymentId.parse('dep_0000000000'),
     settings: DeploymentSettings.parse({ inputs }),

@@ -5,6 +5,7 @@ import {
   type DeviceFacts,
   failed,
   ok,
+  type PolicyVariable,
   problem,
   type Result,
   type Sequence,
@@ -14,6 +15,7 @@ import { currentFlags } from './flags.ts'
 import type { InstructionTable } from './flatten.ts'
 import type { MachineFacts } from './host.ts'
 import { refusal } from './obstacles.ts'
+import { fromOutside } from './outside.ts'
 import { compilePattern } from './pattern.ts'
 import type { JournalEntry, RunState } from './run-state.ts'
 import { Environment } from './variables.ts'
@@ -26,6 +28,8 @@ export interface RunStart {
   table: InstructionTable
   sequenceId: SequenceId
   deploymentId: DeploymentId
+  /** Of the device and its collections, each name once. */
+  variables?: readonly PolicyVariable[]
   settings: Pick<DeploymentSettings, 'inputs' | 'contentOption' | 'downloadRetryCount' | 'downloadRetryDelayMs'>
   undeclaredInputs: UndeclaredInputs
   startedBy: 'user' | 'deadline'
@@ -54,7 +58,8 @@ export interface StartedRun {
 export function startRun(start: RunStart): Result<StartedRun> {
   const refused = refusal(start.sequence, start.facts.platform, true)
   if (refused !== undefined) return failed(refused)
-  const inputs = checkInputs(start.sequence, start.settings.inputs, start.undeclaredInputs)
+  const outside = fromOutside(start.sequence, start.settings.inputs, start.variables ?? [])
+  const inputs = checkInputs(start.sequence, outside.inputs, start.undeclaredInputs)
   if (!inputs.ok) return inputs
   const environment = new Environment({}, () => start.at)
   const { facts, settings } = start
@@ -83,6 +88,7 @@ export function startRun(start: RunStart): Result<StartedRun> {
   for (const [name, value] of Object.entries({ ...own, ...ownOf(start) })) environment.setOwn(name, value)
   const given = new Map([
     ...(start.sequence.variables ?? []).map(({ variable, value }) => [variable, value] as const),
+    ...(start.undeclaredInputs === 'allow' ? outside.others : []),
     ...inputs.value.values,
   ])
   for (const [name, value] of given) {

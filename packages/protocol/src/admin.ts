@@ -24,6 +24,7 @@ import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
 import { secretRoutes } from './admin/secret.ts'
 import { SequenceDocument } from './admin/sequence-document.ts'
+import { variableRoutes } from './admin/variables.ts'
 import { catalogueRoutes, ReleaseState } from './catalogue.ts'
 import { ClientSettings } from './client-settings.ts'
 import { PackageKind } from './content.ts'
@@ -528,6 +529,7 @@ export const adminRoutes = {
   ...organisationRoutes,
   ...debugRoutes,
   ...secretRoutes,
+  ...variableRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */
   status: { method: 'GET', path: '/admin/v1/status', ...plain, answer: z.array(StatusEntry) },
   ...administrationRoutes,

@@ -66,6 +66,17 @@ export const PolicyDeployment = z.object({
 })
 export type PolicyDeployment = z.infer<typeof PolicyDeployment>
 
+/** Variables that one policy gives to runs. */
+export const POLICY_VARIABLES = 1_000
+
+/** A variable of the device or of one of its collections; masked ones are no part of policy. */
+export const PolicyVariable = z.object({
+  name: z.string().max(256),
+  value: z.string().max(4000),
+  level: z.enum(['device', 'collection']),
+})
+export type PolicyVariable = z.infer<typeof PolicyVariable>
+
 export const PolicyBody = z.object({
   v: z.literal(1),
   minReader: z.int().positive(),
@@ -79,6 +90,8 @@ export const PolicyBody = z.object({
   /** Origins of cloud distribution points: besides the gateways the only hosts that the device fetches content from. */
   cloudOrigins: z.array(z.url().max(2000)).max(MAX_CLOUD_POINTS).optional(),
   deployments: z.array(PolicyDeployment).max(1000),
+  /** What runs that begin get besides the inputs of their deployment, each name once; absent: nothing. */
+  variables: z.array(PolicyVariable).max(POLICY_VARIABLES).optional(),
   /**
    * Runs that an administrator ended: the device ends them at their next safe point. They name a run and not a
    * deployment, so that an old order never ends a later run.

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
-import { checkInputs, flatten, type RunState, readSequence } from '@sluice/engine'
+import { checkInputs, flatten, fromOutside, type RunState, readSequence } from '@sluice/engine'
 import {
   type CatalogueReference,
   DeploymentSettings,
@@ -261,13 +261,23 @@ stolen('variables: a policy can set what the signed sequence declares, and nothi
   const { device, site, deployed } = world
   await attacker.order((body) => {
     for (const one of body.deployments) one.settings.inputs = { Language: 'de', SMSTSPostAction: 'rm -rf /' }
+    body.variables = [
+      { name: 'SMSTSPostAction', value: 'rm -rf /', level: 'device' },
+      { name: 'Language', value: '; rm -rf /', level: 'collection' },
+    ]
   })
   const bytes = await device.trust.catalogue.fetchTarget(sequenceOf(device))
   assert.ok(bytes.ok)
   const sequence = readSequence(bytes.value)
   assert.ok(sequence.ok)
   const undeclared = device.trust.catalogue.mode() === 'online' ? 'allow' : 'refuse'
-  const inputs = device.trust.policy.current()?.body.deployments[0]?.settings.inputs ?? {}
+  const ordered = device.trust.policy.current()?.body
+  const inputs = ordered?.deployments[0]?.settings.inputs ?? {}
+  const sent = ordered?.variables ?? []
+  // Of the device and its collections: what is not declared is left out, what is declared is checked.
+  const mixed = fromOutside(sequence.value, {}, sent)
+  assert.deepEqual([sent.length, mixed.inputs], [2, { Language: '; rm -rf /' }])
+  assert.equal(code(checkInputs(sequence.value, mixed.inputs, undeclared)), 'VARIABLE_REFUSED')
   assert.equal(code(checkInputs(sequence.value, inputs, undeclared)), 'VARIABLE_REFUSED')
   assert.equal(code(checkInputs(sequence.value, { Language: '; rm -rf /' }, undeclared)), 'VARIABLE_REFUSED')
   assert.equal(code(checkInputs(sequence.value, { Language: 'de' }, undeclared)), 'accepted')

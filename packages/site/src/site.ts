@@ -20,6 +20,7 @@ import { createCatalogue } from './catalogue/catalogue.ts'
 import { keepFresh } from './catalogue/renewal.ts'
 import type { Clock } from './clock.ts'
 import { createCollections } from './collections/collections.ts'
+import { createVariableStore } from './collections/variables.ts'
 import type { SiteConfig } from './config.ts'
 import { createConnector } from './connector/connector.ts'
 import { readLinkProxy } from './connector/proxy-tunnel.ts'
@@ -113,6 +114,12 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const gateways = createGateways({ db, identity, clock, log })
   gateways.onChange(push.everythingChanged)
   const collections = createCollections({ db, clock, onMembersChanged: (id, left) => push.collectionChanged(id, left) })
+  const variables = createVariableStore({
+    ...{ db, vault, clock },
+    collectionId: async (idOrName) => (await collections.find(idOrName)).id,
+    onCollection: (id) => push.collectionChanged(id),
+    onDevice: push.deviceChanged,
+  })
   const devices = createDevices({
     db,
     identity,
@@ -251,6 +258,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       content,
       sequences,
       collections,
+      variables,
       deployments,
       debugging,
       devices,

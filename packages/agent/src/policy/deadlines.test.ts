@@ -22,6 +22,7 @@ function deployment(
       settings: DeploymentSettings.parse({ purpose: 'required', allowInternet: true, ...settings }),
     } as EvaluatedDeployment['deployment'],
     clientSettings: ClientSettings.parse({}),
+    variables: [],
     sequence: Sequence.parse({
       format: 'sluice-sequence/1',
       name: 'S',

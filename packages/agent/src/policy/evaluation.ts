@@ -11,6 +11,7 @@ import {
   ok,
   type PolicyBody,
   type PolicyDeployment,
+  type PolicyVariable,
   type Problem,
   problem,
   type Result,
@@ -25,6 +26,8 @@ export interface EvaluatedDeployment {
   deployment: PolicyDeployment
   /** Of the same policy. */
   clientSettings: ClientSettings
+  /** Of the same policy: of the device and its collections. */
+  variables: readonly PolicyVariable[]
   /** Undefined where it could not be fetched or is not one that this agent understands. */
   sequence: Sequence | undefined
   /** Why it does not run here, apart from the time. Empty: it may. */
@@ -40,7 +43,7 @@ export function catalogueReferences({ deployments }: PolicyBody): CatalogueRefer
 
 export async function evaluateDeployment(
   deployment: PolicyDeployment,
-  body: Pick<PolicyBody, 'location' | 'clientSettings'>,
+  body: Pick<PolicyBody, 'location' | 'clientSettings' | 'variables'>,
   catalogue: Pick<Catalogue, 'fetchTarget' | 'target'>,
   signal: AbortSignal,
 ): Promise<EvaluatedDeployment> {
@@ -63,6 +66,7 @@ export async function evaluateDeployment(
   return {
     deployment,
     clientSettings: body.clientSettings,
+    variables: body.variables ?? [],
     sequence: sequence.ok ? sequence.value : undefined,
     refusals: refusals.filter(({ code }, index) => refusals.findIndex((other) => other.code === code) === index),
     unfinished: found.some(({ code }) => code !== 'NOT_RELEASED' && code !== 'PLATFORM_NOT_SUPPORTED'),

@@ -26,10 +26,10 @@ export function createStartable(
     startable(one) {
       const [refusal] = refusalsNow(one)
       if (refusal !== undefined) return failed(refusal)
-      const { deployment, sequence, clientSettings } = one
+      const { deployment, sequence, clientSettings, variables } = one
       if (sequence === undefined)
         return failed(problem('NOT_RELEASED', `The sequence of ${deployment.id} is not here.`))
-      return ok({ deployment, sequence, clientSettings })
+      return ok({ deployment, sequence, clientSettings, variables })
     },
   }
 }

@@ -148,6 +148,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       sequenceId: deployment.sequenceId,
       deploymentId: deployment.id,
       settings: deployment.settings,
+      variables: accepted.variables,
       undeclaredInputs: parts.catalogue.mode() === 'online' ? 'allow' : 'refuse',
       startedBy: by,
       facts: await platform.facts(),

@@ -94,7 +94,7 @@ export async function journalledRun(options: JournalledRunOptions): Promise<Jour
       })
       if (!started.ok) throw new ProblemError(started.problem)
       record = {
-        ...{ runId, accepted: { deployment, sequence, clientSettings: ClientSettings.parse({}) } },
+        ...{ runId, accepted: { deployment, sequence, clientSettings: ClientSettings.parse({}), variables: [] } },
         ...{ startedAt: Date.now(), osBefore: '', firstStepMs: undefined, grants: undefined },
         state: started.value.state,
       }

@@ -8,6 +8,7 @@ import {
   type DeploymentId,
   type PackageId,
   PolicyDeployment,
+  PolicyVariable,
   type RunId,
   RunReport,
   Sequence,
@@ -55,7 +56,12 @@ export interface RunStore {
   contentTold(runId: RunId, packageId: PackageId): boolean
 }
 
-const Accepted = z.object({ deployment: PolicyDeployment, sequence: Sequence, clientSettings: ClientSettings })
+const Accepted = z.object({
+  deployment: PolicyDeployment,
+  sequence: Sequence,
+  clientSettings: ClientSettings,
+  variables: z.array(PolicyVariable).default([]),
+})
 /** Finished runs that are kept, with their journals (E12). */
 const KEPT_RUNS = 10
 

@@ -7,6 +7,7 @@ import type {
   DeploymentId,
   NumberedDebugOrder,
   PolicyDeployment,
+  PolicyVariable,
   Result,
   RunId,
   RunProgress,
@@ -29,6 +30,8 @@ export interface AcceptedDeployment {
   deployment: PolicyDeployment
   sequence: Sequence
   clientSettings: ClientSettings
+  /** Of the device and its collections. */
+  variables: readonly PolicyVariable[]
 }
 
 /** Who asked a run to rest. */

@@ -2,6 +2,7 @@ import type { CollectionInfo } from '@sluice/protocol'
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
+import { addCollectionVariables } from './variables.ts'
 
 export function addCollectionCommands(program: Command, session: Session): void {
   const group = program.command('collection').description('groups of devices')
@@ -42,6 +43,8 @@ export function addCollectionCommands(program: Command, session: Session): void 
     .argument('<collection>', 'name or id')
     .argument('<devices...>', 'host names or ids')
     .action((wanted: string, devices: string[]) => setMembers(wanted, devices, true))
+
+  addCollectionVariables(group, session)
 
   async function setMembers(wanted: string, devices: string[], keep: boolean): Promise<void> {
     const site = await session.site()

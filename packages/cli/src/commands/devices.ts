@@ -5,11 +5,12 @@ import { failLocally } from '../local-failure.ts'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
+import { addDeviceVariables } from './variables.ts'
 
 const HOUR_MS = 3600_000
 
 export function addDeviceCommands(program: Command, session: Session): void {
-  const group = program.command('devices').description('managed computers')
+  const group = program.command('devices').alias('device').description('managed computers')
 
   group
     .command('list', { isDefault: true })
@@ -75,6 +76,8 @@ export function addDeviceCommands(program: Command, session: Session): void {
         session.out.result({ deleted: id }, () => [`Deleted ${id}.`])
       }
     })
+
+  addDeviceVariables(group, session)
 
   group
     .command('tokens')

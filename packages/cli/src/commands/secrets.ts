@@ -1,5 +1,4 @@
 /** Secrets: what steps need and nobody may read. A value comes from the terminal or standard input, never as a word. */
-import { SecretValue } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
@@ -44,13 +43,18 @@ export function addSecretCommands(program: Command, session: Session): void {
     })
 }
 
-async function secretValue({ askSecret, input, signal }: Session, name: string): Promise<string> {
+/** Asks twice at a terminal, else takes standard input; at most `longest` characters. */
+export async function secretValue(
+  { askSecret, input, signal }: Session,
+  name: string,
+  longest = 8_000,
+): Promise<string> {
   const typed = await (async () => {
     if (askSecret === undefined) return (await input()).replace(/\r?\n$/, '')
     const first = await askSecret(`Value of ${name}: `, signal)
     if ((await askSecret('Once more: ', signal)) !== first) failLocally('These were two different values.')
     return first
   })()
-  if (!SecretValue.safeParse(typed).success) failLocally('A secret has 1 to 8,000 characters.')
+  if (typed === '' || typed.length > longest) failLocally(`It has 1 to ${longest.toLocaleString('en-US')} characters.`)
   return typed
 }

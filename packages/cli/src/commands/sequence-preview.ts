@@ -1,6 +1,6 @@
 /** What a sequence would do on a device, and what content that means. */
 import { bytesOfContent, type Preview, type PreviewedContent, PreviewFacts, previewSequence } from '@sluice/engine'
-import { type PackageId, ProblemError } from '@sluice/protocol'
+import { type PackageId, type PolicyVariable, ProblemError } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import { nameAndValue } from '../options.ts'
@@ -25,13 +25,17 @@ export function addSequencePreviewCommand(group: Command, session: Session): voi
     .action(async (wanted: string, options: PreviewOptions): Promise<void> => {
       const source = await readSequenceSource(wanted, session)
       const fromFile = await isFile(options.device)
-      const facts = fromFile ? await readFacts(options.device) : await factsOfDevice(options.device, session)
+      const { facts, variables, masked } = fromFile
+        ? { facts: await readFacts(options.device), variables: [], masked: [] }
+        : await knownOfDevice(options.device, session)
       const sequence = await withChildrenOfSite(source.sequence, session)
-      const preview = await previewSequence(sequence, facts, options.input ?? {})
+      const preview = await previewSequence(sequence, facts, options.input ?? {}, variables)
       if (!preview.ok) throw new ProblemError(preview.problem)
       const asksSite = source.document !== undefined || !fromFile || options.bytes === true
       const sizes = asksSite ? await sizesOfPackages(session) : undefined
       const { assumptions } = preview.value
+      if (masked.length > 0)
+        assumptions.push(`steps ask for ${masked.join(', ')} like for secrets; no condition sees them`)
       if (preview.value.content.length > 0)
         assumptions.push('the device has none of this content yet; what lies in its cache, only the device knows')
       const bytes = sizes === undefined ? {} : { bytes: bytesOfContent(preview.value.content, sizes) }
@@ -39,10 +43,20 @@ export function addSequencePreviewCommand(group: Command, session: Session): voi
     })
 }
 
-async function factsOfDevice(wanted: string, session: Session): Promise<PreviewFacts> {
+/** Facts of a device, and the variables that it and its collections give to its runs. */
+async function knownOfDevice(wanted: string, session: Session) {
   const site = await session.site()
   const [device] = await site.devices([wanted])
-  return PreviewFacts.parse({ ...device?.facts, machine: { agentVersion: device?.agent.version } })
+  if (device === undefined) return failLocally(`There is no device ${wanted}.`)
+  const { effective } = await site.call('deviceVariables', { id: device.id })
+  const variables = effective.flatMap(({ name, value, from }): PolicyVariable[] =>
+    value === undefined ? [] : [{ name, value, level: from === 'device' ? 'device' : 'collection' }],
+  )
+  return {
+    facts: PreviewFacts.parse({ ...device.facts, machine: { agentVersion: device.agent.version } }),
+    variables,
+    masked: effective.flatMap((one) => (one.masked ? one.name : [])),
+  }
 }
 
 async function sizesOfPackages(session: Session): Promise<Map<PackageId, number>> {

@@ -115,6 +115,11 @@ const named = async <T extends { id: string }>(all: Promise<T[]>, id: string) =>
 const beforeChange: Partial<Record<AdminRouteId, (handlers: AdminHandlers, request: Reading) => Promise<unknown>>> = {
   setClientSettings: (handlers, request) => handlers.clientSettings(request),
   setCollectionMembers: (handlers, request) => named(handlers.collections(request), request.id),
+  setCollectionVariable: (handlers, request) => handlers.collectionVariables(request),
+  removeCollectionVariable: (handlers, request) => handlers.collectionVariables(request),
+  setVariablePriority: (handlers, request) => handlers.collectionVariables(request),
+  setDeviceVariable: async (handlers, request) => (await handlers.deviceVariables(request)).variables,
+  removeDeviceVariable: async (handlers, request) => (await handlers.deviceVariables(request)).variables,
   changeDeployment: (handlers, request) => handlers.deployment(request),
   deleteDeployment: (handlers, request) => handlers.deployment(request),
   approveDevice: (handlers, request) => handlers.device(request),

@@ -22,6 +22,7 @@ import type { Administration } from '../administrators/administration.ts'
 import type { Person } from '../administrators/sign-in/account.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
+import type { VariableStore } from '../collections/variables.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
 import type { PackageOptionsStore } from '../content/package-options.ts'
 import type { Debugging } from '../debugging/debugging.ts'
@@ -45,6 +46,7 @@ export interface AdminAreas {
   packageOptions: PackageOptionsStore
   sequences: Sequences
   collections: Collections
+  variables: VariableStore
   deployments: Deployments
   debugging: Debugging
   devices: Devices
@@ -85,6 +87,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     content,
     sequences,
     collections,
+    variables,
     deployments,
     devices,
     gateways,
@@ -153,6 +156,13 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     collections: () => collections.list(),
     createCollection: ({ body }) => collections.create(body.name),
     setCollectionMembers: ({ id, body }) => collections.setMembers(id, body.members),
+    collectionVariables: ({ id }) => variables.ofCollection(id),
+    setCollectionVariable: ({ id, body }) => variables.setForCollection(id, body),
+    removeCollectionVariable: ({ id, body }) => variables.removeFromCollection(id, body.name),
+    setVariablePriority: ({ id, body }) => variables.setPriority(id, body.priority),
+    deviceVariables: ({ id }) => variables.ofDevice(deviceId(id)),
+    setDeviceVariable: ({ id, body }) => variables.setForDevice(deviceId(id), body),
+    removeDeviceVariable: ({ id, body }) => variables.removeFromDevice(deviceId(id), body.name),
 
     deployments: () => deployments.list(),
     deployment: ({ id }) => deployments.get(deploymentId(id)),

@@ -13,8 +13,10 @@ import {
   type PolicyBody,
   type PolicyDeployment,
   type PolicyPackage,
+  type PolicyVariable,
   type Sha256,
 } from '@sluice/protocol'
+import { effectiveVariables } from '../collections/effective-variables.ts'
 import { optionsOf } from '../content/package-options.ts'
 import type { Db } from '../db/database.ts'
 import { debugOrders } from '../debugging/debugging.ts'
@@ -48,6 +50,7 @@ export async function policyBody(
   const cancelled = await cancelledRuns(db, deviceId)
   const paused = await pausedRuns(db, deviceId)
   const debugging = await debugOrders(db, deviceId)
+  const variables = await policyVariables(db, deviceId)
   return {
     v: 1,
     minReader: 1,
@@ -59,10 +62,19 @@ export async function policyBody(
     ...cloudOrigins(at, location),
     deployments: approved.map((row) => policyDeployment(row, location, at, manifests, options)),
     // Left out where there is none: most bodies stay as they are.
+    ...(variables.length === 0 ? {} : { variables }),
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
     ...(paused.length === 0 ? {} : { pausedRuns: paused }),
     ...(debugging.length === 0 ? {} : { debugOrders: debugging }),
   }
+}
+
+/** P4 of `policy.ts`: without those that are masked. */
+async function policyVariables(db: Db, deviceId: DeviceId): Promise<PolicyVariable[]> {
+  const rows = await effectiveVariables(db, deviceId)
+  return rows.flatMap(({ name, value, from }) =>
+    value === null ? [] : { name, value, level: from === 'device' ? 'device' : ('collection' as const) },
+  )
 }
 
 interface DeviceDeployment extends Deployed {

@@ -6,7 +6,8 @@
  *       database cannot have secrets sent elsewhere by a sequence of his own.
  *   X3. Once an attempt. The same question again, whose answer was lost, is answered for ten minutes.
  *   X4. Every reveal is in the audit, in its own transaction: what is not recorded is not revealed.
- *   X5. The value is signed with policy's key, then sealed to the device's seal key: neither a gateway nor
+ *   X5. A variable of the device or its collections, of that name, counts before the site's secret.
+ *   X6. The value is signed with policy's key, then sealed to the device's seal key: neither a gateway nor
  *       anybody else on the way can read it or put another in its place.
  */
 import { nodesOf, parseSequence, secretsOf } from '@sluice/engine'
@@ -14,6 +15,8 @@ import { type DeploymentId, fail, type Revelation, SECRET_TYPE, type SecretReque
 import type { Kysely, Transaction } from 'kysely'
 import type { Audit } from '../administrators/audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import { effectiveVariables } from '../collections/effective-variables.ts'
+import { variablePurpose } from '../collections/variables.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { AdmittedDevice, RequireDevice } from '../devices/admission.ts'
@@ -44,10 +47,9 @@ export function createReveal(options: {
     await requireRun(trx, device, asked, clock.now()) // X1
     if (!(await namesSecret(trx, asked.deploymentId, asked.name)))
       fail('SECRET_REFUSED', `No released revision of this sequence names the secret ${asked.name}.`) // X2
-    const row = await trx.selectFrom('secrets').select('sealed').where('name', '=', asked.name).executeTakeFirst()
-    if (row === undefined) return fail('SECRET_REFUSED', `The site has no secret ${asked.name}.`)
+    const value = (await ofVariable(trx, device, asked.name)) ?? (await ofSite(trx, asked.name)) // X5
+    if (value === undefined) return fail('SECRET_REFUSED', `The site has no secret ${asked.name}.`)
     await remember(trx, device, asked, clock.now()) // X3
-    const value = vault.open(purposeOf(asked.name), row.sealed)
     await audit.recordIn(trx, {
       actor: { kind: 'device', id: device.id, name: device.id },
       action: 'secretRevealed',
@@ -56,6 +58,19 @@ export function createReveal(options: {
       after: { deploymentId: asked.deploymentId, runId: asked.runId, attempt: asked.attempt },
     }) // X4
     return value
+  }
+
+  async function ofVariable(trx: Db, { id }: AdmittedDevice, name: string): Promise<string | undefined> {
+    const key = name.toLowerCase()
+    const row = (await effectiveVariables(trx, id)).find((one) => one.key === key)
+    if (row?.sealed === null || row === undefined) return row?.value ?? undefined
+    const owner = row.from === 'device' ? { device_id: id } : { collection_id: row.from }
+    return vault.open(variablePurpose(owner, key), row.sealed)
+  }
+
+  async function ofSite(trx: Db, name: string): Promise<string | undefined> {
+    const row = await trx.selectFrom('secrets').select('sealed').where('name', '=', name).executeTakeFirst()
+    return row && vault.open(purposeOf(name), row.sealed)
   }
 
   return async ({ caller, body }) => {

@@ -17,6 +17,7 @@ import { migration as secrets } from './0013-secrets.ts'
 import { migration as scale } from './0014-scale.ts'
 import { migration as pauses } from './0015-pauses.ts'
 import { migration as debugging } from './0016-debugging.ts'
+import { migration as variables } from './0017-variables.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   scale,
   pauses,
   debugging,
+  variables,
 ]
