@@ -153,12 +153,12 @@ test('a gateway: joins with a code, takes content, and can be told not to serve'
   assert.equal(sent.code, 0, sent.stderr)
   assert.match(sent.stdout, /^ABC00001 version 2 on gw_[0-9a-z]+: installed, /)
   assert.match(await text('package', 'distribute', 'ABC00001', '--to', 'edge', '--wait'), /: installed, /)
-  assert.match(await text('gateways'), /internet +up +on .*edge\n/)
+  assert.match(await text('gateways'), /internet +up +folder .*edge\n/)
   assert.match(await text('gateways', 'status'), /edge +control +up .* ms +\d+ .*\nedge +bulk +up /)
 
-  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'off'), /Serves content: +off/)
-  assert.match(await text('gateways', 'set', 'edge', '--serve-content', 'on'), /Serves content: +on/)
-  const unknown = await as(['gateways', 'set', 'nobody', '--serve-content', 'on'])
+  assert.match(await text('gateways', 'set', 'edge', '--content', 'off'), /Content: +off/)
+  assert.match(await text('gateways', 'set', 'edge', '--content', 'folder'), /Content: +folder/)
+  const unknown = await as(['gateways', 'set', 'nobody', '--content', 'folder'])
   assert.match(unknown.stderr, /There is no gateway nobody/)
   assert.match(await text('gateways', 'code', 'edge'), /sluice gateway join .* sluice-join-/)
 

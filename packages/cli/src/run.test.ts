@@ -57,7 +57,7 @@ test('sequence schema prints a JSON Schema', async () => {
 test('what is typed wrongly is told where it is typed', async () => {
   const wrong: [string[], RegExp][] = [
     [['package', 'show', 'abc'], /Give a package id such as ABC00001/],
-    [['gateways', 'set', 'g', '--serve-content', 'maybe'], /Give on or off/],
+    [['settings', 'set', '--allow-cloud-distribution-point', 'maybe'], /Give on or off/],
     [['deploy', 's', '--to', 'c', '--input', 'x'], /Give name=value/],
     [['deploy', 's', '--to', 'c', '--deadline', 'tomorrow'], /Give a time with its zone/],
     [['deploy', 's', '--to', 'c', '--content-option', 'never'], /whenNeeded, allBeforeStart/],

@@ -169,6 +169,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       push.everythingChanged()
     },
   })
+  gateways.onChange(content.gatewayChanged)
   const facts: SiteFacts = {
     packages: (ids) => content.packages(ids),
     // One that was stopped serves none, whatever its setting.

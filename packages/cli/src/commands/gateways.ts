@@ -2,9 +2,9 @@ import type { GatewayConnection, GatewayInfo, GatewayJoinOffer } from '@sluice/p
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runGatewayProgram } from '../gateway-process.ts'
 import { failLocally } from '../local-failure.ts'
-import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
-import { fields, formatBytes, onOff, table } from '../text.ts'
+import type { Site } from '../site.ts'
+import { fields, formatBytes, table } from '../text.ts'
 
 interface Addresses {
   url?: string
@@ -12,12 +12,11 @@ interface Addresses {
   enrolmentUrl?: string
   link?: string
 }
-interface AddOptions extends Addresses {
-  kind: 'internet' | 'internal'
-  serveContent?: boolean
-}
 interface SetOptions extends Addresses {
-  serveContent?: boolean
+  content?: string
+}
+interface AddOptions extends SetOptions {
+  kind: 'internet' | 'internal'
 }
 
 interface ThresholdOptions {
@@ -44,7 +43,7 @@ export function addGatewayCommands(program: Command, session: Session): void {
             one.id,
             one.kind,
             one.link.state,
-            onOff(one.serveContent),
+            contentOf(one),
             formatBytes(one.packBytesServed + one.pageBytesServed),
             certificateEnd(one),
             one.deviceUrl,
@@ -77,17 +76,18 @@ export function addGatewayCommands(program: Command, session: Session): void {
     .addOption(
       new Option('--kind <kind>', 'where its devices are').choices(['internet', 'internal']).default('internet'),
     )
-    .addOption(switchOption('--serve-content', contentSetting))
+    .option('--content <off|folder|point>', contentSetting)
     .action(async (name: string, options: AddOptions): Promise<void> => {
       const site = await session.site()
       const { deviceUrl, enrolmentUrl, linkAddress } = addressesOf(options)
       if (deviceUrl === undefined || enrolmentUrl === undefined || linkAddress === undefined)
         return failLocally('Give --url, or --device-url, --enrolment-url and --link.')
-      const { kind, serveContent } = options
+      const content = await contentPlace(site, options)
+      const { kind } = options
       const offer = await site.call('createGateway', {
         body: {
-          ...{ name, kind, deviceUrl, enrolmentUrl, linkAddress },
-          ...(serveContent === undefined ? {} : { serveContent }),
+          ...{ name, kind, deviceUrl, enrolmentUrl, linkAddress, serveContent: content.serveContent },
+          ...(content.contentPoint == null ? {} : { contentPoint: content.contentPoint }),
         },
       })
       showOffer(session, offer)
@@ -117,12 +117,13 @@ export function addGatewayCommands(program: Command, session: Session): void {
   addressOptions(group.command('set'))
     .description('changes a gateway; devices hear of other addresses with their policy')
     .argument('<gateway>', 'name or id')
-    .addOption(switchOption('--serve-content', contentSetting))
+    .option('--content <off|folder|point>', contentSetting)
     .action(async (wanted: string, options: SetOptions): Promise<void> => {
-      const { serveContent } = options
-      const body = { ...addressesOf(options), ...(serveContent === undefined ? {} : { serveContent }) }
-      if (Object.keys(body).length === 0) failLocally('Say what to change: --help shows what is possible.')
+      const addresses = addressesOf(options)
+      if (Object.keys(addresses).length === 0 && options.content === undefined)
+        failLocally('Say what to change: --help shows what is possible.')
       const site = await session.site()
+      const body = { ...addresses, ...(await contentPlace(site, options)) }
       for (const id of await site.gateways([wanted]))
         showGateway(session, await site.call('changeGateway', { id, body }))
     })
@@ -222,7 +223,21 @@ const connectionRow = (one: GatewayConnection): (string | number)[] => [
   one.dials,
 ]
 
-const contentSetting = 'Allow CMG to function as a cloud distribution point and serve content from Azure storage'
+const contentSetting =
+  'Allow CMG to function as a cloud distribution point and serve content from Azure storage: off, folder (its own), or the name of a cloud distribution point'
+
+/** What `--content` says; of a point that is switched off nothing is forgotten. */
+async function contentPlace(site: Site, { content }: SetOptions) {
+  if (content === undefined) return {}
+  if (content === 'off') return { serveContent: false }
+  if (content === 'folder') return { serveContent: true, contentPoint: null }
+  return { serveContent: true, contentPoint: (await site.cloudPoint(content)).id }
+}
+
+function contentOf({ serveContent, contentPoint }: GatewayInfo): string {
+  if (!serveContent) return 'off'
+  return contentPoint ?? 'folder'
+}
 
 const DAY_MS = 24 * 3600_000
 
@@ -251,7 +266,7 @@ const showGateway = (session: Session, one: GatewayInfo): void =>
       ['For devices', one.deviceUrl],
       ['For enrolment', one.enrolmentUrl],
       ['Link', `${one.link.state} since ${one.link.since}`],
-      ['Serves content', onOff(one.serveContent)],
+      ['Content', contentOf(one)],
       ['Stopped since', one.stoppedAt],
       ['Sent in 14 days', formatBytes(one.outboundBytes)],
       ['Outbound threshold', thresholdText(one)],

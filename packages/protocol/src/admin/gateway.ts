@@ -1,7 +1,7 @@
 /** Gateways as an administrator sees them. */
 import { z } from 'zod'
 import type { AdminRoute } from '../admin.ts'
-import { GatewayId } from '../ids.ts'
+import { CloudPointId, GatewayId } from '../ids.ts'
 import { LinkAddress } from '../link.ts'
 import { Problem } from '../problem.ts'
 import { OutboundThreshold } from './alarm.ts'
@@ -17,6 +17,8 @@ export const GatewayCreate = z.strictObject({
   /** Where the connector of the site dials; may be the same port too. */
   linkAddress: LinkAddress,
   serveContent: z.boolean().default(true),
+  /** The cloud distribution point that it uses instead of its own folder. */
+  contentPoint: CloudPointId.optional(),
 })
 
 /** What the person who sets up the gateway types there, once. */
@@ -32,6 +34,8 @@ export const GatewayChange = z.strictObject({
   enrolmentUrl: GatewayCreate.shape.enrolmentUrl.optional(),
   linkAddress: LinkAddress.optional(),
   serveContent: z.boolean().optional(),
+  /** Null: its own folder. What it stands for is sent to the new place; the old one holds it until it is whole there. */
+  contentPoint: CloudPointId.nullable().optional(),
   outbound: OutboundThreshold.optional(),
   /** How much may be distributed to it before somebody hears of it; null: no threshold. */
   storageLimitBytes: z.int().positive().nullable().optional(),
@@ -61,6 +65,8 @@ export const GatewayInfo = z.object({
   enrolmentUrl: z.string(),
   linkAddress: z.string(),
   serveContent: z.boolean(),
+  /** Absent: its own folder. */
+  contentPoint: CloudPointId.optional(),
   link: z.discriminatedUnion('state', [
     z.object({ state: z.literal('up'), since: Time }),
     z.object({ state: z.literal('down'), since: Time, problem: Problem.optional() }),

@@ -137,6 +137,8 @@ export interface ContentLibrary extends ContentSource {
   /** `NOT_FOUND` */
   job(id: JobId): Promise<JobInfo>
   contentToken: DeviceHandler<'contentToken'>
+  /** To be called after a gateway was made or changed: it may hold other things now, and so may points. */
+  gatewayChanged(id: GatewayId): void
   /** To be called after names of the catalogue were released that had waited (L3). */
   released(): Promise<void>
   start(): Promise<void>
@@ -380,6 +382,10 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     async contentReport(gatewayId, report) {
       const arrived = await distributions.contentReport(gatewayId, report)
       if (arrived !== undefined) options.onArrived?.(arrived)
+    },
+    gatewayChanged(id) {
+      onContentsChanged(id)
+      work.wake()
     },
     released: makeReleasedNewest,
     openObject(kind, hash, range) {

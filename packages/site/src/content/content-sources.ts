@@ -1,7 +1,7 @@
 /**
  * Where a device may fetch content from, in the order in which it tries: the gateway that it asked
- * through, other gateways, then cloud distribution points, whose bytes cost money. What is passed
- * over is named with its reason.
+ * through, other gateways, then cloud distribution points, whose bytes cost money: first the one that the
+ * gateway uses instead of its folder. What is passed over is named with its reason.
  */
 import {
   type ClientSettings,
@@ -53,6 +53,7 @@ export function sourcesInReach(at: {
     return reason === undefined
   })
   const rank = ({ id, kind }: ContentGateway) => (id === asking ? 0 : kind === location ? 1 : 2)
+  const own = gateways.find(({ id }) => id === asking)?.contentPoint
   const allowed = allowCloudDistributionPoint && (location === 'internal' || enableGateway)
   const points = allowed ? cloudSources(location, { clientSettings: settings, gateways, cloudPoints }) : []
   for (const point of cloudPoints) {
@@ -65,7 +66,11 @@ export function sourcesInReach(at: {
         )
     pass(point.name, reason)
   }
-  return { gateways: usable.toSorted((a, b) => rank(a) - rank(b)), points, passedOver }
+  return {
+    gateways: usable.toSorted((a, b) => rank(a) - rank(b)),
+    points: points.toSorted((a, b) => Number(b.id === own) - Number(a.id === own)),
+    passedOver,
+  }
 }
 
 /** Gateways inside serve devices inside; those of the cloud, whom the client settings let use them. */
@@ -97,9 +102,14 @@ export function sourcesOf(
 ): Pick<ContentGrant, 'sources' | 'points' | 'passedOver'> {
   const holds = ({ id }: { id: DistributionPointId }) => holders.includes(id)
   const without = [...gateways, ...points].filter((one) => !holds(one))
-  const missing = without.map(({ name }) => ({
-    name,
-    problem: problem('CONTENT_NOT_DISTRIBUTED', 'The content is not whole there.'),
+  const missing = without.map((one) => ({
+    name: one.name,
+    problem: problem(
+      'CONTENT_NOT_DISTRIBUTED',
+      'contentPoint' in one && one.contentPoint !== undefined
+        ? 'It uses cloud storage instead of its folder.'
+        : 'The content is not whole there.',
+    ),
   }))
   return {
     sources: gateways.filter(holds).map(({ id, name, deviceUrl }) => ({ gatewayId: id, name, url: deviceUrl })),

@@ -189,7 +189,9 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
     async pointsOf(source, packageId) {
       const rows = await source
         .selectFrom('distributions')
-        .select('point_id')
+        .leftJoin('gateways', 'gateways.id', 'distributions.point_id')
+        // A gateway that began to use storage stands for it (G1).
+        .select((eb) => eb.fn.coalesce('content_point', 'point_id').as('point_id'))
         .distinct()
         .where('package_id', '=', packageId)
         .where('superseded_at', 'is', null)

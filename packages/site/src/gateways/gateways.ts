@@ -6,6 +6,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import {
+  type CloudPointId,
   fail,
   type GatewayAddress,
   type GatewayCertificate,
@@ -24,7 +25,8 @@ import type { Kysely, Selectable } from 'kysely'
 import type { z } from 'zod'
 import { changeConcerns } from '../administrators/audit/change.ts'
 import { type Clock, timestamp } from '../clock.ts'
-import type { Database } from '../db/database.ts'
+import { moveGatewayContent } from '../content/gateway-content.ts'
+import type { Database, Db } from '../db/database.ts'
 import type { GatewaysTables } from '../db/schema/gateways.ts'
 import { isUniqueViolation } from '../db/violation.ts'
 import { newId } from '../identity/new-id.ts'
@@ -64,7 +66,7 @@ export interface Gateways {
   addresses(): Promise<GatewayAddress[]>
   /** As the administrator sees them. */
   infos(): Promise<GatewayInfo[]>
-  /** Remembers it, and makes a code to join with. `CONFLICT` when the name is taken. */
+  /** Remembers it, and makes a code to join with. `CONFLICT` when the name is taken; `NOT_FOUND` without its storage. */
   create(request: z.output<typeof GatewayCreate>): Promise<GatewayJoinOffer>
   /** A code for whatever takes the place of the gateway; an earlier one holds no more. `NOT_FOUND` */
   offerJoin(id: string): Promise<GatewayJoinOffer>
@@ -97,6 +99,12 @@ type Addresses = Pick<GatewayInfo, 'deviceUrl' | 'enrolmentUrl' | 'linkAddress'>
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex')
 
+/** @throws ProblemError `NOT_FOUND` */
+async function findPoint(source: Db, id: CloudPointId): Promise<void> {
+  const found = await source.selectFrom('cloud_points').select('id').where('id', '=', id).executeTakeFirst()
+  if (found === undefined) fail('NOT_FOUND', `There is no distribution point ${id}.`)
+}
+
 const certificateEnd = (expiresAt: number | undefined) =>
   expiresAt === undefined ? {} : { certificateExpiresAt: timestamp(expiresAt) }
 
@@ -125,6 +133,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     enrolmentUrl: row.enrolment_url,
     linkAddress: row.link_address,
     serveContent: row.serve_content === 1,
+    ...(row.content_point === null ? {} : { contentPoint: row.content_point }),
     link: links.get(row.id) ?? { state: 'down', since: startedAt },
     connections: connections.get(row.id)?.() ?? [],
     packBytesServed: row.earlier_pack_bytes + row.pack_bytes,
@@ -197,6 +206,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     async create(request) {
       const id = newId('gw', GatewayId)
       changeConcerns(id)
+      if (request.contentPoint !== undefined) await findPoint(db, request.contentPoint)
       const { offer, kept } = newJoinCode(id, request)
       try {
         await db
@@ -209,7 +219,7 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
             enrolment_url: request.enrolmentUrl,
             link_address: request.linkAddress,
             serve_content: request.serveContent ? 1 : 0,
-            content_point: null,
+            content_point: request.contentPoint ?? null,
             created_at: clock.now(),
             ...kept,
             traffic_since: null,
@@ -262,17 +272,31 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
       return renewed
     },
 
-    async change(idText, { deviceUrl, enrolmentUrl, linkAddress, serveContent, outbound, storageLimitBytes }) {
+    async change(idText, wanted) {
+      const { deviceUrl, enrolmentUrl, linkAddress, serveContent, contentPoint, outbound, storageLimitBytes } = wanted
       const { id } = await find(idText)
       const set = {
         ...(deviceUrl === undefined ? {} : { device_url: deviceUrl }),
         ...(enrolmentUrl === undefined ? {} : { enrolment_url: enrolmentUrl }),
         ...(linkAddress === undefined ? {} : { link_address: linkAddress }),
         ...(serveContent === undefined ? {} : { serve_content: serveContent ? (1 as const) : (0 as const) }),
+        ...(contentPoint === undefined ? {} : { content_point: contentPoint }),
         ...(outbound === undefined ? {} : thresholdColumns(outbound)),
         ...(storageLimitBytes === undefined ? {} : { storage_limit_bytes: storageLimitBytes }),
       }
-      if (Object.keys(set).length > 0) await db.updateTable('gateways').set(set).where('id', '=', id).execute()
+      if (Object.keys(set).length > 0)
+        await db.transaction().execute(async (trx) => {
+          if (contentPoint !== undefined) {
+            if (contentPoint !== null) await findPoint(trx, contentPoint)
+            const { content_point } = await trx
+              .selectFrom('gateways')
+              .select('content_point')
+              .where('id', '=', id)
+              .executeTakeFirstOrThrow()
+            await moveGatewayContent({ trx, clock, from: content_point ?? id, to: contentPoint ?? id })
+          }
+          await trx.updateTable('gateways').set(set).where('id', '=', id).execute()
+        })
       const row = await find(id)
       const sent = (await outboundBytes(db, clock.now())).get(id) ?? 0
       const startsAgain = row.stopped_at !== null && !mustStop(row, sent)
