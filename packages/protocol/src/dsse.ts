@@ -52,6 +52,19 @@ export const CATALOGUE_MODE_FIELD = 'x-sluice-mode'
 export const CatalogueMode = z.enum(['online', 'offline'])
 export type CatalogueMode = z.infer<typeof CatalogueMode>
 
+/** Field of the catalogue's `root.json`: fields of ours in it that a reader must understand, or not believe the root. */
+export const CATALOGUE_CRIT_FIELD = 'x-sluice-crit'
+
+/** What a root says beyond TUF. One that does not name its mode gets the strict one. */
+export const CatalogueRootFields = z.object({
+  [POLICY_KEYS_FIELD]: z.array(PolicyKey).min(1).max(8),
+  [CATALOGUE_MODE_FIELD]: CatalogueMode.default('offline'),
+  [CATALOGUE_CRIT_FIELD]: z
+    .array(z.enum([POLICY_KEYS_FIELD, CATALOGUE_MODE_FIELD]))
+    .max(8)
+    .default([]),
+})
+
 /** The bytes of a signed document. What `readSignedJson` accepts, and nothing else, is written. */
 export function writeSignedJson(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))

@@ -17,7 +17,7 @@ export const GatewayAddress = z.object({
 export type GatewayAddress = z.infer<typeof GatewayAddress>
 
 /** What the administrator gives to a device (a file), so that it can enrol. */
-export const EnrolmentBundle = z.strictObject({
+export const EnrolmentBundle = z.object({
   format: z.literal('sluice-enrolment/1'),
   siteId: SiteId,
   gateways: z.array(GatewayAddress).min(1).max(50),

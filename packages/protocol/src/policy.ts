@@ -13,6 +13,7 @@ import { Envelope } from './dsse.ts'
 import { GatewayAddress } from './enrolment.ts'
 import { AgentInfo, DeviceFacts } from './facts.ts'
 import { ContentId, DeploymentId, DeviceId, PackageId, RunId, SequenceId, Sha256 } from './ids.ts'
+import { knowsField, lenient } from './lenient.ts'
 import { Problem } from './problem.ts'
 
 /** What readers of this version understand. Documents that ask for more in `minReader` are refused. */
@@ -23,6 +24,9 @@ export const CANCELLED_RUNS = 100
 
 /** Paused runs that one policy names. */
 export const PAUSED_RUNS = 100
+
+/** Longest path in `crit`. */
+const CRIT_LENGTH = 200
 
 /** A file that the catalogue must list under `target` with this hash and length. */
 export const CatalogueReference = z.object({
@@ -45,7 +49,7 @@ export const PolicyPackage = z.object({
   /** Persist content in the client cache: nothing but its user removes it there. */
   persist: z.boolean().optional(),
   /** Devices for which it is fetched in advance; absent: all. */
-  preCache: PreCacheTags.optional(),
+  preCache: lenient(PreCacheTags).optional(),
 })
 export type PolicyPackage = z.infer<typeof PolicyPackage>
 
@@ -58,7 +62,7 @@ export const PolicyDeployment = z.object({
   sequenceId: SequenceId,
   /** The signed sequence: its document in canonical JSON. */
   sequence: CatalogueReference,
-  settings: DeploymentSettings,
+  settings: lenient(DeploymentSettings),
   /** Everything the sequence references, candidates included. */
   packages: z.array(PolicyPackage).max(1000),
   /** What the site already knows against it, with the setting to change. Empty: it may run. */
@@ -80,11 +84,14 @@ export type PolicyVariable = z.infer<typeof PolicyVariable>
 export const PolicyBody = z.object({
   v: z.literal(1),
   minReader: z.int().positive(),
-  /** Names of fields that a reader must understand; unknown ones mean: do not use this policy. */
-  crit: z.array(z.string().max(64)).max(64).default([]),
+  /**
+   * Fields that a reader must understand, by their paths, as in `clientSettings.clientCache.maxBytes`; an unknown
+   * one means: do not use this policy. Other unknown fields are ignored, at every depth.
+   */
+  crit: z.array(z.string().max(CRIT_LENGTH)).max(64).default([]),
   deviceId: DeviceId,
   location: NetworkLocation,
-  clientSettings: ClientSettings,
+  clientSettings: lenient(ClientSettings),
   /** Gateways to use, best first; replaces the list known before. */
   gateways: z.array(GatewayAddress).min(1).max(50),
   /** Origins of cloud distribution points: besides the gateways the only hosts that the device fetches content from. */
@@ -107,7 +114,7 @@ export type PolicyBody = z.infer<typeof PolicyBody>
 export const PolicyHead = z.object({
   v: z.literal(1),
   minReader: z.int().positive(),
-  crit: z.array(z.string().max(64)).max(64).default([]),
+  crit: z.array(z.string().max(CRIT_LENGTH)).max(64).default([]),
   deviceId: DeviceId,
   /** Raised when a site is restored from a backup. */
   epoch: z.int().positive(),
@@ -141,12 +148,12 @@ export type PolicyAnswer = z.infer<typeof PolicyAnswer>
 /** Why a reader of this version must not use a signed policy document; undefined when it may. */
 export function unreadable(document: unknown, schema: z.ZodObject): string | undefined {
   const asked = z
-    .object({ minReader: z.int().positive(), crit: z.array(z.string()).max(64).default([]) })
+    .object({ minReader: z.int().positive(), crit: z.array(z.string().max(CRIT_LENGTH)).max(64).default([]) })
     .safeParse(document)
   if (!asked.success) return 'it does not say which readers it is for'
   const { minReader, crit } = asked.data
   if (minReader > POLICY_READER) return `it asks for reader ${minReader}, this is reader ${POLICY_READER}`
-  const unknown = crit.filter((field) => !Object.hasOwn(schema.shape, field))
+  const unknown = crit.filter((field) => !knowsField(schema, field))
   if (unknown.length > 0) return `it has fields that must be understood: ${unknown.join(', ')}`
   return undefined
 }

@@ -42,7 +42,7 @@ export type ProblemCode = keyof typeof problems
 export const ProblemCode = z.enum(Object.keys(problems) as [ProblemCode, ...ProblemCode[]])
 
 /** A place in a text that somebody wrote: a sequence file, say. */
-export const SourcePlace = z.strictObject({
+export const SourcePlace = z.object({
   file: z.string().optional(),
   /** 1-based. */
   line: z.int().positive(),

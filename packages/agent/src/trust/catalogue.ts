@@ -17,12 +17,13 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   CATALOGUE_MODE_FIELD,
-  CatalogueMode,
+  type CatalogueMode,
   type CatalogueReference,
+  CatalogueRootFields,
   failed,
   ok,
   POLICY_KEYS_FIELD,
-  PolicyKey,
+  type PolicyKey,
   problem,
   type Result,
   Sha256,
@@ -201,13 +202,7 @@ const sha256 = (bytes: Uint8Array): Sha256 => Sha256.parse(createHash('sha256').
 const isRight = (bytes: Uint8Array, reference: CatalogueReference) =>
   bytes.length === reference.lengthBytes && sha256(bytes) === reference.sha256
 
-/** What a root says beyond TUF. One that does not name its mode gets the strict one. */
-const Root = z.object({
-  signed: z.object({
-    [POLICY_KEYS_FIELD]: z.array(PolicyKey).min(1).max(8),
-    [CATALOGUE_MODE_FIELD]: CatalogueMode.default('offline'),
-  }),
-})
+const Root = z.object({ signed: CatalogueRootFields })
 const trustOf = (root: Buffer) => Root.parse(JSON.parse(root.toString())).signed
 
 function absent(error: NodeJS.ErrnoException): undefined {

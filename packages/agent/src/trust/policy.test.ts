@@ -265,3 +265,17 @@ test('a clock that is turned back does not make an old policy young', () => {
   assert.equal(code(device.say({ ...old, epoch: 2 })), 'accepted')
   assert.equal(device.clock.now(), start)
 })
+
+test('settings of the future are ignored, unless the policy names them in crit', () => {
+  const newer = { ...body(), clientSettings: { ...ClientSettings.parse({}), cloudServices: { future: true } } }
+  for (const [crit, expected] of [
+    [[], 'accepted'],
+    [['clientSettings.cloudServices.future'], 'POLICY_TOO_NEW'],
+  ] as const) {
+    const device = makeDevice()
+    const bytes = writeSignedJson({ ...newer, crit })
+    const said = device.say({ bodyHash: hashOf(bytes) }, site.seal(POLICY_BODY_TYPE, bytes))
+    assert.equal(code(said), expected)
+    if (said.ok) assert.deepEqual(said.value.body.clientSettings, ClientSettings.parse({}))
+  }
+})

@@ -77,13 +77,17 @@ test('a gateway uses storage instead of its folder and goes back, and no running
   assert.ok(served > 0)
 
   // The next version goes to the storage only.
-  const next = randomFillSync(Buffer.alloc(PACKAGE_BYTES))
+  const next = randomFillSync(Buffer.alloc(PACKAGE_BYTES + MiB))
   const folder = join(world.folder, 'sources', scenarioPackage(1).folder)
   await writeFile(join(folder, 'content.bin'), next)
   await jobDone(admin, must(await admin.call('updatePackage', { id, body: { folder } })).jobId)
   await until(async () => (await state(point.id, 2)) === 'installed', 'the storage to have the next version')
   assert.equal(await state(gatewayId, 2), undefined)
-  await world.device.softwareCenter.syncPolicy()
+  await until(async () => {
+    await world.device.softwareCenter.syncPolicy()
+    const [item] = (await world.device.softwareCenter.state())?.items ?? []
+    return (item?.referencedBytes ?? 0) > PACKAGE_BYTES + MiB / 2
+  }, 'the device to hear of the next version')
   front.holdAfter(3 * MiB)
   await world.install()
   await downloading()

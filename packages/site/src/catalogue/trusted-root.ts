@@ -1,7 +1,12 @@
 /** What a published root says: whose signatures count for what, and in which mode the site is. */
-import { CATALOGUE_MODE_FIELD, CatalogueMode, POLICY_KEYS_FIELD, PolicyKey, type SigningRole } from '@sluice/protocol'
+import {
+  CATALOGUE_MODE_FIELD,
+  type CatalogueMode,
+  CatalogueRootFields,
+  POLICY_KEYS_FIELD,
+  type SigningRole,
+} from '@sluice/protocol'
 import { Metadata, MetadataKind, type Root } from '@tufjs/models'
-import { z } from 'zod'
 import type { Keyring, SigningKey } from '../keys/keyring.ts'
 
 export interface TrustedRoot {
@@ -16,7 +21,7 @@ export interface TrustedRoot {
 export function readRoot(bytes: Uint8Array): TrustedRoot {
   const metadata = Metadata.fromJSON(MetadataKind.Root, JSON.parse(new TextDecoder().decode(bytes)))
   const { roles, version, unrecognizedFields } = metadata.signed
-  const own = OwnFields.parse(unrecognizedFields)
+  const own = CatalogueRootFields.parse(unrecognizedFields)
   const of = (role: string) => roles[role]?.keyIDs ?? []
   return {
     metadata,
@@ -31,11 +36,6 @@ export function readRoot(bytes: Uint8Array): TrustedRoot {
     },
   }
 }
-
-const OwnFields = z.object({
-  [POLICY_KEYS_FIELD]: z.array(PolicyKey).min(1).max(8),
-  [CATALOGUE_MODE_FIELD]: CatalogueMode.default('offline'),
-})
 
 export type TrustedKeys = Partial<Record<SigningRole, SigningKey>>
 
