@@ -4,6 +4,9 @@ const args = process.argv.slice(2)
 if (args[0] === 'cache') {
   const { cacheCommand } = await import('../src/cache/command.ts')
   process.exitCode = await cacheCommand(args.slice(1), { out: console.log, error: console.error })
+} else if (args[0] === 'trace') {
+  const { traceCommand } = await import('../src/run/trace-command.ts')
+  process.exitCode = await traceCommand(args.slice(1), { out: console.log, error: console.error })
 } else if (args[0] === 'scripting') {
   const { scriptingCommand } = await import('../src/scripting/command.ts')
   process.exitCode = scriptingCommand(args.slice(1))

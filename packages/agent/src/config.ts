@@ -47,6 +47,13 @@ export const AgentConfig = z.strictObject({
   metered: z.enum(['detect', 'yes', 'no']).default('detect'),
   /** Folders whose files may supply chunks of contents, so that these need not be fetched. */
   seedFolders: z.array(Path).max(20).default([]),
+  /** `smsts.log`: bytes (LogMaxSize) before it is put aside, and how many of those are kept (LogMaxHistory). */
+  smstsLog: z
+    .strictObject({
+      maxBytes: z.int().min(10_000).max(1e9).default(2_000_000),
+      history: z.int().min(0).max(100).default(5),
+    })
+    .prefault({}),
   /** Facts that are told and not found out: a device in a namespace sees the firmware of its host. */
   facts: z.strictObject(DeviceFacts.partial().shape).default({}),
 })

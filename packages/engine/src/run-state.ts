@@ -117,6 +117,19 @@ export type JournalEntry =
   | { kind: 'debugOrder'; at: number; instruction: number; n: number; text: string; refused?: Problem }
   /** A package that the step goes on without (continueOnPackageError). */
   | { kind: 'contentFailed'; at: number; instruction: number; name: string; packageId: PackageId; problem: Problem }
+  /** The content of a package is there, or could not be had. Noted by the host, beside what the engine commits. */
+  | {
+      kind: 'content'
+      at: number
+      instruction: number
+      packageId: PackageId
+      neededBytes: number
+      fetchedBytes: number
+      /** Where it came from, by name, in the order of their use. */
+      sources: string[]
+      passedOver: { name: string; problem: { code: string; detail: string } }[]
+      problem?: Problem
+    }
   | {
       kind: 'stepFinished'
       at: number

@@ -3,13 +3,11 @@
  * database, with or without the agent running: every change is one transaction, and nothing that is leased
  * is taken away (C4 of cache.ts).
  */
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
-import { loadConfig } from '../config.ts'
-import { migrations } from '../state/migrations.ts'
+import { openAgentDatabase } from '../state/agent-database.ts'
 import { transact } from '../state/transact.ts'
 import { type CacheRow, type CacheRows, createCacheRows } from './cache-rows.ts'
 
@@ -22,9 +20,6 @@ const usage = `Usage: sluice-agent cache <command> --config <file.json> [--json]
   delete --all [--persisted]     all that no run needs; --persisted: also what is pinned or persists
 
 A content is named by the first 8 or more characters of its id.`
-
-/** How long to wait for an agent that writes at the same moment. */
-const BUSY_MS = 5_000
 
 interface Output {
   out: (line: string) => void
@@ -54,12 +49,13 @@ export async function cacheCommand(args: string[], { out, error }: Output): Prom
     error(usage)
     return 2
   }
-  const opened = await openRows(values.config)
+  const opened = await openAgentDatabase(values.config)
   if (!opened.ok) {
     error(`${opened.problem.code}: ${opened.problem.detail}`)
     return 1
   }
-  const { db, rows } = opened.value
+  const { db, stateFolder } = opened.value
+  const rows = createCacheRows(db, join(stateFolder, 'cache'))
   try {
     if (verb === 'list') {
       const entries = rows.all()
@@ -119,19 +115,6 @@ function choose(all: readonly CacheRow[], names: readonly string[]): Result<Cach
     for (const row of fits) chosen.add(row)
   }
   return ok([...chosen])
-}
-
-async function openRows(configPath: string): Promise<Result<{ db: DatabaseSync; rows: CacheRows }>> {
-  const config = await loadConfig(configPath)
-  if (!config.ok) return config
-  const file = join(config.value.stateFolder, 'agent.db')
-  if (!existsSync(file)) return failed(problem('NOT_FOUND', `There is no ${file}: the agent has never run.`))
-  const db = new DatabaseSync(file, { timeout: BUSY_MS })
-  const form = Number(db.prepare('PRAGMA user_version').get()?.user_version)
-  if (form === migrations.length) return ok({ db, rows: createCacheRows(db, join(config.value.stateFolder, 'cache')) })
-  db.close()
-  const which = form > migrations.length ? 'a newer agent' : 'an older agent that has not ended yet'
-  return failed(problem('DATA_TOO_NEW', `${file} belongs to ${which}; use its own command.`))
 }
 
 /** Without the key. */

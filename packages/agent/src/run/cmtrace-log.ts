@@ -19,6 +19,9 @@ export interface TraceLog {
 /** Shorter values are no secrets, and masking them would make the log unreadable. */
 const SHORTEST_MASKED = 3
 
+/** Begins a file: without it CMTrace takes UTF-8 for the code page of the system (task-sequence-xml §8). */
+const BYTE_ORDER_MARK = '\ufeff'
+
 const TYPES = { info: 1, warning: 2, error: 3 } as const
 
 /**
@@ -37,7 +40,8 @@ export function createTraceLog(options: {
       const at = new Date(options.now())
       const masked = options.masked()
       const lines = entries.map((entry) => traceLine({ ...entry, text: mask(entry.text, masked) }, at))
-      appendFileSync(options.path, `${lines.join('\n')}\n`, { mode: 0o600 })
+      const mark = statSync(options.path, { throwIfNoEntry: false }) === undefined ? BYTE_ORDER_MARK : ''
+      appendFileSync(options.path, `${mark}${lines.join('\n')}\n`, { mode: 0o600 })
     },
   }
 }

@@ -46,13 +46,13 @@ import { createRunContents, type RunContentsOptions } from './acquire.ts'
 import { createTraceLog, mask, rotateTraceLog } from './cmtrace-log.ts'
 import { endOfLog, mayDebug, nextOrder, obeyOrder } from './debugger.ts'
 import { createHost, hiddenValues } from './host.ts'
+import { logLine } from './journal-words.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { finishedSteps } from './run-report.ts'
 import { createRunStore, type RunRecord } from './run-store.ts'
 import { createRunners } from './runners.ts'
 import type { AcceptedDeployment, CreateRuns, PausedBy, RunParts, Runs } from './runs.ts'
 
-const LOG_LIMITS = { maxBytes: 2_000_000, history: 5 }
 const PAGES_KEPT_MS = 30 * 24 * 3600_000
 /** After this time a machine that agreed to restart is asked again. */
 const RESTART_MS = 5 * 60_000
@@ -245,10 +245,13 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       onCommit(next) {
         current = next
         if (next.phase.kind === 'ready')
-          attempt('smsts.log', () => rotateTraceLog(logPath, LOG_LIMITS, new Date(now())))
+          attempt('smsts.log', () => rotateTraceLog(logPath, config.smstsLog, new Date(now())))
       },
     })
-    attempt('smsts.log', () => rotateTraceLog(logPath, LOG_LIMITS, new Date(now())))
+    attempt('smsts.log', () => {
+      rotateTraceLog(logPath, config.smstsLog, new Date(now()))
+      if (isUntouched(current)) trace.write(...store.journal(runId).map((entry) => logLine(entry, table)))
+    })
     // W2
     contents.prepare()
 

@@ -113,7 +113,7 @@ export function createHost(options: HostOptions): Host {
       // H2
       options.onCommit(next)
       progress.stepsFinished(finishedSteps(entries, table))
-      log.write(...entries.map(logLine))
+      log.write(...entries.map((entry) => logLine(entry, table)))
     },
     facts: () => platform.facts(),
     machine: () => platform.machine(),
@@ -157,11 +157,18 @@ export function createHost(options: HostOptions): Host {
         if (content.ok) {
           const { neededBytes, fetchedBytes, folder } = content.value
           const { cacheBytes, seedBytes } = contents.bytes(packageId)
+          if (fetchedBytes > 0) say('Download done setting progress bar to 100')
           say(
             `Content of ${packageId} is in ${folder}: ${fetchedBytes} bytes fetched of ${neededBytes} needed; ${cacheBytes} were in the cache, ${seedBytes} came from other contents and files of this device.`,
           )
           tellContent(packageId, neededBytes, fetchedBytes, told)
-        } else say(`Content of ${packageId}: ${content.problem.code}: ${content.problem.detail}`, 'error')
+        } else {
+          const { code, detail } = content.problem
+          // The original's words, with its slip: people search for them.
+          if (code === 'CONTENT_CORRUPT') say('Hash could not be matched for the downloded content', 'error')
+          say(`Content of ${packageId}: ${code}: ${detail}`, 'error')
+          state.transaction(() => note(packageId, { neededBytes: 0, fetchedBytes: 0 }, told, content.problem))
+        }
         return content
       } catch (error) {
         if (limit?.aborted !== true || stop.aborted) throw error
@@ -227,13 +234,25 @@ export function createHost(options: HostOptions): Host {
     if (contentId === undefined) return
     const bytesFrom = sourcesOf(contents.bytes(packageId))
     state.transaction(() => {
+      note(packageId, { neededBytes, fetchedBytes }, told)
       if (store.contentTold(runId, packageId))
         outbox.enqueue({
           kind: 'contentReady',
-          ...{ ...run, packageId, contentId, fetchedBytes, neededBytes, bytesFrom },
-          // A long line breaks now and then: the last words are enough.
-          ...{ sources: told.sources.slice(-MOST_TOLD), passedOver: told.passedOver.slice(-MOST_TOLD) },
+          ...{ ...run, packageId, contentId, fetchedBytes, neededBytes, bytesFrom, ...shortened(told) },
         })
+    })
+  }
+
+  /** For the trace of decisions. */
+  function note(
+    packageId: PackageId,
+    bytes: { neededBytes: number; fetchedBytes: number },
+    told: ContentSources,
+    why?: Problem,
+  ): void {
+    store.note(runId, {
+      ...{ kind: 'content', at: now(), instruction: current.pointer, packageId, ...bytes, ...shortened(told) },
+      ...(why === undefined ? {} : { problem: why }),
     })
   }
 
@@ -247,6 +266,12 @@ export function createHost(options: HostOptions): Host {
     }
   }
 }
+
+/** A long line breaks now and then: the last words are enough. */
+const shortened = ({ sources, passedOver }: ContentSources): ContentSources => ({
+  sources: sources.slice(-MOST_TOLD),
+  passedOver: passedOver.slice(-MOST_TOLD),
+})
 
 const isOfDebugger = ({ kind }: JournalEntry): boolean => kind === 'debugOrder' || kind === 'debugStopped'
 

@@ -4,7 +4,7 @@ import type { DeploymentId, RunId, StatusEvent } from '@sluice/protocol'
 import type { LogEntry } from './cmtrace-log.ts'
 
 /** In the words of the original, which people search for (configmgr-behaviour §7.7, task-sequence-xml §8). */
-export function logLine(entry: JournalEntry): LogEntry {
+export function logLine(entry: JournalEntry, table: Pick<InstructionTable, 'instructions'>): LogEntry {
   const say = (text: string, level: LogEntry['level'] = 'info'): LogEntry => ({ text, component: 'TSManager', level })
   switch (entry.kind) {
     case 'runStarted':
@@ -16,9 +16,9 @@ export function logLine(entry: JournalEntry): LogEntry {
         ? say(`The execution of the group (${entry.name}) has failed and the execution has been aborted.`, 'warning')
         : say(`Successfully completed the group (${entry.name}).`)
     case 'skipped':
-      return say(`The execution of (${entry.name}) has been skipped: ${skipReasons[entry.why]}.`)
+      return say(`The execution of ${named(entry, table)} has been skipped: ${skipReasons[entry.why]}.`)
     case 'decision':
-      return say(`The condition of (${entry.name}) is ${entry.result ? 'true' : 'false'}: ${entry.trace}`)
+      return say(`The condition of ${named(entry, table)} is ${entry.result ? 'true' : 'false'}: ${entry.trace}`)
     case 'stepStarted':
       return say(`Start executing an instruction. Instruction name: '${entry.name}'. Pointer: '${entry.instruction}'`)
     case 'stepRepeated':
@@ -49,6 +49,8 @@ export function logLine(entry: JournalEntry): LogEntry {
     }
     case 'contentFailed':
       return say(`Package ${entry.packageId} failed (${entry.problem.code}): ${entry.problem.detail}`, 'error')
+    case 'content':
+      return say(`Content of ${entry.packageId}: ${entry.fetchedBytes} bytes fetched of ${entry.neededBytes} needed.`)
     case 'stepFinished': {
       const code = entry.exitCode === undefined ? '' : ` with the exit win32 code ${entry.exitCode}`
       if (entry.problem === undefined) return say(`Successfully completed the action (${entry.name})${code}.`)
@@ -73,6 +75,12 @@ export function logLine(entry: JournalEntry): LogEntry {
   }
 }
 
+/** People filter the log for *the action* and *the group*. */
+const named = (
+  { instruction, name }: { instruction: number; name: string },
+  { instructions }: Pick<InstructionTable, 'instructions'>,
+): string => `the ${instructions[instruction]?.kind === 'step' ? 'action' : 'group'} (${name})`
+
 const repeatReasons = {
   notStarted: 'had not begun',
   lost: 'ended and nobody saw how; it may be run again',
@@ -80,7 +88,11 @@ const repeatReasons = {
   requested: 'requested a retry',
 }
 
-const skipReasons = { disabled: 'it is disabled', condition: 'its condition is false', groupFailed: 'its group failed' }
+export const skipReasons = {
+  disabled: 'it is disabled',
+  condition: 'its condition is false',
+  groupFailed: 'its group failed',
+}
 
 /** Undefined for what the site need not know. The end of a run is told with its report, not here. */
 export function statusEvent(

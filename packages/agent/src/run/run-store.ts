@@ -2,6 +2,7 @@
  * Runs in the agent's state: what was accepted, where the run is, its journal and, at the end, its
  * report. Every method that writes belongs into the transaction of whoever calls it.
  */
+import type { SQLOutputValue } from 'node:sqlite'
 import type { JournalEntry, RunState } from '@sluice/engine'
 import {
   ClientSettings,
@@ -35,6 +36,8 @@ export interface RunRecord {
 export interface RunStore {
   begin(record: RunRecord, entries: readonly JournalEntry[]): void
   commit(runId: RunId, state: RunState, entries: readonly JournalEntry[], firstStepMs: number | undefined): void
+  /** Adds to the journal what the engine does not commit itself. */
+  note(runId: RunId, entry: JournalEntry): void
   keepGrants(runId: RunId, grants: KeptGrants): void
   /** Notes that the run shall end; true where it goes on, and then also for a repeated wish. */
   wantCancel(runId: RunId): boolean
@@ -51,6 +54,8 @@ export interface RunStore {
   /** Keeps the run without a report as it is, but never carries it again. */
   giveUp(): void
   journal(runId: RunId): JournalEntry[]
+  /** A run that is kept, or the latest one, finished or not. */
+  find(runId: RunId | undefined): RunRecord | undefined
   lastReport(deploymentId: DeploymentId): RunReport | undefined
   /** True the first time: the site is to be told that the package is ready. */
   contentTold(runId: RunId, packageId: PackageId): boolean
@@ -82,6 +87,7 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
   const clearPause = db.prepare('UPDATE run SET paused_by = NULL WHERE run_id = ? AND paused_by = ?')
   const wantsPause = db.prepare('SELECT paused_by FROM run WHERE run_id = ? AND report IS NULL')
   const unfinished = db.prepare('SELECT * FROM run WHERE report IS NULL ORDER BY started_at DESC LIMIT 1')
+  const named = db.prepare("SELECT * FROM run WHERE ? IN (run_id, '') ORDER BY started_at DESC LIMIT 1")
   const append = db.prepare(
     'INSERT INTO run_journal (run_id, n, entry) VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM run_journal WHERE run_id = ?), ?)',
   )
@@ -98,6 +104,17 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
     for (const entry of entries) append.run(runId, runId, JSON.stringify(entry))
   }
 
+  const recordOf = (row: Record<string, SQLOutputValue>): RunRecord => ({
+    runId: String(row.run_id) as RunId,
+    // Runs that an older agent began have it in their row.
+    accepted: Accepted.parse(JSON.parse(String(acceptedOf.get(row.run_id ?? '')?.accepted ?? row.accepted))),
+    startedAt: Number(row.started_at),
+    osBefore: String(row.os_before),
+    firstStepMs: row.first_step_ms === null ? undefined : Number(row.first_step_ms),
+    grants: row.grants === null ? undefined : KeptGrants.parse(JSON.parse(String(row.grants))),
+    state: JSON.parse(String(row.state)) as RunState,
+  })
+
   return {
     begin(record, entries) {
       const { runId, accepted, startedAt, osBefore, state } = record
@@ -109,6 +126,7 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
       update.run(JSON.stringify(state), firstStepMs ?? null, runId)
       appendAll(runId, entries)
     },
+    note: (runId, entry) => appendAll(runId, [entry]),
     keepGrants: (runId, grants) => void setGrants.run(JSON.stringify(grants), runId),
     wantCancel(runId) {
       if (wantsCancel.get(runId) === undefined) return false
@@ -129,17 +147,11 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
     },
     active() {
       const row = unfinished.get()
-      if (row === undefined) return undefined
-      return {
-        runId: String(row.run_id) as RunId,
-        // Runs that an older agent began have it in their row.
-        accepted: Accepted.parse(JSON.parse(String(acceptedOf.get(row.run_id ?? '')?.accepted ?? row.accepted))),
-        startedAt: Number(row.started_at),
-        osBefore: String(row.os_before),
-        firstStepMs: row.first_step_ms === null ? undefined : Number(row.first_step_ms),
-        grants: row.grants === null ? undefined : KeptGrants.parse(JSON.parse(String(row.grants))),
-        state: JSON.parse(String(row.state)) as RunState,
-      }
+      return row === undefined ? undefined : recordOf(row)
+    },
+    find(runId) {
+      const row = named.get(runId ?? '')
+      return row === undefined ? undefined : recordOf(row)
     },
     giveUp: () => void db.exec("UPDATE run SET report = '{}' WHERE report IS NULL"),
     journal: (runId) => entriesOf.all(runId).map((row) => JSON.parse(String(row.entry)) as JournalEntry),

@@ -9,6 +9,7 @@ import type { TestFile } from '../download/testing/test-contents.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { until } from '../testing/until.ts'
 import { type RunLine, startRunLine } from './testing/run-line.ts'
+import { traceCommand } from './trace-command.ts'
 
 const MiB = 1024 * 1024
 const A = 'ABC00001' as PackageId
@@ -71,12 +72,44 @@ test('a run: only what its path needs is fetched, the machine restarts, and the 
       .filter((kind) => ['runStarted', 'contentReady', 'restarting', 'runFinished'].includes(kind)),
     ['runStarted', 'contentReady', 'restarting', 'runFinished'],
   )
+  await tracesOf(line)
   const log = line.log()
+  assert.match(log, /^\ufeff<!\[LOG\[Task sequence execution engine started\./)
+  assert.match(log, /The execution of the group \(Another model\) has been skipped/)
   assert.match(log, /<!\[LOG\[Successfully completed the action \(First\) with the exit win32 code 0\.\]LOG\]!>/)
   assert.match(log, new RegExp(`size ${8 * MiB} and \\*\\*\\*\\*\\*`))
   assert.ok(!log.includes('hunter22'))
   assert.deepEqual(readdirSync(join(line.folder, 'device/runs')), [], 'nothing of the run is left but its report')
 })
+
+/** The trace of decisions, as `sluice-agent trace` gives it beside the agent. */
+async function tracesOf(line: RunLine) {
+  const command = async (...words: string[]) => {
+    const said: string[] = []
+    const say = (text: string) => void said.push(text)
+    const code = await traceCommand([...words, '--config', join(line.folder, 'agent.json')], { out: say, error: say })
+    return { code, text: said.join('\n') }
+  }
+  const { code, text } = await command()
+  assert.equal(code, 0, text)
+  const lines = text.split('\n').map((one) => one.replace(/^[\d:]{8} {2}/, ''))
+  assert.match(lines[0] ?? '', /^Run run_\w+ of ".+", begun 20/)
+  const at = (line: string) => assert.notEqual(lines.indexOf(line), -1, `${line}\n\n${text}`)
+  at('First (runCommandLine)')
+  at('Another model: skipped, its condition is false')
+  at('  Its drivers: skipped, its condition is false')
+  at('  Password = ********')
+  assert.match(text, /Another model: condition is false: _SMSTSModel is not set, must equal "no such model": no/)
+  assert.match(text, / {2}content ABC00001 from .+: \d+ bytes fetched of \d+ needed/)
+  assert.match(text, / {4}exit code 0: succeeded after \d+\.\d s/)
+  assert.match(text, /The computer was restarted[\s\S]*The run ended: success$/)
+  const id = /run_\w+/.exec(text)?.[0] ?? ''
+  const json = JSON.parse((await command(id, '--json')).text)
+  assert.deepEqual([json.runId, json.leftOut], [id, 0])
+  assert.ok(!JSON.stringify(json).includes('hunter22') && !text.includes('hunter22'))
+  assert.match((await command('run_0000000000')).text, /There is no run run_0000000000/)
+  assert.deepEqual((await command('upgrade')).code, 2)
+}
 
 test('the first step waits for no network: the gateway may be silent', async (t) => {
   const line = await startRunLine(t, packages, (effect) => [
