@@ -154,7 +154,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 
     routeId = found.id
     const again = caller.value.identity === 'device' ? rates.device.take(caller.value.deviceId) : 0
-    const wait = found.id === 'enrol' ? rates.enrolment.take(address) : again
+    const wait = found.id === 'enrol' || found.id === 'signIn' ? rates.enrolment.take(address) : again
     if (wait > 0) return refuse(rateLimited(wait))
 
     const route: DeviceRoute = deviceRoutes[found.id]

@@ -17,6 +17,7 @@ import {
   PointGroupInfo,
   PointGroupMembers,
 } from './admin/distribution-points.ts'
+import { DeviceUser, enrolmentRoutes } from './admin/enrolment.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
 import { organisationRoutes } from './admin/organisation.ts'
 import { CollectionReport, PackageDelete, PackageDeleted } from './admin/package-delete.ts'
@@ -213,6 +214,8 @@ export const DeviceInfo = z.object({
   enrolledAt: Time,
   lastSeenAt: Time.optional(),
   lastGatewayId: GatewayId.optional(),
+  /** Who signed in to let it in. */
+  user: DeviceUser.optional(),
 })
 export type DeviceInfo = z.infer<typeof DeviceInfo>
 
@@ -527,6 +530,7 @@ export const adminRoutes = {
   ...gatewayRoutes,
   ...alarmRoutes,
   ...organisationRoutes,
+  ...enrolmentRoutes,
   ...debugRoutes,
   ...secretRoutes,
   ...variableRoutes,

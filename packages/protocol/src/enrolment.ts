@@ -37,8 +37,31 @@ export const SealKey = z.base64().max(64)
 export const organisationProofText = (siteId: SiteId, csr: string): string =>
   `sluice-organisation-enrolment/1\n${siteId}\n${csr}`
 
+/** Names a sign-in that goes on, to the device that began it. */
+export const SignInHandle = z.string().min(20).max(200)
+
+/** Begins a sign-in of the device's user at the organisation's OpenID provider (RFC 8628); the key of the request is bound to it. */
+export const SignInRequest = z.object({ csr: z.string().max(8000) })
+export type SignInRequest = z.infer<typeof SignInRequest>
+
+/** What the user needs, and what the device asks on with. */
+export const SignInAnswer = z.object({
+  handle: SignInHandle,
+  /** Open this address anywhere … */
+  verificationUri: z.url().max(2000),
+  /** … and type this in. */
+  userCode: z.string().min(1).max(100),
+  /** The address with the code in it. */
+  verificationUriComplete: z.url().max(2000).optional(),
+  expiresInMs: z.int().positive(),
+  retryAfterMs: z.int().positive(),
+})
+export type SignInAnswer = z.infer<typeof SignInAnswer>
+
 export const EnrolmentRequest = z.object({
   token: z.string().max(200).optional(),
+  /** Of a sign-in that this device's key began. */
+  signIn: SignInHandle.optional(),
   /** The computer's certificate of the organisation's PKI (PEM), and by its key the signature of `organisationProofText`. */
   organisation: z.object({ certificate: z.string().max(20_000), proof: z.base64().max(2_000) }).optional(),
   /** PKCS#10 in PEM, ECDSA P-256. Subject and extensions in it are ignored. */
@@ -77,6 +100,8 @@ export const EnrolmentAnswer = z.discriminatedUnion('state', [
     fingerprint: Sha256,
     retryAfterMs: z.int().positive(),
   }),
+  /** To a request with `signIn` only: the user has not finished it yet. */
+  z.object({ state: z.literal('signingIn'), retryAfterMs: z.int().positive() }),
 ])
 export type EnrolmentAnswer = z.infer<typeof EnrolmentAnswer>
 

@@ -5,7 +5,14 @@
  */
 import type { z } from 'zod'
 import { ContentTokenAnswer, ContentTokenRequest, ContentUrlsAnswer, ContentUrlsRequest } from './content.ts'
-import { EnrolmentAnswer, EnrolmentRequest, RenewalAnswer, RenewalRequest } from './enrolment.ts'
+import {
+  EnrolmentAnswer,
+  EnrolmentRequest,
+  RenewalAnswer,
+  RenewalRequest,
+  SignInAnswer,
+  SignInRequest,
+} from './enrolment.ts'
 import { PolicyAnswer, PolicyRequest } from './policy.ts'
 import { SecretAnswer, SecretRequest } from './secret.ts'
 import { StatusAnswer, StatusRequest } from './status.ts'
@@ -72,6 +79,17 @@ export const deviceRoutes = {
     maxAnswerBytes: MiB,
     request: EnrolmentRequest,
     answer: EnrolmentAnswer,
+  },
+  /** The answer to it comes by `enrol`. */
+  signIn: {
+    method: 'POST',
+    path: '/v1/enrol/sign-in',
+    identity: 'anonymous',
+    answeredBy: 'site',
+    maxBodyBytes: 16 * KiB,
+    maxAnswerBytes: 16 * KiB,
+    request: SignInRequest,
+    answer: SignInAnswer,
   },
   renew: {
     method: 'POST',

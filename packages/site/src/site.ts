@@ -35,6 +35,8 @@ import { createDevicePlane } from './device-plane/device-plane.ts'
 import { createAdmission } from './devices/admission.ts'
 import { createDevices } from './devices/devices.ts'
 import { createEnrolment } from './devices/enrolment.ts'
+import { createSignIns } from './devices/sign-in.ts'
+import { createSignInSettings } from './devices/sign-in-settings.ts'
 import { createAlarms } from './gateways/alarms.ts'
 import { createGateways } from './gateways/gateways.ts'
 import { createOrganisation } from './identity/organisation.ts'
@@ -130,8 +132,10 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     onRevoked: () => connector.certificatesRevoked(),
   })
   const organisation = createOrganisation({ db, siteId, clock, log, revoke: (id) => devices.revoke(id) })
+  const signInSettings = createSignInSettings({ db, vault })
+  const signIns = createSignIns({ db, vault, settings: signInSettings, clock, log })
   const enrolment = createEnrolment({
-    ...{ db, identity, clock, log, requireDevice, organisation },
+    ...{ db, identity, clock, log, requireDevice, organisation, signIns },
     trust: async () => catalogue.trust(),
   })
 
@@ -267,6 +271,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       alarms: createAlarms({ db, clock, gateways: gateways.infos, catalogue: catalogue.info }),
       status,
       organisation,
+      signInSettings,
       secrets: createSecrets({ db, vault, clock }),
       administration,
       syncDevice: (id) => connector.sync([id]),

@@ -21,7 +21,7 @@ export type EnrolmentState =
   /** The site knows the device; an administrator compares the fingerprint and approves. */
   | { kind: 'pending'; fingerprint: string }
 
-export interface EnrolmentOptions {
+export interface EnrolOnceOptions {
   /** File with the `EnrolmentBundle`; read anew for every try, so that a better one can be put there. */
   bundlePath: string
   keys: DeviceKeys
@@ -29,6 +29,9 @@ export interface EnrolmentOptions {
   organisationCertificate?: OrganisationCertificate | undefined
   client: Pick<GatewayClient, 'call' | 'use'>
   platform: Pick<Platform, 'facts'>
+}
+
+export interface EnrolmentOptions extends EnrolOnceOptions {
   log: Log
   random: () => number
   onState?: (state: EnrolmentState) => void
@@ -36,9 +39,11 @@ export interface EnrolmentOptions {
 }
 
 /** What one try came to. */
-type Attempt =
+export type Attempt =
   | { kind: 'approved'; identity: Identity }
   | { kind: 'pending'; fingerprint: string; retryAfterMs: number }
+  /** The sign-in that was named goes on. */
+  | { kind: 'signingIn'; retryAfterMs: number }
   | { kind: 'failed'; problem: Problem }
 
 /** How long a site may let a pending device wait. */
@@ -59,6 +64,9 @@ export async function enrol(options: EnrolmentOptions, signal: AbortSignal): Pro
       waitMs = Math.min(attempt.retryAfterMs, MAX_PENDING_MS)
       log.info('the site has not approved this device yet', { fingerprint: attempt.fingerprint, waitMs })
       onState({ kind: 'pending', fingerprint: attempt.fingerprint })
+    } else if (attempt.kind === 'signingIn') {
+      // Not without a sign-in, and none was named.
+      waitMs = Math.min(attempt.retryAfterMs, MAX_PENDING_MS)
     } else {
       waitMs = backoff.next(attempt.problem)
       log.warn('enrolment failed', { problem: attempt.problem, waitMs })
@@ -69,7 +77,8 @@ export async function enrol(options: EnrolmentOptions, signal: AbortSignal): Pro
   }
 }
 
-async function enrolOnce(options: EnrolmentOptions, signal: AbortSignal): Promise<Attempt> {
+/** One try. @param signIn names a sign-in that this device began; rejects only when `signal` aborts */
+export async function enrolOnce(options: EnrolOnceOptions, signal: AbortSignal, signIn?: string): Promise<Attempt> {
   const { keys, client, platform } = options
   const bundle = await readBundle(options.bundlePath)
   if (!bundle.ok) return { kind: 'failed', problem: bundle.problem }
@@ -82,6 +91,7 @@ async function enrolOnce(options: EnrolmentOptions, signal: AbortSignal): Promis
     body: {
       ...(token === undefined ? {} : { token }),
       ...(organisation.value === undefined ? {} : { organisation: organisation.value }),
+      ...(signIn === undefined ? {} : { signIn }),
       csr,
       sealKey: keys.sealPublic,
       facts: DeviceFacts.parse(await platform.facts()),
@@ -90,6 +100,7 @@ async function enrolOnce(options: EnrolmentOptions, signal: AbortSignal): Promis
     signal,
   })
   if (!answer.ok) return { kind: 'failed', problem: answer.problem }
+  if (answer.value.state === 'signingIn') return { kind: 'signingIn', retryAfterMs: answer.value.retryAfterMs }
   if (answer.value.state === 'pending')
     return { kind: 'pending', fingerprint: keys.fingerprint, retryAfterMs: answer.value.retryAfterMs }
   const { deviceId, certificate, trust } = answer.value

@@ -195,6 +195,7 @@ const showDevice = (session: Session, one: DeviceInfo): void =>
       ['Enrolled', one.enrolledAt],
       ['Last seen', one.lastSeenAt ?? 'never'],
       ['Last gateway', one.lastGatewayId],
+      ['Signed in', one.user && `${one.user.email ?? one.user.name ?? one.user.subject} at ${one.user.at}`],
     ]),
   )
 

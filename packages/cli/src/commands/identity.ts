@@ -6,6 +6,7 @@ import { failLocally } from '../local-failure.ts'
 import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, onOff, table } from '../text.ts'
+import { addSignInCommand } from './identity-sign-in.ts'
 
 interface Change {
   registration?: OrganisationSettings['registration']
@@ -16,7 +17,7 @@ interface Change {
 export function addIdentityCommands(program: Command, session: Session): void {
   const group = program
     .command('identity')
-    .description("computers that come with a certificate of the organisation's PKI")
+    .description("computers that come with a certificate of the organisation's PKI, or by a sign-in of their user")
 
   group
     .command('settings', { isDefault: true })
@@ -43,6 +44,8 @@ export function addIdentityCommands(program: Command, session: Session): void {
         ]),
       )
     })
+
+  addSignInCommand(group, session)
 
   const authorities = group.command('authorities').description('roots and intermediate authorities that are trusted')
   authorities

@@ -38,6 +38,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'BODY_TOO_LARGE',
   'FORBIDDEN',
   'RELEASE_REFUSED',
+  'DEVICE_SIGN_IN_REFUSED',
   'PACKAGE_NEEDED',
   'KEY_ELSEWHERE',
   'DEBUG_NOT_ALLOWED',

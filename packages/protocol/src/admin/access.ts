@@ -119,6 +119,8 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   setOrganisationCrl: access('device.admit', 'site'),
   organisationSettings: access('device.admit', 'site'),
   setOrganisationSettings: fresh('device.admit', 'site'),
+  enrolmentSignIn: access('device.admit', 'site'),
+  setEnrolmentSignIn: fresh('device.admit', 'site'),
   secrets: access('secret.read', 'site'),
   setSecret: access('secret.modify', 'site'),
   deleteSecret: access('secret.modify', 'site'),

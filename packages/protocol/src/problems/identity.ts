@@ -82,6 +82,13 @@ export const identityProblems = {
     remedy:
       'The detail says why: `docs/devices.md`, *With a certificate of your own PKI*. Often the revocation list of its authority is out of date: `sluice identity authorities`.',
   },
+  DEVICE_SIGN_IN_REFUSED: {
+    status: 403,
+    retry: 'never',
+    title: 'The sign-in lets this device not in',
+    remedy:
+      'The detail says why. Begin again: `sluice-agent enrol --sign-in`. Who may let devices in stands in `sluice identity sign-in`: `docs/devices.md`.',
+  },
   SECRET_REFUSED: {
     status: 403,
     retry: 'never',

@@ -44,6 +44,7 @@ const devices = (unknown: string, device: string): Row => ({
 export const deviceMatrix: Record<DeviceRouteId, Row> = {
   health: devices('NOT_FOUND', 'NOT_FOUND'),
   enrol: devices('NOT_FOUND', 'NOT_FOUND'),
+  signIn: devices('NOT_FOUND', 'NOT_FOUND'),
   // One that expired may come; this one was not made by the site. The device itself asked for another key.
   renew: { ...devices('DEVICE_UNKNOWN', 'CONFLICT'), expired: 'DEVICE_UNKNOWN' },
   policy: devices('DEVICE_UNKNOWN', 'in'),
@@ -65,6 +66,8 @@ export const deviceMatrix: Record<DeviceRouteId, Row> = {
 export const enrolmentMatrix: Record<DeviceRouteId, Row> = {
   health: everybody('in'),
   enrol: everybody('BAD_REQUEST'),
+  // Off as long as nobody sets it.
+  signIn: everybody('DEVICE_SIGN_IN_REFUSED'),
   renew: everybody('NOT_FOUND'),
   policy: everybody('NOT_FOUND'),
   notify: everybody('NOT_FOUND'),
@@ -219,6 +222,8 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   setOrganisationCrl: siteWide('BAD_REQUEST', admitters),
   organisationSettings: siteWide('in', admitters),
   setOrganisationSettings: siteWide('BAD_REQUEST', admitters),
+  enrolmentSignIn: siteWide('in', admitters),
+  setEnrolmentSignIn: siteWide('BAD_REQUEST', admitters),
   secrets: siteWide('in', [...osd, 'securityAdministrator', 'readOnlyAnalyst']),
   setSecret: siteWide('BAD_REQUEST', [...osd, 'securityAdministrator']),
   deleteSecret: siteWide('NOT_FOUND', [...osd, 'securityAdministrator']),

@@ -29,6 +29,7 @@ import type { Debugging } from '../debugging/debugging.ts'
 import { personOf } from '../deployments/approval.ts'
 import type { Deployments } from '../deployments/deployments.ts'
 import type { Devices } from '../devices/devices.ts'
+import type { SignInSettings } from '../devices/sign-in-settings.ts'
 import type { Gateways } from '../gateways/gateways.ts'
 import type { Organisation } from '../identity/organisation.ts'
 import { badRequest } from '../problem-document.ts'
@@ -55,6 +56,7 @@ export interface AdminAreas {
   status: Status
   secrets: Secrets
   organisation: Organisation
+  signInSettings: Pick<SignInSettings, 'get' | 'set'>
   administration: Administration
   /** Tells a device to ask for policy now; gives how many gateways were told. */
   syncDevice(id: DeviceId): number
@@ -94,6 +96,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     status,
     secrets,
     organisation,
+    signInSettings,
     administration,
   } = areas
   const { own, passkeys } = administration
@@ -217,6 +220,8 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       organisation.setCrl(idIn(Sha256, id, 'authority'), Buffer.from(body.crl, 'base64')),
     organisationSettings: () => organisation.settings(),
     setOrganisationSettings: ({ body }) => organisation.setSettings(body),
+    enrolmentSignIn: () => signInSettings.get(),
+    setEnrolmentSignIn: ({ body }) => signInSettings.set(body),
 
     secrets: () => secrets.list(),
     setSecret: ({ id, body }) => secrets.set(id, body.value),

@@ -18,6 +18,7 @@ import type { DebuggingTables } from './schema/debugging.ts'
 import type { DeploymentsTables } from './schema/deployments.ts'
 import type { DevicesTables } from './schema/devices.ts'
 import type { DistributionPointsTables } from './schema/distribution-points.ts'
+import type { EnrolmentTables } from './schema/enrolment.ts'
 import type { GatewaysTables } from './schema/gateways.ts'
 import type { OrganisationTables } from './schema/organisation.ts'
 import type { SecretsTables } from './schema/secrets.ts'
@@ -29,6 +30,7 @@ export interface Database
   extends SiteTables,
     AdministratorsTables,
     DevicesTables,
+    EnrolmentTables,
     OrganisationTables,
     SecretsTables,
     CollectionsTables,

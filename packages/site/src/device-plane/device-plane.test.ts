@@ -27,6 +27,7 @@ const anonymous: RelayedCall = { ...device, caller: { identity: 'anonymous', rem
 const unused = async () => fail('BUSY', 'not in this test')
 const handlers: DeviceHandlers = {
   enrol: unused,
+  signIn: unused,
   renew: unused,
   policy: unused,
   catalogueMetadata: async ({ parameters }) => ({ kind: 'bytes', body: bytes(`file ${parameters.file}`) }),

@@ -24,13 +24,17 @@ import { newId } from '../identity/new-id.ts'
 import { createOrganisation } from '../identity/organisation.ts'
 import { openSiteIdentity } from '../identity/site-identity.ts'
 import { silentLog } from '../log.ts'
+import { createVault } from '../secrets/vault.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent as agent, someFacts as facts } from '../testing/enrolled-device.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { createAdmission } from './admission.ts'
 import { createDevices } from './devices.ts'
 import { createEnrolment } from './enrolment.ts'
+import { createSignIns } from './sign-in.ts'
+import { createSignInSettings } from './sign-in-settings.ts'
 
+type EnrolmentDecision = Exclude<EnrolmentAnswer, { state: 'signingIn' }>
 const DAY_MS = 24 * 3600_000
 const gatewayId = newId('gw', GatewayId)
 const trust: SiteTrust = {
@@ -72,8 +76,13 @@ async function makeSite(db: Kysely<Database>, folder: string) {
     catalogueRootHash: async () => Sha256.parse('0'.repeat(64)),
     onRevoked: (certificates) => revoked.push(...certificates),
   })
+  const vault = createVault(new Uint8Array(32))
+  const signIns = createSignIns({
+    ...{ db, vault, clock, log: silentLog },
+    settings: createSignInSettings({ db, vault }),
+  })
   const handlers = createEnrolment({
-    ...{ db, identity, clock, log: silentLog, requireDevice, trust: async () => trust },
+    ...{ signIns, db, identity, clock, log: silentLog, requireDevice, trust: async () => trust },
     organisation: createOrganisation({ db, siteId: identity.siteId, clock, log: silentLog, revoke: devices.revoke }),
   })
   const gateway = { gatewayId, kind: 'internet' } as const
@@ -84,7 +93,7 @@ async function makeSite(db: Kysely<Database>, folder: string) {
     devices,
     requireDevice,
     revoked,
-    async enrol(key: DeviceKey, token?: string, sealKey = 'c2VhbA=='): Promise<EnrolmentAnswer> {
+    async enrol(key: DeviceKey, token?: string, sealKey = 'c2VhbA=='): Promise<EnrolmentDecision> {
       const answer = await handlers.enrol({
         caller: { identity: 'anonymous', remoteAddress: '192.0.2.1' },
         gateway,
@@ -92,7 +101,9 @@ async function makeSite(db: Kysely<Database>, folder: string) {
         body: { csr: await key.request(), sealKey, facts, agent, ...(token === undefined ? {} : { token }) },
         signal,
       })
-      return EnrolmentAnswerSchema.parse(answer.body)
+      const decision = EnrolmentAnswerSchema.parse(answer.body)
+      assert.ok(decision.state !== 'signingIn')
+      return decision
     },
     async renew(key: DeviceKey, caller: Caller): Promise<string> {
       const body = { csr: await key.request() }
@@ -110,9 +121,9 @@ const callerWith = (deviceId: DeviceId, pem: string, expired = false): Caller =>
   remoteAddress: '192.0.2.1',
 })
 
-const approved = (answer: EnrolmentAnswer) => {
+const approved = (answer: EnrolmentDecision) => {
   assert.equal(answer.state, 'approved')
-  return answer as EnrolmentAnswer & { state: 'approved' }
+  return answer as EnrolmentDecision & { state: 'approved' }
 }
 
 onEveryDatabase('a device with a token gets its certificate, and the same device when it asks again', async (db) => {

@@ -6,6 +6,7 @@ import {
   type DeviceInfo,
   type DeviceTokenEntry,
   type DeviceTokenInfo,
+  DeviceUser,
   type EnrolmentBundle,
   fail,
   type GatewayAddress,
@@ -68,8 +69,15 @@ export interface Devices {
 export function createDevices(options: DevicesOptions): Devices {
   const { db, identity, clock, log, gateways, catalogueRootHash, onRevoked } = options
 
+  const everyDevice = () =>
+    db
+      .selectFrom('devices')
+      .leftJoin('device_users', 'device_users.device_id', 'devices.id')
+      .selectAll('devices')
+      .select('device_users.document as user')
+
   async function get(id: DeviceId): Promise<DeviceInfo> {
-    const row = await db.selectFrom('devices').selectAll().where('id', '=', id).executeTakeFirst()
+    const row = await everyDevice().where('devices.id', '=', id).executeTakeFirst()
     return row === undefined ? fail('NOT_FOUND', `There is no device ${id}.`) : deviceInfo(row)
   }
 
@@ -89,7 +97,7 @@ export function createDevices(options: DevicesOptions): Devices {
   return {
     get,
     async list() {
-      return (await db.selectFrom('devices').selectAll().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
+      return (await everyDevice().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
     },
 
     async approve(id, fingerprint) {
@@ -189,7 +197,7 @@ export function createDevices(options: DevicesOptions): Devices {
 const stillDangerous = (db: Db, now: number) =>
   db.selectFrom('device_certificates').select('hash').where('revoked_at', 'is not', null).where('expires_at', '>', now)
 
-function deviceInfo(row: Selectable<DevicesTables['devices']>): DeviceInfo {
+function deviceInfo(row: Selectable<DevicesTables['devices']> & { user: string | null }): DeviceInfo {
   return {
     id: row.id,
     state: row.state,
@@ -199,5 +207,6 @@ function deviceInfo(row: Selectable<DevicesTables['devices']>): DeviceInfo {
     enrolledAt: timestamp(row.enrolled_at),
     ...(row.last_seen_at === null ? {} : { lastSeenAt: timestamp(row.last_seen_at) }),
     ...(row.last_gateway_id === null ? {} : { lastGatewayId: row.last_gateway_id }),
+    ...(row.user === null ? {} : { user: DeviceUser.parse(JSON.parse(row.user)) }),
   }
 }

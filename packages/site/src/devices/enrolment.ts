@@ -13,6 +13,7 @@
  * 5. A pending device gets nothing but the word that it is pending.
  * 6. A certificate of the organisation's PKI stands in the place of a token where the settings say so; it binds
  *    the device key by a signature. A device that registered so renews only while that certificate is good.
+ * 7. So does a sign-in of the device's user; who signed in is remembered with the device.
  */
 
 import {
@@ -36,11 +37,20 @@ import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RequireDevice } from './admission.ts'
 import { consumeEnrolmentToken } from './enrolment-token.ts'
+import type { SignedIn, SignIns } from './sign-in.ts'
 
 /** How soon a pending device asks again. */
 const PENDING_RETRY_MS = 10_000
 /** Anybody can ask to be let in; beyond this many nobody is reading the list anyway. */
 const MAX_PENDING = 10_000
+
+/** What stands for a computer that comes, besides a token. */
+interface Voucher {
+  /** By its certificate of the organisation (6). */
+  registered: Registration | undefined
+  /** By a person (7). */
+  signedIn: (SignedIn & { state: 'signedIn' }) | undefined
+}
 
 export interface EnrolmentOptions {
   db: Kysely<Database>
@@ -49,18 +59,19 @@ export interface EnrolmentOptions {
   log: Log
   requireDevice: RequireDevice
   organisation: Pick<Organisation, 'check' | 'remember' | 'requireGood'>
+  signIns: SignIns
   /** What an approved device trusts from now on. */
   trust(): Promise<SiteTrust>
 }
 
-export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers, 'enrol' | 'renew'> {
-  const { db, identity, clock, log, requireDevice, organisation, trust } = options
+export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers, 'enrol' | 'signIn' | 'renew'> {
+  const { db, identity, clock, log, requireDevice, organisation, signIns, trust } = options
 
   /** @returns undefined when somebody else was faster with the same key or token: look again */
   async function decide(
     key: CertificateRequest,
     request: EnrolmentRequest,
-    registered: Registration | undefined,
+    voucher: Voucher,
   ): Promise<{ id: DeviceId; state: 'pending' | 'approved' } | undefined> {
     try {
       return await db.transaction().execute(async (trx) => {
@@ -69,12 +80,12 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
           .select(['id', 'state', 'seal_key'])
           .where('fingerprint', '=', key.fingerprint)
           .executeTakeFirst()
-        if (known === undefined) return await admit(trx, key, request, registered)
+        if (known === undefined) return await admit(trx, key, request, voucher)
         if (known.state === 'revoked') fail('CERTIFICATE_REVOKED', `${known.id} was revoked.`)
         if (known.seal_key !== request.sealKey)
           fail('CONFLICT', `${known.id} enrolled with another seal key; make a new device key to enrol anew.`) // 4.
-        if (registered !== undefined) await organisation.remember(trx, known.id, registered)
-        if (known.state === 'pending' && registered?.registration === 'automatic') {
+        await remember(trx, known.id, voucher)
+        if (known.state === 'pending' && isAutomatic(voucher)) {
           await trx.updateTable('devices').set({ state: 'approved' }).where('id', '=', known.id).execute()
           return { id: known.id, state: 'approved' }
         }
@@ -95,10 +106,10 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
     trx: Transaction<Database>,
     key: CertificateRequest,
     request: EnrolmentRequest,
-    registered: Registration | undefined,
+    voucher: Voucher,
   ) {
     const id = newId('dev', DeviceId)
-    const isLetIn = request.token !== undefined || registered?.registration === 'automatic'
+    const isLetIn = request.token !== undefined || isAutomatic(voucher)
     const state = isLetIn ? 'approved' : 'pending'
     if (state === 'pending') {
       const { count } = await trx
@@ -122,9 +133,20 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
         last_gateway_id: null,
       })
       .execute()
-    if (registered !== undefined) await organisation.remember(trx, id, registered)
+    await remember(trx, id, voucher)
     if (request.token !== undefined) await useToken(trx, request.token, id)
     return { id, state } as const
+  }
+
+  async function remember(trx: Transaction<Database>, id: DeviceId, { registered, signedIn }: Voucher): Promise<void> {
+    if (registered !== undefined) await organisation.remember(trx, id, registered)
+    if (signedIn === undefined) return
+    const document = JSON.stringify(signedIn.user)
+    await trx
+      .insertInto('device_users')
+      .values({ device_id: id, document })
+      .onConflict((conflict) => conflict.column('device_id').doUpdateSet({ document }))
+      .execute()
   }
 
   async function useToken(trx: Transaction<Database>, token: string, deviceId: DeviceId): Promise<void> {
@@ -169,12 +191,15 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
       if (!key.ok) throw new ProblemError(key.problem)
       const registered = body.organisation && (await organisation.check(body.organisation, body.csr)) // 6.
       if (registered?.ok === false) throw new ProblemError(registered.problem)
-      let decision = await decide(key.value, body, registered?.value).catch((error) => {
+      const signedIn = body.signIn === undefined ? undefined : await signIns.ask(body.signIn, key.value.fingerprint) // 7.
+      if (signedIn?.state === 'signingIn') return { kind: 'json', body: signedIn satisfies EnrolmentAnswer }
+      const voucher = { registered: registered?.value, signedIn }
+      let decision = await decide(key.value, body, voucher).catch((error) => {
         // The token may have gone to this very device a moment ago, by another connection.
         if (error instanceof ProblemError && error.problem.code === 'ENROLMENT_TOKEN_REFUSED') return undefined
         throw error
       })
-      decision ??= await decide(key.value, body, registered?.value)
+      decision ??= await decide(key.value, body, voucher)
       if (decision === undefined)
         fail('BUSY', 'The device is being enrolled by another request.', { retryAfterMs: 1_000 })
       const { id, state } = decision
@@ -184,6 +209,12 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
           ? { state, deviceId: id, fingerprint: key.value.fingerprint, retryAfterMs: PENDING_RETRY_MS } // 5.
           : { state, deviceId: id, certificate: await certify(key.value, id), trust: await trust() }
       return { kind: 'json', body: answer }
+    },
+
+    async signIn({ body, caller }) {
+      const key = await readCertificateRequest(body.csr)
+      if (!key.ok) throw new ProblemError(key.problem)
+      return { kind: 'json', body: await signIns.begin(key.value.fingerprint, caller.remoteAddress) }
     },
 
     async renew({ body, caller }) {
@@ -199,3 +230,6 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
     },
   }
 }
+
+const isAutomatic = ({ registered, signedIn }: Voucher): boolean =>
+  registered?.registration === 'automatic' || signedIn?.registration === 'automatic'

@@ -24,7 +24,10 @@ import { onEveryDatabase } from '../db/testing.ts'
 import { createAdmission } from '../devices/admission.ts'
 import { createDevices } from '../devices/devices.ts'
 import { createEnrolment } from '../devices/enrolment.ts'
+import { createSignIns } from '../devices/sign-in.ts'
+import { createSignInSettings } from '../devices/sign-in-settings.ts'
 import { silentLog } from '../log.ts'
+import { createVault } from '../secrets/vault.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent, someFacts } from '../testing/enrolled-device.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
@@ -134,8 +137,11 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   })
   const organisation = createOrganisation({ db, siteId, clock, log: silentLog, revoke: devices.revoke })
   const trust = { siteId, policyKeys: [{ keyid: 'k', publicKey: 'AAAA' }], catalogueRoot: '{}' } as SiteTrust
+  const vault = createVault(new Uint8Array(32))
+  const settings = createSignInSettings({ db, vault })
+  const signIns = createSignIns({ db, vault, settings, clock, log: silentLog })
   const handlers = createEnrolment({
-    ...{ db, identity, clock, log: silentLog, requireDevice, organisation, trust: async () => trust },
+    ...{ signIns, db, identity, clock, log: silentLog, requireDevice, organisation, trust: async () => trust },
   })
   const relayed = {
     gateway: { gatewayId: newId('gw', GatewayId), kind: 'internet' as const },
@@ -162,7 +168,9 @@ async function makeSite(db: Kysely<Database>, folder: string) {
           organisation: { certificate: by.pem, proof: signed },
         },
       })
-      return EnrolmentAnswer.parse(body)
+      const decision = EnrolmentAnswer.parse(body)
+      assert.ok(decision.state !== 'signingIn')
+      return decision
     },
     async renew(answer: EnrolmentAnswer, key: DeviceKey) {
       assert.ok(answer.state === 'approved')

@@ -118,6 +118,7 @@ const self: Pick<EnrolmentRequest, 'facts' | 'agent'> = {
 export async function wellFormed(): Promise<Partial<Record<DeviceRouteId, unknown>>> {
   const event = { kind: 'agentProblem', problem: problem('INTERNAL', 'A test.') }
   return {
+    signIn: { csr: (await makeCertificateRequest()).csr },
     renew: { csr: (await makeCertificateRequest()).csr },
     policy: { nonce: 'a nonce of sixteen characters', ...self },
     contentToken: { contents: ['c'.repeat(64)] },
@@ -152,6 +153,7 @@ async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
     whole: true,
   })
   const answer = EnrolmentAnswer.parse(JSON.parse(body))
+  if (answer.state === 'signingIn') throw new Error('nobody signs in here')
   const credentials = answer.state === 'approved' ? { key, cert: answer.certificate } : undefined
   return { deviceId: answer.deviceId, credentials }
 }

@@ -8,26 +8,22 @@
  *    once.
  */
 import { readFile } from 'node:fs/promises'
-import { fail, signInPaths } from '@sluice/protocol'
+import { fail, Issuer, signInPaths } from '@sluice/protocol'
 import * as oidc from 'openid-client'
 import { z } from 'zod'
+import { discoverProvider } from '../../identity/open-id-provider.ts'
 import type { Challenges } from './challenges.ts'
 
 export const SignOnConfig = z.strictObject({
   /** For the button. */
   name: z.string().min(1).max(100),
-  /** `https:`; `http:` on loopback only. */
-  issuer: z.url().refine((url) => {
-    const { protocol, hostname } = new URL(url)
-    return protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname))
-  }, 'an https address'),
+  issuer: Issuer,
   clientId: z.string().min(1).max(255),
   /** Relative to the file. A public client has none. */
   clientSecretFile: z.string().min(1).max(4000).optional(),
 })
 export type SignOnConfig = z.infer<typeof SignOnConfig>
 
-const TIMEOUT_S = 10
 const Begun = z.object({ kind: z.literal('signOn'), verifier: z.string(), state: z.string(), nonce: z.string() })
 
 export interface SignOn {
@@ -95,14 +91,6 @@ export function createSignOn(options: { config: SignOnConfig; challenges: Challe
 }
 
 async function discover({ issuer, clientId, clientSecretFile }: SignOnConfig): Promise<oidc.Configuration> {
-  const secret = clientSecretFile === undefined ? undefined : (await readFile(clientSecretFile, 'utf8')).trim()
-  const onLoopback = new URL(issuer).protocol === 'http:'
-  return await oidc.discovery(
-    new URL(issuer),
-    clientId,
-    {},
-    secret === undefined ? oidc.None() : oidc.ClientSecretBasic(secret),
-    // Off loopback, the configuration has no http address.
-    { timeout: TIMEOUT_S, ...(onLoopback ? { execute: [oidc.allowInsecureRequests] } : {}) },
-  )
+  const clientSecret = clientSecretFile === undefined ? undefined : (await readFile(clientSecretFile, 'utf8')).trim()
+  return await discoverProvider({ issuer, clientId, clientSecret })
 }

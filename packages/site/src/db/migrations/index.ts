@@ -18,6 +18,7 @@ import { migration as scale } from './0014-scale.ts'
 import { migration as pauses } from './0015-pauses.ts'
 import { migration as debugging } from './0016-debugging.ts'
 import { migration as variables } from './0017-variables.ts'
+import { migration as enrolmentSignIn } from './0018-enrolment-sign-in.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   pauses,
   debugging,
   variables,
+  enrolmentSignIn,
 ]
