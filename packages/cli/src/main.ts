@@ -1,6 +1,7 @@
 /** The command as a process: the terminal, the environment and Ctrl-C. */
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
+import { LocalFailure } from './local-failure.ts'
 import { run } from './run.ts'
 import { readStandardInput } from './standard-input.ts'
 
@@ -21,10 +22,22 @@ export async function main(args: string[]): Promise<number> {
   })
 }
 
+/** Lines that came together with an answer, as when several are pasted: they answer what is asked next. */
+const pasted: string[] = []
+
 async function ask(question: string, signal: AbortSignal): Promise<string> {
+  const waiting = pasted.shift()
+  if (waiting !== undefined) {
+    process.stderr.write(`${question}${waiting}\n`)
+    return waiting
+  }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  terminal.on('line', (line) => pasted.push(line))
   try {
-    return await terminal.question(question, { signal })
+    const ended = new Promise<never>((_resolve, reject) => {
+      terminal.once('close', () => reject(new LocalFailure('Nothing was answered.')))
+    })
+    return await Promise.race([terminal.question(question, { signal }), ended])
   } finally {
     terminal.close()
   }

@@ -11,7 +11,7 @@ import {
   readProblem,
 } from '@sluice/protocol'
 import type { Command } from 'commander'
-import { failLocally } from '../local-failure.ts'
+import { failLocally, LocalFailure } from '../local-failure.ts'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
 import type { Site } from '../site.ts'
@@ -39,13 +39,17 @@ export function addDebugCommand(program: Command, session: Session): void {
     .command('debug')
     .description('debugs the run that a device is in')
     .argument('<device or run>', 'host name or id of the device, or id of the run')
-    .argument('[order...]', 'step, run, current, break, vars, set, log, quit …; none at a terminal: asks')
+    .argument(
+      '[order...]',
+      'step, run, current, break, vars, set, log, quit …; none at a terminal: asks; -: from input',
+    )
     .option('--wait <seconds>', 'how long an answer of the device is waited for', wholeNumber(0, 86_400), 60)
     .addHelpText('after', `\nOrders:\n${HELP.map((line) => `  ${line}`).join('\n')}`)
     .action(async (of: string, words: string[], { wait }: { wait: number }): Promise<void> => {
       const site = await session.site()
       const device = await deviceOf(site, of)
       const desk: Desk = { session, site, device, waitMs: wait * 1000, runId: RunId.safeParse(of).data }
+      if (words.join(' ') === '-') return await obeyInput(desk)
       if (words.length > 0) return await carryOut(desk, words)
       if (session.ask === undefined) return await carryOut(desk, ['show'])
       await converse(desk, session.ask)
@@ -71,18 +75,34 @@ async function deviceOf(site: Site, wanted: string): Promise<DeviceId> {
   return found?.deviceId ?? fail('NOT_FOUND', `No run ${wanted} goes on.`)
 }
 
+/** One order a line; the first that does not work ends it. */
+async function obeyInput(desk: Desk): Promise<void> {
+  for (const line of (await desk.session.input()).split('\n')) {
+    const words = line.trim().split(/\s+/)
+    if (words[0] === 'leave' || words[0] === 'exit') return
+    if (words[0] !== '') await carryOut(desk, words)
+  }
+}
+
 async function converse(desk: Desk, ask: NonNullable<Session['ask']>): Promise<void> {
   await carryOut(desk, ['attach'])
   for (;;) {
-    const words = (await ask('debug> ', desk.session.signal)).trim().split(/\s+/)
+    const line = await ask('debug> ', desk.session.signal).catch((error: unknown) => {
+      // The end of the input: the terminal is gone, or the person wants to.
+      if (error instanceof LocalFailure) return 'leave'
+      throw error
+    })
+    const words = line.trim().split(/\s+/)
     if (words[0] === 'leave' || words[0] === 'exit') return
     if (words[0] === '') continue
     try {
       await carryOut(desk, words)
       if (words[0] === 'quit' || words[0] === 'cancel') return
     } catch (error) {
-      if (!(error instanceof ProblemError) || error.problem.code === 'NOT_FOUND') throw error
-      desk.session.out.problem(error.problem)
+      if (error instanceof LocalFailure) desk.session.out.localFailure(error.message)
+      else if (error instanceof ProblemError && error.problem.code !== 'NOT_FOUND')
+        desk.session.out.problem(error.problem)
+      else throw error
     }
   }
 }

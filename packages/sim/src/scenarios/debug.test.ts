@@ -1,7 +1,8 @@
 /** An administrator debugs a run from afar with the real command line: through site, link, gateway and agent. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -36,7 +37,18 @@ test('step, set, jump, break and run over a kill of the agent, with a polling in
     const { stdout } = await promisify(execFile)(process.execPath, args)
     return DebugSession.parse(JSON.parse(stdout))
   }
-  const refused = (...words: string[]) => assert.rejects(sluice(...words))
+  const refused = (why: RegExp, ...words: string[]) =>
+    assert.rejects(sluice(...words), ({ stdout, stderr }) => {
+      assert.match(`${stdout}${stderr}`, why)
+      return true
+    })
+  /** What is seen at a terminal where this is typed. */
+  const terminal = async (typed: string) => {
+    const words = [process.execPath, SLUICE, '--connection', connection, 'debug', 'scenario']
+    const child = spawn('script', ['-qec', words.map((word) => `'${word}'`).join(' '), '/dev/null'])
+    child.stdin.write(typed)
+    return text(child.stdout)
+  }
 
   await world.install()
   await until(async () => {
@@ -50,9 +62,23 @@ test('step, set, jump, break and run over a kill of the agent, with a polling in
   await sluice('step')
   const set = await sluice('set', 'Word', 'hello')
   assert.equal(set.state?.variables.find(({ name }) => name === 'Word')?.value, 'hello')
-  await refused('set', '_SMSTSPackageID', 'x')
-  await refused('set', 'Pin', 'x')
+  await refused(/_SMSTSPackageID/, 'set', '_SMSTSPackageID', 'x')
+  await refused(/Pin.*hidden|hidden.*Pin/, 'set', 'Pin', 'x')
+  await refused(/Which variable/, 'set')
+  await refused(/no order fly/, 'fly')
+  await refused(/There is no step nowhere/, 'current', 'nowhere')
+  await refused(/99/, 'current', '99')
   await sluice('break', 'skipped')
+
+  const seen = await terminal('vars word\nfly\nbreak\nvars pin\nleave\n')
+  for (const what of [
+    /Word = hello/,
+    /There is no order fly/,
+    /There is no step/,
+    /Pin = \*{8}/,
+    /State:\s+stands still/,
+  ])
+    assert.match(seen, what)
 
   assert.equal(await killAgent(join(world.folder, 'device/agent.json')), 1, 'the agent was killed')
   assert.deepEqual((await sluice('show')).state?.breaks, [3], 'breakpoints outlive the agent')
