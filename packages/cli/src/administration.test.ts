@@ -235,6 +235,30 @@ test('a token: in a file for its owner only, never in the output, never over ano
   assert.equal((await as(['devices', 'block', 'tok_0000000000'])).code, 1)
 })
 
+test('what stood in clear text in an import becomes secrets of the site; a dry run stores nothing', async () => {
+  const value = 'kanari of an import'
+  const xml = join(folder, 'clear.xml')
+  const variable = (name: string, text: string) => `<variable name="${name}">${text}</variable>`
+  await writeFile(
+    xml,
+    `<sequence version="3.10"><globalVarList>${variable('AdminPassword', value)}${variable('ProductKey', 'AAAAA-BBBBB')}</globalVarList><step type="SMS_TaskSequence_RunCommandLineAction" name="S" successCodeList="0"><action>smsswd.exe /run: cmd.exe /c ver</action></step></sequence>`,
+  )
+  const secrets = async () => (await json<{ name: string }[]>('secrets')).map(({ name }) => name)
+  const words = ['sequence', 'import', xml, '--secrets']
+  const dry = await text(...words, '--dry-run')
+  assert.match(dry, /AdminPassword stood in clear text\. Set it with: sluice secrets set AdminPassword/)
+  assert.deepEqual(await secrets(), [])
+  assert.match((await as(['secrets', 'set', 'ProductKey'], { answer: 'another' })).stdout, /is set/)
+  const out = join(folder, 'clear.yaml')
+  const said = await text(...words, '--out', out)
+  assert.match(said, /It is the secret AdminPassword of the site now/)
+  assert.match(said, /The site has a secret ProductKey already, which stays as it is/)
+  assert.deepEqual(await secrets(), ['AdminPassword', 'ProductKey'])
+  const told = await json<{ secrets: object[] }>(...words, '--out', join(folder, 'again.yaml'))
+  assert.deepEqual(told.secrets[0], { name: 'AdminPassword', fields: ['AdminPassword'], site: 'kept' })
+  assert.ok(![dry, said, JSON.stringify(told), await readFile(out, 'utf8')].some((each) => each.includes(value)))
+})
+
 test('a device without a token waits; it is approved by its fingerprint, and revoked', async () => {
   const { bundle: read } = await json<{ bundle: unknown }>('devices', 'token', '--no-token')
   const bundle = EnrolmentBundle.parse(read)

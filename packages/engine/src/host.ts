@@ -26,6 +26,8 @@ export type Action =
       account?: string | undefined
       /** Secrets that its processes may ask for; only names, here as everywhere. */
       secrets?: readonly string[] | undefined
+      /** Name of a secret that the program reads from its standard input: one line, base64 of its UTF-8. */
+      secretInput?: string | undefined
     }
   | {
       kind: 'softwareUpdates'

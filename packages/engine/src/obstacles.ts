@@ -47,8 +47,10 @@ export function obstacles(sequence: Sequence, platform?: Platform, childrenAreHe
       if (node.type === 'runTaskSequence' && childrenAreHere) hinder(`the sequence ${node.sequence} is not here`)
       if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined)
         hinder('it runs as another account, which is not supported on Windows yet')
-      for (const secret of windowsSecretsOf(node))
-        hinder(`it needs the secret "${secret}" for a tool of Windows, which does not get it yet`)
+      if ('account' in node && node.account !== undefined && node.account.secret === undefined)
+        hinder('its account names no secret with the password')
+      if (node.type === 'enableBitLocker' && node.mode === 'tpmAndPin' && node.pin === undefined)
+        hinder('it names no secret with the PIN')
       if (node.type === 'group') visit(node.steps, [...path, 'steps'])
     }
   }

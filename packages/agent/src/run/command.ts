@@ -24,6 +24,8 @@ export interface CommandCircumstances {
   environment: Record<string, string>
   /** Folder with programs that steps may call; those of the system come first. */
   programFolder?: string | undefined
+  /** A line for the program's standard input, which is empty otherwise. */
+  input?: string | undefined
   /** Path without ending: the files of the step's output lie there while it runs. */
   outputPath: string
 }
@@ -60,13 +62,14 @@ export async function runCommand(
     const refuse = (error: unknown) =>
       resolve({ detail: `${program}: ${error instanceof Error ? error.message : error}` })
     try {
-      spawn(program, words, {
+      const child = spawn(program, words, {
         cwd: folder,
         env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...at.environment },
-        stdio: ['ignore', output.fd, errors.fd],
+        stdio: [at.input === undefined ? 'ignore' : 'pipe', output.fd, errors.fd],
       })
-        .on('error', refuse)
-        .on('exit', (code, signal) => resolve({ exitCode: code ?? 128 + signalNumber(signal) }))
+      child.on('error', refuse).on('exit', (code, signal) => resolve({ exitCode: code ?? 128 + signalNumber(signal) }))
+      // A program that ends without reading it breaks the pipe, and its exit code says what became of it.
+      child.stdin?.on('error', () => {}).end(`${at.input}\n`)
     } catch (error) {
       refuse(error)
     }

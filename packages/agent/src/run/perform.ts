@@ -20,7 +20,9 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
   let variables: StepVariables | undefined
   let script: WrittenScript | undefined
   let secrets: StepSecrets | undefined
-  const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? []), ...(secrets?.revealed() ?? [])]
+  let input: string | undefined
+  const revealed = () => [...(secrets?.revealed() ?? []), ...(input === undefined ? [] : [input])]
+  const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? []), ...revealed()]
   const log = createTraceLog({ path: spec.logPath, masked, now: Date.now })
   try {
     if (spec.action.kind === 'softwareUpdates') {
@@ -30,10 +32,15 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
     if (spec.action.kind === 'command') {
       script = writeScript(attemptPath, spec.action)
       if (spec.variables !== undefined) variables = createStepVariables(`${attemptPath}.variables`, spec.variables)
-      const names = spec.action.secrets ?? []
-      if (spec.secrets !== undefined && names.length > 0)
+      const { secretInput, secrets: names = [] } = spec.action
+      if (spec.secrets !== undefined && (names.length > 0 || secretInput !== undefined))
         secrets = await openStepSecrets({ path: `${attemptPath}.secrets`, names, ...spec.secrets })
+      const answer = secretInput === undefined ? undefined : await secrets?.ask(secretInput)
+      if (secretInput !== undefined && (answer === undefined || 'problem' in answer))
+        return { kind: 'couldNotStart', detail: answer?.problem.detail ?? `Nobody gives out ${secretInput}.` }
+      if (answer !== undefined && 'value' in answer) input = Buffer.from(answer.value).toString('base64')
       const outcome = await runCommand(script.action, {
+        input,
         runner,
         log,
         environment: { ...spec.environment, ...variables?.environment, ...secrets?.environment },
@@ -44,7 +51,7 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
         variables === undefined || outcome.kind === 'couldNotStart'
           ? outcome
           : { ...outcome, changes: variables.changes() },
-        secrets?.revealed() ?? [],
+        revealed(),
       )
     }
     const { upgradeOperatingSystem } = await import('../upgrade/upgrade.ts')

@@ -1,6 +1,6 @@
 /** From the site's answer to a program of a step: sockets, a real runner, and nothing else on the way. */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -146,6 +146,28 @@ test('a step asks its runner, the runner asks the agent, once; another name is r
   assert.doesNotMatch(readFileSync(logPath, 'utf8'), /sesame|second line/)
   for (const name of readdirSync(folder))
     assert.ok(!readFileSync(join(folder, name), 'latin1').includes('sesame'), name)
+
+  // Tools that ask for nothing get theirs from standard input.
+  runners.start('tool', {
+    v: 1,
+    action: {
+      ...{ kind: 'command', workingDirectory: undefined, timeoutMs: 60_000, hidden: false },
+      secretInput: 'JoinPassword',
+      argv: [
+        'sh',
+        '-c',
+        'read line; printf %s "$line" | base64 -d | sha256sum; echo "$line"; sluice-ts secret JoinPassword',
+      ],
+    },
+    ...{ osRoot: '/', logPath, workFolder: folder, environment: {}, variables: {}, masked: [] },
+    secrets: { desk: deskPath(runFolder), attempt: 'join' },
+  })
+  const tool = await runners.outcome('tool', never)
+  assert.ok(tool.kind === 'exited')
+  const hash = createHash('sha256').update('open sesame\nsecond line').digest('hex')
+  assert.equal(tool.output, `${hash}  -\n*****\n`, readFileSync(logPath, 'utf8'))
+  assert.equal(tool.exitCode, 1, 'its programs do not name the secret, so they cannot ask')
+  assert.deepEqual(revealed, ['JoinPassword', 'JoinPassword'])
 
   const word = async (question: object) => {
     const answer = (await askLine(deskPath(runFolder), question, never)) as { problem?: { code: string } }

@@ -26,6 +26,8 @@ export interface StepSecrets extends Pick<LineServer, 'close'> {
   environment: Record<string, string>
   /** What was revealed so far, whole and line by line. */
   revealed(): string[]
+  /** Asks as a program of the step does: for what the runner itself hands to the program. */
+  ask(name: string): Promise<DeskAnswer>
 }
 
 /**
@@ -60,20 +62,25 @@ export async function openStepSecrets(options: {
     }
   }
 
-  const server = await serveLines(path, async (question) => {
-    const { name } = z.strictObject({ name: z.string() }).parse(question)
-    if (!names.includes(name))
-      return { problem: problem('SECRET_REFUSED', `This step does not name a secret ${name}.`) }
+  async function ask(name: string): Promise<DeskAnswer> {
     const answer = asked.get(name) ?? fetch(name)
     asked.set(name, answer)
     const said = await answer
     // One reveal an attempt; what was never answered can be asked for again.
     if ('problem' in said) asked.delete(name)
     return said
+  }
+
+  const server = await serveLines(path, async (question) => {
+    const { name } = z.strictObject({ name: z.string() }).parse(question)
+    return names.includes(name)
+      ? await ask(name)
+      : { problem: problem('SECRET_REFUSED', `This step does not name a secret ${name}.`) }
   })
   return {
     environment: { [STEP_SECRETS]: path },
     revealed: () => [...values],
+    ask,
     close() {
       ended.abort()
       server.close()

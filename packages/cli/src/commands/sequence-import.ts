@@ -12,6 +12,7 @@ import {
 } from '@sluice/engine'
 import { PackageId, ProblemError } from '@sluice/protocol'
 import { type Command, CommanderError, InvalidArgumentError } from 'commander'
+import { secretLine, storeSecrets, toldSecrets } from '../found-secrets.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { readSequenceDocuments } from '../sequence-documents.ts'
@@ -22,6 +23,7 @@ interface ImportOptions {
   out?: string
   name?: string
   map?: Map<string, PackageId>
+  secrets?: boolean
 }
 
 export function addSequenceImportCommands(group: Command, session: Session): void {
@@ -33,6 +35,7 @@ export function addSequenceImportCommands(group: Command, session: Session): voi
     .option('--out <path>', 'file to write, or folder when there are several sequences')
     .option('--name <name>', 'name of the sequence, when the file does not say it')
     .option('--map <old=new>', 'package here that stands for one of the file; may be given several times', packagePair)
+    .option('--secrets', 'make what stands there in clear text secrets of the site, under the names that are told')
     .action(async (files: string[], options: ImportOptions): Promise<void> => {
       const { documents, packageNames, warnings } = await readSequenceDocuments(files)
       const read = importSequences({
@@ -42,11 +45,16 @@ export function addSequenceImportCommands(group: Command, session: Session): voi
       })
       read.problems.push(...warnings.map((message): Finding => ({ kind: 'changed', severity: 'warning', message })))
       const usable = read.problems.every(({ severity }) => severity !== 'error')
-      const written = usable && options.dryRun !== true ? await write(read, options.out) : undefined
+      const acts = usable && options.dryRun !== true
+      const secrets =
+        acts && options.secrets === true && read.secrets.length > 0
+          ? await storeSecrets(await session.site(), read.secrets)
+          : toldSecrets(read.secrets)
+      const written = acts ? await write(read, options.out) : undefined
       const sequences = read.sequences.map(({ sequence: _, ...told }) => told)
       const { coverage, problems } = read
-      const answer = { sequences, coverage, problems, ...(written === undefined ? {} : { files: written }) }
-      session.out.result(answer, () => report(read, written))
+      const answer = { sequences, coverage, problems, secrets, ...(written === undefined ? {} : { files: written }) }
+      session.out.result(answer, () => [...report(read, written), ...secrets.map(secretLine)])
       // Everything is told already: only the exit code is left to say.
       if (!usable) throw new CommanderError(1, 'sequence.import', 'The sequences cannot be used as they are.')
     })

@@ -3,7 +3,7 @@ import type { StepOf } from '@sluice/protocol'
 import type { Environment } from '../variables.ts'
 import { concludeExit } from './exit-code.ts'
 import type { StepKind } from './step-kind.ts'
-import { powershell, windowsCommand } from './windows-command.ts'
+import { powershell, readsSecret, windowsCommand } from './windows-command.ts'
 
 /** Protection resumes after so many restarts; 0: not by itself. `OSDBitLockerRebootCountOverride` outranks `OSDBitLockerRebootCount`. */
 function rebootCount(step: StepOf<'disableBitLocker'>, environment: Environment): number {
@@ -31,7 +31,8 @@ export const enableBitLocker: StepKind<'enableBitLocker'> = {
       'param($drive, $recovery, $full, $wait) $ErrorActionPreference = "Stop"',
       'if ($recovery -eq "yes") { Add-BitLockerKeyProtector $drive -RecoveryPasswordProtector | Out-Null',
       'Get-BitLockerVolume $drive | % KeyProtector | ? KeyProtectorType -eq RecoveryPassword | % { Backup-BitLockerKeyProtector $drive -KeyProtectorId $_.KeyProtectorId | Out-Null } }',
-      'Enable-BitLocker $drive -TpmProtector -SkipHardwareTest -UsedSpaceOnly:($full -ne "yes") | Out-Null',
+      ...(step.pin === undefined ? [] : [readsSecret]),
+      `Enable-BitLocker $drive ${step.pin === undefined ? '-TpmProtector' : '-TpmAndPinProtector -Pin $secure'} -SkipHardwareTest -UsedSpaceOnly:($full -ne "yes") | Out-Null`,
       'while ($wait -eq "yes" -and (Get-BitLockerVolume $drive).VolumeStatus -ne "FullyEncrypted") { Start-Sleep 5 }',
     ].join('; ')
     const yes = (value: boolean): string => (value ? 'yes' : 'no')
@@ -40,7 +41,7 @@ export const enableBitLocker: StepKind<'enableBitLocker'> = {
       yes(step.fullDisk ?? false),
       yes(step.waitForEncryption ?? false),
     ]
-    return windowsCommand(powershell(block, step.drive ?? 'C:', ...words), step)
+    return windowsCommand(powershell(block, step.drive ?? 'C:', ...words), step, step.pin)
   },
   conclude: (_, { exitCode }, { environment }) => concludeExit(exitCode, [0], environment, 'Enabling BitLocker'),
 }

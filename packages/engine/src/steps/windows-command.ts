@@ -3,13 +3,19 @@ import type { Action } from '../host.ts'
 import { timeoutOf } from './program.ts'
 import type { Prepared } from './step-kind.ts'
 
-export function windowsCommand(argv: string[], step: { timeoutMinutes?: number | undefined }): Prepared {
+/** @param secretInput name of the secret that the program reads from its standard input, as `readsSecret` does */
+export function windowsCommand(
+  argv: string[],
+  step: { timeoutMinutes?: number | undefined },
+  secretInput?: string | undefined,
+): Prepared {
   const action: Action = {
     kind: 'command',
     argv,
     workingDirectory: undefined,
     timeoutMs: timeoutOf(step),
     hidden: false,
+    ...(secretInput === undefined ? {} : { secretInput }),
   }
   return { kind: 'act', action }
 }
@@ -19,3 +25,13 @@ export const powershell = (block: string, ...values: string[]): string[] => [
   ...['powershell.exe', '-NoLogo', '-NonInteractive', '-NoProfile', '-Command', `& {${block}}`],
   ...values.map((value) => `'${value.replaceAll("'", "''")}'`),
 ]
+
+/**
+ * Statements that read the secret from standard input into `$secret`, and into `$secure`. It is never the
+ * parameter of a command: what PowerShell logs of pipelines has parameters in it.
+ */
+export const readsSecret = [
+  '$secret = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String([Console]::In.ReadLine()))',
+  '$secure = [Security.SecureString]::new()',
+  'foreach ($letter in $secret.ToCharArray()) { $secure.AppendChar($letter) }',
+].join('; ')
