@@ -22,9 +22,15 @@ export function sendProblem(response: ServerResponse, reason: Problem, more: { c
 }
 
 function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  sendWhole(response, status, contentType, Buffer.from(body))
+}
+
+/** An answer that is there whole: its head and its body leave in one piece. */
+export function sendWhole(response: ServerResponse, status: number, contentType: string, body: Uint8Array): void {
+  if (response.destroyed) return
   response.writeHead(status, {
     'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
+    'content-length': body.length,
     'cache-control': 'no-store',
   })
   response.end(body)

@@ -121,7 +121,13 @@ describe('relaying', () => {
     world.site.onRelay = ({ signal }) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('gone'))))
     const agent = world.agent(world.device)
-    const outgoing = request({ host: '127.0.0.1', port: ports.device, path: '/v1/policy', method: 'POST', agent })
+    const outgoing = request({
+      host: '127.0.0.1',
+      port: ports.device,
+      path: '/v1/content/token',
+      method: 'POST',
+      agent,
+    })
     outgoing.on('error', () => {})
     outgoing.end('{}')
     await until(() => world.site.relayed.length === 1, 'the request')
@@ -166,6 +172,6 @@ describe('relaying', () => {
       body: json({ half: true }),
       lengthBytes: 1000,
     })
-    await assert.rejects(post('/v1/policy', '{}'))
+    await assert.rejects(post('/v1/content/token', '{}'))
   })
 })

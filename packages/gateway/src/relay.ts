@@ -16,10 +16,11 @@ import {
   type Problem,
   problem,
 } from '@sluice/protocol'
-import { sendProblem } from './answer.ts'
+import { sendProblem, sendWhole } from './answer.ts'
 import type { GatewayLimits } from './config.ts'
-import type { RouteHandler } from './dispatch.ts'
+import type { DeviceRequest, RouteHandler } from './dispatch.ts'
 import type { Link } from './link/link.ts'
+import { createTogether } from './link/together.ts'
 
 const BUSY_RETRY_MS = 2_000
 /** What an answer of the site may call itself. */
@@ -38,13 +39,34 @@ export function createRelay(
     const route: DeviceRoute = deviceRoutes[id]
     const anonymous = route.identity === 'anonymous' ? 1 : 0
 
-    const relay: RouteHandler = async ({ caller, parameters, body, signal, response }) => {
+    const askTogether = route.together === true ? createTogether(link, id) : undefined
+
+    /** Together with others where that is cheaper. Gives how long it may take when it has to go alone. */
+    async function relayTogether({
+      caller,
+      body,
+      response,
+    }: DeviceRequest): Promise<{ timeoutMs: number } | undefined> {
+      if (askTogether === undefined) return { timeoutMs: deviceBounds.relayTimeoutMs }
+      const together = await askTogether({ caller, body })
+      if (together.kind === 'alone') return together
+      const { status, contentType, body: bytes } = together.answer
+      const fault = answerFault(route, status, contentType, bytes.length)
+      if (fault === undefined) sendWhole(response, status, contentType, bytes)
+      else sendProblem(response, fault)
+      return undefined
+    }
+
+    const relay: RouteHandler = async (request) => {
+      const alone = await relayTogether(request)
+      if (alone === undefined || request.signal.aborted) return
+      const { caller, parameters, body, signal, response } = request
       const answer = await link.request('control', {
         method: 'POST',
         path: `${linkPaths.relay}${id}`,
         headers: { [CALLER_HEADER]: headerJson(caller), [PARAMETERS_HEADER]: headerJson(parameters) },
         body,
-        timeoutMs: deviceBounds.relayTimeoutMs,
+        timeoutMs: alone.timeoutMs,
         signal,
         repeatable: route.repeatable === true,
       })

@@ -27,6 +27,8 @@ export const LinkAddress = z.string().regex(/^.{1,255}:\d{1,5}$/)
 export const linkPaths = {
   /** POST `/link/relay/<routeId>`: body and answer as on the device plane; `sluice-caller` says who. */
   relay: '/link/relay/',
+  /** POST `/link/relays/<routeId>`: several such at once, as `link-batch.ts` has it; routes that say `together`. */
+  relays: '/link/relays/',
   /** GET: `LinkInstance`, on either connection. */
   instance: '/link/instance',
   /** GET: newline-separated JSON `LinkEvent`s, for ever. The first is always `configuration`. */

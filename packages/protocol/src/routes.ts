@@ -31,6 +31,8 @@ export interface DeviceRoute {
   answeredBy: 'gateway' | 'site'
   /** Nothing is otherwise when the site carries it out twice: a gateway may ask again where no answer came. */
   repeatable?: boolean
+  /** Asked so often that a gateway sends what several devices ask as one; only where it is repeatable. */
+  together?: boolean
   maxBodyBytes: number
   maxAnswerBytes: number
   request?: z.ZodType
@@ -107,6 +109,7 @@ export const deviceRoutes = {
     identity: 'device',
     answeredBy: 'site',
     repeatable: true,
+    together: true,
     maxBodyBytes: 64 * KiB,
     maxAnswerBytes: 32 * MiB,
     request: PolicyRequest,

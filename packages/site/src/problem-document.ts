@@ -20,6 +20,13 @@ export function problemOf(error: unknown, log: Log, where: string): Problem {
   return problem('INTERNAL', `The log of the site has the cause under ${id}.`)
 }
 
+/** A problem as a device is answered. */
+export const problemReply = (reason: Problem) => ({
+  status: problemStatus(reason),
+  contentType: PROBLEM_TYPE,
+  body: new TextEncoder().encode(JSON.stringify(reason)),
+})
+
 /** `BAD_REQUEST` with every path that does not fit, at most 100. */
 export function badRequest(error: z.ZodError): Problem {
   const errors = error.issues

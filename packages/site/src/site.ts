@@ -193,7 +193,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     distribute: (id, to) => content.distribute(id, to, 'keep'),
     onChanged: push.sequenceChanged,
   })
-  const policy = createPolicy({ db, clock, key: () => keyring.policy, facts, requireDevice, devices })
+  const policy = createPolicy({ db, clock, key: () => keyring.policy, facts, devices })
   const deployments = createDeployments({
     db,
     clock,
@@ -308,6 +308,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       adminPort = listener.port
       const heads = administration.audit.logHeads()
       running.defer(() => heads[Symbol.dispose]())
+      running.defer(() => devices.settle())
       await connector.start()
       running.defer(() => connector.stop())
       running.defer(keepFresh(catalogue, log))

@@ -4,6 +4,7 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import {
+  batchBounds,
   CALLER_HEADER,
   Caller,
   type ContentReport,
@@ -15,8 +16,10 @@ import {
   type LinkEvent,
   linkPaths,
   PARAMETERS_HEADER,
+  readRequestBatch,
   type StoredObject,
   type TrafficReport,
+  writeAnswerFrame,
 } from '@sluice/protocol'
 import { dialGateway } from '../../../site/src/connector/dial.ts'
 import { createLinkSession, type LinkCall, type LinkSession } from '../../../site/src/connector/link-session.ts'
@@ -132,7 +135,8 @@ export function createHandSite(options: {
       if (stream.closed) return
       stream.respond({ ':status': status, 'content-type': contentType, 'content-length': lengthBytes ?? body.length })
       await sendBytes(stream, body)
-    } else if (path === linkPaths.contents)
+    } else if (path.startsWith(linkPaths.relays)) await answerTogether(call)
+    else if (path === linkPaths.contents)
       lines(
         stream,
         site.contents.map(({ content }) => content),
@@ -147,6 +151,20 @@ export function createHandSite(options: {
       stream.respond({ ':status': 200 }, { endStream: true })
     } else if (path.startsWith(linkPaths.objects)) giveObject(call)
     else stream.close(constants.NGHTTP2_REFUSED_STREAM)
+  }
+
+  async function answerTogether({ path, headers, stream, signal, readBody }: LinkCall): Promise<void> {
+    const requests = readRequestBatch((await readBody(batchBounds.bytes)) ?? Buffer.alloc(0)) ?? []
+    const routeId = path.slice(linkPaths.relays.length)
+    stream.respond({ ':status': 200 })
+    const answers = requests.map(async ({ caller, body }, i) => {
+      const relayed = { routeId, caller, parameters: {}, body: Buffer.from(body), headers, signal }
+      site.relayed.push(relayed)
+      const { status, contentType, body: answer } = await site.onRelay(relayed)
+      if (!stream.closed) stream.write(writeAnswerFrame(i, status, contentType, answer))
+    })
+    await Promise.all(answers)
+    stream.end()
   }
 
   function giveObject({ path, headers, stream }: LinkCall): void {

@@ -1,5 +1,6 @@
 /** What a gateway may ask over the link, and what it is answered. Everything else is refused. */
 import {
+  batchBounds,
   CALLER_HEADER,
   Caller,
   CertificateRenewal,
@@ -17,6 +18,7 @@ import {
   PARAMETERS_HEADER,
   ProblemError,
   problem,
+  readRequestBatch,
   Sha256,
   TrafficReport,
 } from '@sluice/protocol'
@@ -24,7 +26,8 @@ import { z } from 'zod'
 import type { DevicePlane } from '../device-plane/device-plane.ts'
 import type { Gateway } from '../gateways/gateways.ts'
 import type { Log } from '../log.ts'
-import { badRequest, parseJson, problemOf } from '../problem-document.ts'
+import { badRequest, parseJson, problemOf, problemReply } from '../problem-document.ts'
+import { answerTogether } from './answer-together.ts'
 import type { ContentSource } from './content-source.ts'
 import { answerJson, type LinkCall } from './link-session.ts'
 import { sendBytes, sendLines, sendStream } from './send-bytes.ts'
@@ -57,6 +60,7 @@ export function linkRoutes(options: LinkRoutesOptions): (kind: LinkKind, call: L
       if (method === 'GET' && path.startsWith(linkPaths.objects)) return await sendObject(call)
     } else if (method === 'POST') {
       if (path.startsWith(linkPaths.relay)) return await relay(call)
+      if (path.startsWith(linkPaths.relays)) return await relayTogether(call)
       if (path === linkPaths.contentReports) {
         const report = await readReport(call, ContentReport)
         if (report === undefined) return
@@ -92,12 +96,7 @@ export function linkRoutes(options: LinkRoutesOptions): (kind: LinkKind, call: L
     const maxBytes = devicePlane.maxBodyBytes(routeId) ?? fail('NOT_FOUND', 'The site answers no such route.')
     const caller = readHeader(call, CALLER_HEADER, Caller)
     const parameters = readHeader(call, PARAMETERS_HEADER, Parameters)
-    const { identity } = deviceRoutes[routeId as keyof typeof deviceRoutes] as DeviceRoute
-    const fits =
-      identity === 'anonymous'
-        ? caller.identity === 'anonymous'
-        : caller.identity === 'device' && (!caller.expired || identity === 'deviceOrExpired')
-    if (!fits) fail('NOT_AUTHENTICATED', `The route ${routeId} is not for such a caller.`)
+    if (!mayAsk(routeId, caller)) fail('NOT_AUTHENTICATED', notForYou(routeId))
     const bodyBytes = await call.readBody(maxBytes)
     if (bodyBytes === undefined) return
     const { signal, stream } = call
@@ -115,6 +114,30 @@ export function linkRoutes(options: LinkRoutesOptions): (kind: LinkKind, call: L
       'content-length': reply.body.length,
     })
     await sendBytes(stream, reply.body)
+  }
+
+  /** The same for several at once; each is answered as soon as its answer is there. */
+  async function relayTogether(call: LinkCall): Promise<void> {
+    const routeId = call.path.slice(linkPaths.relays.length)
+    if (devicePlane.maxBodyBytes(routeId) === undefined || routeOf(routeId).together !== true)
+      fail('NOT_FOUND', 'The site answers no such route together.')
+    const bytes = await call.readBody(batchBounds.bytes)
+    if (bytes === undefined) return
+    const requests = readRequestBatch(bytes) ?? fail('BAD_REQUEST', 'The requests cannot be read.')
+    const answer = answerTogether(call.stream, requests.length)
+    for (const [i, { caller, body }] of requests.entries()) {
+      if (!mayAsk(routeId, caller)) answer(i, problemReply(problem('NOT_AUTHENTICATED', notForYou(routeId))))
+      else
+        void devicePlane
+          .handle(routeId, {
+            caller,
+            gateway: { gatewayId: gateway.id, kind: gateway.kind },
+            parameters: {},
+            bodyBytes: body,
+            signal: call.signal,
+          })
+          .then((reply) => answer(i, reply))
+    }
   }
 
   async function sendObject(call: LinkCall): Promise<void> {
@@ -151,6 +174,18 @@ export function linkRoutes(options: LinkRoutesOptions): (kind: LinkKind, call: L
     answer(kind, call).catch((error: unknown) => call.refuse(problemOf(error, log, `link ${call.path}`)))
   }
 }
+
+const routeOf = (routeId: string): DeviceRoute => deviceRoutes[routeId as keyof typeof deviceRoutes]
+
+/** Whether the route is for such a caller, as the listeners of a gateway have it. */
+function mayAsk(routeId: string, caller: Caller): boolean {
+  const { identity } = routeOf(routeId)
+  return identity === 'anonymous'
+    ? caller.identity === 'anonymous'
+    : caller.identity === 'device' && (!caller.expired || identity === 'deviceOrExpired')
+}
+
+const notForYou = (routeId: string): string => `The route ${routeId} is not for such a caller.`
 
 const Parameters = z.record(z.string().max(64), z.string().max(200))
 

@@ -4,7 +4,7 @@
  */
 import { type Caller, type DeviceRoute, deviceRoutes, fail, type GatewayId, ProblemError } from '@sluice/protocol'
 import type { Log } from '../log.ts'
-import { badRequest, PROBLEM_TYPE, parseJson, problemOf, problemStatus } from '../problem-document.ts'
+import { badRequest, parseJson, problemOf, problemReply } from '../problem-document.ts'
 import type { DeviceHandler, DeviceHandlers, RelayedAnswer, SiteRouteId } from './handler.ts'
 
 export interface RelayedCall {
@@ -76,8 +76,7 @@ export function createDevicePlane(options: {
       try {
         return await answer(routeId, call)
       } catch (error) {
-        const reason = problemOf(error, log, `device route ${routeId}`)
-        return { status: problemStatus(reason), contentType: PROBLEM_TYPE, body: json(reason) }
+        return problemReply(problemOf(error, log, `device route ${routeId}`))
       }
     },
   }

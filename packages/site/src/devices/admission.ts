@@ -39,38 +39,64 @@ export type RequireDevice = (caller: Caller, admission?: Admission) => Promise<A
 
 export function createAdmission({ db, clock }: { db: Db; clock: Clock }): RequireDevice {
   return async (caller, admission = 'valid') => {
-    if (caller.identity !== 'device') fail('NOT_AUTHENTICATED', 'This needs the certificate of a device.')
-    const found = await db
-      .selectFrom('device_certificates as certificate')
-      .innerJoin('devices as device', 'device.id', 'certificate.device_id')
-      .select(['device.id', 'device.state', 'device.fingerprint', 'device.seal_key'])
-      .select(['certificate.expires_at', 'certificate.revoked_at'])
-      .select(['device.last_seen_at', 'device.last_gateway_id', 'device.facts', 'device.agent'])
-      .where('certificate.hash', '=', caller.certificate)
-      .executeTakeFirst()
-    if (found === undefined || found.id !== caller.deviceId)
-      fail('DEVICE_UNKNOWN', `No device ${caller.deviceId} with this certificate.`)
-    if (found.state === 'revoked' || found.revoked_at !== null)
-      fail('CERTIFICATE_REVOKED', `The certificate of ${found.id} was revoked.`)
-    if (found.state === 'pending') fail('DEVICE_PENDING', `${found.id} waits for approval.`)
-    const now = clock.now()
-    const renewable = admission === 'validOrExpired' && now < found.expires_at + RENEWAL_GRACE_MS
-    if ((caller.expired || now >= found.expires_at) && !renewable)
-      fail(
-        'CERTIFICATE_EXPIRED',
-        `The certificate of ${found.id} expired at ${new Date(found.expires_at).toISOString()}.`,
-      )
-    return {
-      id: found.id,
-      certificate: caller.certificate,
-      fingerprint: found.fingerprint,
-      sealKey: found.seal_key,
-      remembered: {
-        lastSeenAt: found.last_seen_at,
-        lastGatewayId: found.last_gateway_id,
-        facts: found.facts,
-        agent: found.agent,
-      },
-    }
+    const certificate = certificateOf(caller)
+    const found = await deviceByCertificate(db).where('certificate.hash', '=', certificate).executeTakeFirst()
+    return admitDevice(caller, found, clock.now(), admission)
+  }
+}
+
+/** @throws ProblemError for a caller that is no device */
+export const certificateOf = (caller: Caller): Sha256 =>
+  caller.identity === 'device' ? caller.certificate : notADevice()
+
+function notADevice(): never {
+  fail('NOT_AUTHENTICATED', 'This needs the certificate of a device.')
+}
+
+/** What `admitDevice` judges. */
+export const deviceByCertificate = (db: Db) =>
+  db
+    .selectFrom('device_certificates as certificate')
+    .innerJoin('devices as device', 'device.id', 'certificate.device_id')
+    .select(['device.id', 'device.state', 'device.fingerprint', 'device.seal_key'])
+    .select(['certificate.expires_at', 'certificate.revoked_at'])
+    .select(['device.last_seen_at', 'device.last_gateway_id', 'device.facts', 'device.agent'])
+
+export type FoundDevice = Awaited<ReturnType<ReturnType<typeof deviceByCertificate>['executeTakeFirstOrThrow']>>
+
+/**
+ * @param found by the certificate of the caller, just now
+ * @param now milliseconds since 1970
+ * @throws ProblemError that says why the device is not answered
+ */
+export function admitDevice(
+  caller: Caller,
+  found: FoundDevice | undefined,
+  now: number,
+  admission: Admission = 'valid',
+): AdmittedDevice {
+  if (caller.identity !== 'device') notADevice()
+  if (found === undefined || found.id !== caller.deviceId)
+    fail('DEVICE_UNKNOWN', `No device ${caller.deviceId} with this certificate.`)
+  if (found.state === 'revoked' || found.revoked_at !== null)
+    fail('CERTIFICATE_REVOKED', `The certificate of ${found.id} was revoked.`)
+  if (found.state === 'pending') fail('DEVICE_PENDING', `${found.id} waits for approval.`)
+  const renewable = admission === 'validOrExpired' && now < found.expires_at + RENEWAL_GRACE_MS
+  if ((caller.expired || now >= found.expires_at) && !renewable)
+    fail(
+      'CERTIFICATE_EXPIRED',
+      `The certificate of ${found.id} expired at ${new Date(found.expires_at).toISOString()}.`,
+    )
+  return {
+    id: found.id,
+    certificate: caller.certificate,
+    fingerprint: found.fingerprint,
+    sealKey: found.seal_key,
+    remembered: {
+      lastSeenAt: found.last_seen_at,
+      lastGatewayId: found.last_gateway_id,
+      facts: found.facts,
+      agent: found.agent,
+    },
   }
 }

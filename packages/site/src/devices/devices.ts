@@ -10,7 +10,6 @@ import {
   type EnrolmentBundle,
   fail,
   type GatewayAddress,
-  type GatewayId,
   type Sha256,
   type TokenId,
 } from '@sluice/protocol'
@@ -22,15 +21,7 @@ import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RememberedDevice } from './admission.ts'
 import { blockEnrolmentToken, createEnrolmentToken, listEnrolmentTokens } from './enrolment-token.ts'
-
-/** A device that asks more often is not written down each time. */
-const SEEN_RESOLUTION_MS = 30_000
-
-export interface SeenDevice {
-  gatewayId: GatewayId
-  facts: DeviceFacts
-  agent: AgentInfo
-}
+import { createLastSeen, type SeenDevice } from './last-seen.ts'
 
 export interface DevicesOptions {
   db: Kysely<Database>
@@ -64,11 +55,14 @@ export interface Devices {
   revokedCertificates(): Promise<Sha256[]>
   /** What a policy poll says about the device. @param remembered as it was just read */
   saw(id: DeviceId, seen: SeenDevice, remembered?: RememberedDevice | undefined): Promise<void>
+  /** Resolves when everything that was seen is written down. */
+  settle(): Promise<void>
 }
 
 export function createDevices(options: DevicesOptions): Devices {
   const { db, identity, clock, log, gateways, catalogueRootHash, onRevoked } = options
 
+<<<<<<< HEAD
   const everyDevice = () =>
     db
       .selectFrom('devices')
@@ -78,6 +72,13 @@ export function createDevices(options: DevicesOptions): Devices {
 
   async function get(id: DeviceId): Promise<DeviceInfo> {
     const row = await everyDevice().where('devices.id', '=', id).executeTakeFirst()
+=======
+  const seen = createLastSeen({ db, clock, log })
+
+  async function get(id: DeviceId): Promise<DeviceInfo> {
+    await seen.settle()
+    const row = await db.selectFrom('devices').selectAll().where('id', '=', id).executeTakeFirst()
+>>>>>>> 7ca2d93 (Policy polls of one moment go over the link and to the database together)
     return row === undefined ? fail('NOT_FOUND', `There is no device ${id}.`) : deviceInfo(row)
   }
 
@@ -97,7 +98,12 @@ export function createDevices(options: DevicesOptions): Devices {
   return {
     get,
     async list() {
+<<<<<<< HEAD
       return (await everyDevice().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
+=======
+      await seen.settle()
+      return (await db.selectFrom('devices').selectAll().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
+>>>>>>> 7ca2d93 (Policy polls of one moment go over the link and to the database together)
     },
 
     async approve(id, fingerprint) {
@@ -164,33 +170,8 @@ export function createDevices(options: DevicesOptions): Devices {
       return (await stillDangerous(db, clock.now()).execute()).map((row) => row.hash)
     },
 
-    async saw(id, { gatewayId, facts, agent }, remembered) {
-      const now = clock.now()
-      const news = { last_gateway_id: gatewayId, facts: JSON.stringify(facts), agent: JSON.stringify(agent) }
-      // Most polls bring no news: a change of nothing would still take the database's lock.
-      if (
-        remembered !== undefined &&
-        (remembered.lastSeenAt ?? 0) > now - SEEN_RESOLUTION_MS &&
-        remembered.lastGatewayId === gatewayId &&
-        remembered.facts === news.facts &&
-        remembered.agent === news.agent
-      )
-        return
-      await db
-        .updateTable('devices')
-        .set({ ...news, last_seen_at: now })
-        .where('id', '=', id)
-        .where((eb) =>
-          eb.or([
-            eb('last_seen_at', 'is', null),
-            eb('last_seen_at', '<=', now - SEEN_RESOLUTION_MS),
-            eb('last_gateway_id', '!=', news.last_gateway_id),
-            eb('facts', '!=', news.facts),
-            eb('agent', '!=', news.agent),
-          ]),
-        )
-        .execute()
-    },
+    saw: seen.saw,
+    settle: seen.settle,
   }
 }
 

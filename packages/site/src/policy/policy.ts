@@ -35,13 +35,13 @@ import { type Clock, timestamp } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { SiteFacts } from '../deployments/circumstances.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
-import type { RequireDevice } from '../devices/admission.ts'
+import { admitDevice, certificateOf } from '../devices/admission.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { SigningKey } from '../keys/keyring.ts'
 import { policyBody } from './body.ts'
 import { signEnvelope } from './envelope.ts'
-import { EPOCH_COUNTER, raisePolicyEpoch } from './epoch.ts'
-import { FACTS_COUNTER } from './facts-revision.ts'
+import { raisePolicyEpoch } from './epoch.ts'
+import { createStandings, type Standing } from './standing.ts'
 
 /** Life of a head. */
 export const POLICY_LIFE_MS = 24 * 3600_000
@@ -65,15 +65,20 @@ export function createPolicy(options: {
   /** Signs policy; another one after a rotation. */
   key: () => SigningKey
   facts: SiteFacts
-  requireDevice: RequireDevice
   devices: Pick<Devices, 'saw'>
 }): Policy {
-  const { db, clock, key, facts, requireDevice, devices } = options
+  const { db, clock, key, facts, devices } = options
 
-  /** P1. @returns the body that the device shall have, and its number in the epoch of now */
-  async function presentBody(deviceId: DeviceId, location: NetworkLocation): Promise<PresentBody> {
-    for (;;) {
-      const state = await policyState(db, deviceId)
+  const standingOf = createStandings(db)
+
+  /**
+   * P1. @returns the body that the device shall have, and its number in the epoch of now
+   * @param first as it was just read
+   */
+  async function presentBody(first: Standing, certificate: Sha256, location: NetworkLocation): Promise<PresentBody> {
+    const deviceId = first.id
+    for (let state: Standing | undefined = first; ; state = await standingOf(certificate)) {
+      if (state === undefined) throw new Error(`${deviceId} is gone`)
       const revision = state.facts_revision_now ?? 0
       const epoch = state.epoch ?? 1
       const keyId = key().keyid
@@ -93,11 +98,16 @@ export function createPolicy(options: {
   }
 
   /** Also the body itself, unless it is the known one. */
-  async function presentPolicy(deviceId: DeviceId, location: NetworkLocation, known: Sha256 | undefined) {
-    for (;;) {
-      const present = await presentBody(deviceId, location)
+  async function presentPolicy(
+    standing: Standing,
+    certificate: Sha256,
+    location: NetworkLocation,
+    known: Sha256 | undefined,
+  ) {
+    for (let state = standing; ; state = (await standingOf(certificate)) ?? state) {
+      const present = await presentBody(state, certificate, location)
       if (present.bodyHash === known) return { ...present, body: undefined }
-      const sent = await envelopeOf(db, deviceId)
+      const sent = await envelopeOf(db, state.id)
       if (sent?.bodyHash === present.bodyHash) return { ...present, body: sent.envelope }
       // Another one has just taken its place.
     }
@@ -149,10 +159,18 @@ export function createPolicy(options: {
 
   return {
     async handler({ caller, gateway, body: request }) {
-      const device = await requireDevice(caller)
+      const certificate = certificateOf(caller)
+      const standing = await standingOf(certificate)
+      const device = admitDevice(caller, standing, clock.now())
+      if (standing === undefined) throw new Error('a device that is not there was admitted')
       const { facts: deviceFacts, agent } = request
       await devices.saw(device.id, { gatewayId: gateway.gatewayId, facts: deviceFacts, agent }, device.remembered)
-      const { epoch, seq, bodyHash, body } = await presentPolicy(device.id, gateway.kind, request.knownBodyHash)
+      const { epoch, seq, bodyHash, body } = await presentPolicy(
+        standing,
+        certificate,
+        gateway.kind,
+        request.knownBodyHash,
+      )
       const now = clock.now()
       const head: PolicyHead = {
         v: 1,
@@ -208,18 +226,6 @@ interface PresentBody {
   seq: number
   bodyHash: Sha256
 }
-
-/** Everything that an answer without a body needs, in one statement: most answers are such. */
-const policyState = (db: Db, deviceId: DeviceId) =>
-  db
-    .selectFrom('devices as device')
-    .leftJoin('counters as facts', (join) => join.on('facts.name', '=', FACTS_COUNTER))
-    .leftJoin('counters as epoch', (join) => join.on('epoch.name', '=', EPOCH_COUNTER))
-    .leftJoin('policy_bodies as sent', 'sent.device_id', 'device.id')
-    .select(['facts.value as facts_revision_now', 'epoch.value as epoch'])
-    .select(['sent.seq', 'sent.body_hash', 'sent.facts_revision', 'sent.location', 'sent.key_id'])
-    .where('device.id', '=', deviceId)
-    .executeTakeFirstOrThrow()
 
 async function envelopeOf(db: Db, deviceId: DeviceId): Promise<{ bodyHash: Sha256; envelope: Envelope } | undefined> {
   const row = await db

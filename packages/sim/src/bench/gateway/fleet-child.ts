@@ -112,6 +112,7 @@ async function poll({ asking, warmMs, measureMs }: PollOrder): Promise<PollFigur
   )
   const begin = performance.now() + warmMs
   const end = begin + measureMs
+  const used = process.cpuUsage()
   const latencies: number[] = []
   let answers = 0
   let failures = 0
@@ -134,11 +135,17 @@ async function poll({ asking, warmMs, measureMs }: PollOrder): Promise<PollFigur
   const quantile = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN
   return {
     answers,
+    cpuMs: cpuMsSince(used),
     perSecond: (latencies.length * 1000) / measureMs,
     medianMs: quantile(0.5),
     p99Ms: quantile(0.99),
     failures,
   }
+}
+
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1000
 }
 
 /** Status messages: each is sent until it is acknowledged, then the next. */

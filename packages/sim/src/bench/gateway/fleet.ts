@@ -29,6 +29,8 @@ export type FleetOrder =
 export interface PollFigures {
   /** All of them, those while it got warm too. */
   answers: number
+  /** Processor time that the devices themselves took, in milliseconds. */
+  cpuMs: number
   perSecond: number
   medianMs: number
   p99Ms: number

@@ -142,7 +142,7 @@ export async function pollRows(place: Place & { runs: number; besideBulk: boolea
   await putApart(yard, resources)
   const [sitePid, gatewayPid] = [await line.site.pid(), await line.gateway.pid()]
   const cpu = async () => ({ site: await cpuOf(sitePid), gateway: await cpuOf(gatewayPid) })
-  const costs = { site: [] as number[], gateway: [] as number[] }
+  const costs = { site: [] as number[], gateway: [] as number[], devices: [] as number[] }
   const alone: PollFigures[] = []
   const beside: PollFigures[] = []
   for (let round = 0; round < runs; round++) {
@@ -152,6 +152,7 @@ export async function pollRows(place: Place & { runs: number; besideBulk: boolea
     alone.push(figures)
     costs.site.push((after.site - before.site) / figures.answers)
     costs.gateway.push((after.gateway - before.gateway) / figures.answers)
+    costs.devices.push(figures.cpuMs / figures.answers)
     log(`policy-polls: ${figuresText(alone.at(-1))}`)
     const id = bulk[round]
     if (id === undefined) continue
@@ -163,7 +164,7 @@ export async function pollRows(place: Place & { runs: number; besideBulk: boolea
   const none = [...alone, ...beside].every(({ failures }) => failures === 0)
   const middle = median(alone.map(({ medianMs }) => medianMs))
   const cost = (values: readonly number[]) => median(values).toFixed(2)
-  const texts = `${ASKING} ask at once; median ${rounded(middle)} ms, p99 ${rounded(p99)} ms; processor time of a poll ${cost(costs.site)} ms at the site, ${cost(costs.gateway)} ms at the gateway`
+  const texts = `${ASKING} ask at once; median ${rounded(middle)} ms, p99 ${rounded(p99)} ms; processor time of a poll ${cost(costs.site)} ms at the site, ${cost(costs.gateway)} ms at the gateway, ${cost(costs.devices)} ms at the devices`
   const rows = [gatewayRow('policy-polls', rate(alone), texts, none && p99 <= P99_MS)]
   if (besideBulk) {
     const p99Beside = median(beside.map(({ p99Ms }) => p99Ms))

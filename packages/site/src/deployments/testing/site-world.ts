@@ -120,7 +120,6 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     clock,
     key: () => keyring.policy,
     facts,
-    requireDevice,
     devices: { saw: async (id) => void seen.push(id) },
   })
   const deployments = createDeployments({
