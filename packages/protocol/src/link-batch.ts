@@ -76,7 +76,7 @@ const FRAME_HEAD_BYTES = 9
 
 /** One that does not fit asks for its request once more, alone. */
 export function writeAnswerFrame(request: number, status: number, contentType: string, body: Uint8Array): Uint8Array {
-  const kind = kinds.findIndex((one) => one === contentType)
+  const kind = (kinds as readonly string[]).indexOf(contentType)
   const fits = kind > 0 && body.length <= batchBounds.answerBytes
   const frame = new Uint8Array(FRAME_HEAD_BYTES + (fits ? body.length : 0))
   const view = new DataView(frame.buffer)
