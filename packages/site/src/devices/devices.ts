@@ -62,7 +62,7 @@ export interface Devices {
 export function createDevices(options: DevicesOptions): Devices {
   const { db, identity, clock, log, gateways, catalogueRootHash, onRevoked } = options
 
-<<<<<<< HEAD
+  const seen = createLastSeen({ db, clock, log })
   const everyDevice = () =>
     db
       .selectFrom('devices')
@@ -71,14 +71,8 @@ export function createDevices(options: DevicesOptions): Devices {
       .select('device_users.document as user')
 
   async function get(id: DeviceId): Promise<DeviceInfo> {
-    const row = await everyDevice().where('devices.id', '=', id).executeTakeFirst()
-=======
-  const seen = createLastSeen({ db, clock, log })
-
-  async function get(id: DeviceId): Promise<DeviceInfo> {
     await seen.settle()
-    const row = await db.selectFrom('devices').selectAll().where('id', '=', id).executeTakeFirst()
->>>>>>> 7ca2d93 (Policy polls of one moment go over the link and to the database together)
+    const row = await everyDevice().where('devices.id', '=', id).executeTakeFirst()
     return row === undefined ? fail('NOT_FOUND', `There is no device ${id}.`) : deviceInfo(row)
   }
 
@@ -98,12 +92,8 @@ export function createDevices(options: DevicesOptions): Devices {
   return {
     get,
     async list() {
-<<<<<<< HEAD
-      return (await everyDevice().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
-=======
       await seen.settle()
-      return (await db.selectFrom('devices').selectAll().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
->>>>>>> 7ca2d93 (Policy polls of one moment go over the link and to the database together)
+      return (await everyDevice().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
     },
 
     async approve(id, fingerprint) {
