@@ -13,6 +13,15 @@ if (args[0] === 'cache') {
 } else if (args[0] === 'enrol') {
   const { enrolCommand } = await import('../src/identity/enrol-command.ts')
   process.exitCode = await enrolCommand(args.slice(1), { out: console.log, error: console.error })
+} else if (args[0] === 'check') {
+  const { checkCommand } = await import('../src/check/command.ts')
+  const ended = new AbortController()
+  process.once('SIGINT', () => ended.abort())
+  const output = { out: console.log, error: console.error }
+  process.exitCode = await checkCommand(args.slice(1), output, ended.signal).catch((why: unknown) => {
+    if (ended.signal.aborted) return 1
+    throw why
+  })
 } else {
   const { main } = await import('../src/main.ts')
   const { createRuns } = await import('../src/run/create-runs.ts')

@@ -156,6 +156,35 @@ test('a gateway: joins with a code, takes content, and can be told not to serve'
   assert.match(await text('gateways'), /internet +up +folder .*edge\n/)
   assert.match(await text('gateways', 'status'), /edge +control +up .* ms +\d+ .*\nedge +bulk +up /)
 
+  const checked = await text('gateway', 'check', 'edge', '--hold', '1')
+  for (const line of [
+    'Link: the site is connected',
+    'Link, bulk: ',
+    'Old TLS: TLS 1.0 and 1.1 are refused',
+    'Site: answers',
+  ])
+    assert.ok(checked.includes(`✓ ${line}`), checked)
+  assert.match(checked, /No fault was found\.\n$/)
+  await text('settings', 'set', '--enable-gateway', 'off')
+  const barred = await as(['gateway', 'check', 'edge', '--hold', '1', '--json'])
+  assert.equal(barred.code, 1)
+  const { faults, hops } = barred.json as { faults: number; hops: { problem?: { code: string } }[] }
+  assert.equal(faults, 1, barred.stdout)
+  assert.ok(hops.some(({ problem }) => problem?.code === 'GATEWAY_USE_DISABLED'))
+  await text('settings', 'set', '--enable-gateway', 'on')
+  // From a computer that knows no site: without an authority, then with that of a bundle.
+  const url = `https://127.0.0.1:${device}`
+  const alone = ['gateway', 'check', url, '--enrolment-url', `https://127.0.0.1:${enrolment}`, '--hold', '1']
+  const untrusted = await sluice(alone)
+  assert.equal(untrusted.code, 1)
+  assert.match(untrusted.stdout, /✗ Certificate: .*GATEWAY_CERTIFICATE_UNTRUSTED\)\n {4}What to do: /)
+  const { bundle } = await json<{ bundle: unknown }>('devices', 'token', '--no-token')
+  const bundleFile = join(folder, 'check-bundle.json')
+  await writeFile(bundleFile, JSON.stringify(bundle))
+  const trusted = await sluice([...alone, '--bundle', bundleFile])
+  assert.equal(trusted.code, 0, trusted.stdout)
+  assert.match((await sluice(['gateway', 'check', 'http://127.0.0.1'])).stderr, /is not an https address/)
+
   assert.match(await text('gateways', 'set', 'edge', '--content', 'off'), /Content: +off/)
   assert.match(await text('gateways', 'set', 'edge', '--content', 'folder'), /Content: +folder/)
   const unknown = await as(['gateways', 'set', 'nobody', '--content', 'folder'])

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { agentProblems } from './problems/agent.ts'
 import { contentProblems } from './problems/content.ts'
 import { deploymentProblems } from './problems/deployment.ts'
+import { gatewayCheckProblems } from './problems/gateway-check.ts'
 import { identityProblems } from './problems/identity.ts'
 import { releaseProblems } from './problems/release.ts'
 import { requestProblems } from './problems/request.ts'
@@ -35,6 +36,7 @@ export const problems = {
   ...agentProblems,
   ...releaseProblems,
   ...siteProblems,
+  ...gatewayCheckProblems,
 } as const satisfies Record<string, ProblemKind>
 
 export type ProblemCode = keyof typeof problems

@@ -15,6 +15,7 @@
  */
 import { constants } from 'node:crypto'
 import { Agent, type AgentOptions } from 'node:https'
+import { type Exchange, exchange } from '@sluice/content/exchange'
 import {
   type DeviceNotice,
   type DeviceRoute,
@@ -33,7 +34,6 @@ import {
   readProblem,
 } from '@sluice/protocol'
 import type { z } from 'zod'
-import { type Exchange, exchange } from './exchange.ts'
 import { createGatewayList } from './gateway-list.ts'
 import { followNotices } from './notice-stream.ts'
 import type { WayOut } from './way-out.ts'
@@ -312,7 +312,7 @@ function openAgents(authority: string, wayOut: WayOut, credentials: Credentials 
   }
 }
 
-function readRefusal({ status, headers, body }: Exchange): Problem {
+function readRefusal({ status, headers, body }: Omit<Exchange, 'reused'>): Problem {
   const reason = readProblem(parseJson(body), status)
   const seconds = Number(headers['retry-after'])
   const wait = Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: Math.min(seconds, 86_400) * 1000 } : {}

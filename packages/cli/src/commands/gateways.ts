@@ -5,6 +5,7 @@ import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import type { Site } from '../site.ts'
 import { fields, formatBytes, table } from '../text.ts'
+import { addGatewayCheck } from './gateway-check.ts'
 
 interface Addresses {
   url?: string
@@ -69,6 +70,8 @@ export function addGatewayCommands(program: Command, session: Session): void {
         ),
       ])
     })
+
+  addGatewayCheck(group, session)
 
   addressOptions(group.command('add'))
     .description('names a new gateway, and prints the code with which it joins')

@@ -71,6 +71,21 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'DATA_FOLDER_IN_USE',
   'PORT_TAKEN',
   'CONFIGURATION_INVALID',
+  // Found by `sluice gateway check` and `sluice-agent check` only.
+  'GATEWAY_NAME_UNKNOWN',
+  'GATEWAY_PORT_CLOSED',
+  'PROXY_REFUSED',
+  'TLS_REFUSED',
+  'TLS_OUTDATED',
+  'GATEWAY_CERTIFICATE_UNTRUSTED',
+  'GATEWAY_CERTIFICATE_WRONG_NAME',
+  'GATEWAY_CERTIFICATE_EXPIRED',
+  'GATEWAY_CERTIFICATE_ENDS_SOON',
+  'NOT_A_GATEWAY',
+  'GATEWAY_REVEALS',
+  'OUTBOUND_THRESHOLD_EXCEEDED',
+  'CLOCK_WRONG',
+  'CONNECTION_CUT',
 ])
 
 test('every problem that a reader can meet has words in every language', () => {

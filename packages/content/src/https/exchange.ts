@@ -26,6 +26,8 @@ export interface Exchange {
   status: number
   headers: IncomingHttpHeaders
   body: Buffer
+  /** On a connection that an earlier request had opened. */
+  reused: boolean
 }
 
 /**
@@ -87,7 +89,14 @@ function attempt(url: URL, order: ExchangeOrder): Promise<Attempt> {
         parts.push(part)
       })
       response.on('end', () =>
-        end(ok({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) })),
+        end(
+          ok({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(parts),
+            reused: sent.reusedSocket,
+          }),
+        ),
       )
       // After `end` this changes nothing any more.
       response.on('close', () => end(failed(problem('UNREACHABLE', `${url.origin}: the answer broke off`))))

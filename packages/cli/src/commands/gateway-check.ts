@@ -1,0 +1,141 @@
+/**
+ * `sluice gateway check`: the way of a device to its site, hop by hop; for a gateway that the site knows also
+ * what the site says of it.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { checkGateway, type Hop, hopLines, isFault } from '@sluice/content/gateway-check'
+import { ContentId, EnrolmentBundle } from '@sluice/protocol'
+import { type Command, CommanderError } from 'commander'
+import { failLocally } from '../local-failure.ts'
+import { wholeNumber } from '../options.ts'
+import type { Session } from '../run.ts'
+import { siteView } from '../site-view.ts'
+
+interface CheckOptions {
+  bundle?: string
+  gatewayAuthority?: string
+  certificate?: string
+  key?: string
+  content?: string
+  enrolmentUrl?: string
+  proxy?: string
+  hold: number
+}
+
+/** Where the gateway is, and whose certificate it must have. */
+interface Target {
+  deviceUrl: string
+  enrolmentUrl: string
+  authorities: string[]
+}
+
+const MAX_FILE_BYTES = 1024 * 1024
+
+export function addGatewayCheck(group: Command, session: Session): void {
+  group
+    .command('check')
+    .description('looks at every hop from a device to its site, and says what is wrong and what to change')
+    .argument(
+      '<gateway>',
+      'its name or id at the site, or its address, as in https://gateway.example: then no site is needed',
+    )
+    .option(
+      '--bundle <file>',
+      'enrolment bundle, as of `sluice devices token`: says whom devices trust; its token is not used up',
+    )
+    .option(
+      '--gateway-authority <pem>',
+      'authority that signed the certificate of the gateway (default: of the bundle, or those of this computer)',
+    )
+    .option('--certificate <pem>', 'certificate of a device, to look further; with --key')
+    .option('--key <pem>', 'its key')
+    .option('--content <id>', 'content that this device may fetch: some of its bytes are fetched')
+    .option('--enrolment-url <url>', 'where computers enrol, when that is another')
+    .option('--proxy <url>', 'HTTP proxy between, as in http://user:password@proxy.example:3128')
+    .option('--hold <seconds>', 'how long a quiet connection must live', wholeNumber(1, 110), 10)
+    .action(async (wanted: string, options: CheckOptions): Promise<void> => {
+      const hops: Hop[] = []
+      const tell = (hop: Hop): void => {
+        hops.push(hop)
+        if (!session.out.json) session.out.result(hop, () => hopLines(hop))
+      }
+      let target: Target
+      if (wanted.includes('://')) target = await targetOf(wanted, options)
+      else {
+        const site = await session.site()
+        const [id] = await site.gateways([wanted])
+        const gateway = (await site.call('gateways')).find((one) => one.id === id)
+        if (gateway === undefined) return failLocally(`There is no gateway ${wanted}.`)
+        for (const hop of await siteView(site, gateway, Date.now())) tell(hop)
+        const { gatewayAuthority } = await site.call('enrolmentBundle')
+        const { deviceUrl, enrolmentUrl } = gateway
+        target = { deviceUrl, enrolmentUrl, authorities: [gatewayAuthority] }
+      }
+      const check = {
+        ...target,
+        credentials: await credentialsOf(options),
+        proxyUrl: proxyOf(options),
+        contents: contentsOf(options),
+        holdMs: options.hold * 1000,
+        ...{ now: Date.now, signal: session.signal },
+      }
+      for await (const hop of checkGateway(check)) tell(hop)
+      const faults = hops.filter(isFault).length
+      const summary = { gateway: wanted, faults, hops }
+      if (session.out.json) session.out.result(summary, () => [])
+      else session.out.result(summary, () => ['', faults === 0 ? 'No fault was found.' : `Faults: ${faults}.`])
+      // What is wrong was said.
+      if (faults > 0) throw new CommanderError(1, 'sluice.fault', '')
+    })
+}
+
+async function targetOf(deviceUrl: string, options: CheckOptions): Promise<Target> {
+  const enrolmentUrl = options.enrolmentUrl ?? deviceUrl
+  for (const url of [deviceUrl, enrolmentUrl])
+    if (!URL.canParse(url) || new URL(url).protocol !== 'https:') failLocally(`${url} is not an https address.`)
+  const authorities: string[] = []
+  if (options.gatewayAuthority !== undefined) authorities.push(await readPem(options.gatewayAuthority))
+  if (options.bundle !== undefined) authorities.push(await authorityOf(options.bundle))
+  return { deviceUrl, enrolmentUrl, authorities }
+}
+
+async function authorityOf(file: string): Promise<string> {
+  const parsed = EnrolmentBundle.safeParse(parsedJson(await readText(file)))
+  return parsed.success ? parsed.data.gatewayAuthority : failLocally(`${file} is no enrolment bundle.`)
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+async function credentialsOf({ certificate, key }: CheckOptions) {
+  if (certificate === undefined && key === undefined) return undefined
+  if (certificate === undefined || key === undefined) return failLocally('Give both --certificate and --key.')
+  return { certificate: await readPem(certificate), key: await readPem(key) }
+}
+
+function proxyOf({ proxy }: CheckOptions): string | undefined {
+  if (proxy === undefined) return undefined
+  if (!URL.canParse(proxy) || new URL(proxy).protocol !== 'http:') return failLocally('--proxy: give an http address.')
+  return proxy
+}
+
+function contentsOf({ content }: CheckOptions): ContentId[] {
+  if (content === undefined) return []
+  const parsed = ContentId.safeParse(content)
+  return parsed.success ? [parsed.data] : failLocally(`${content} is no id of a content.`)
+}
+
+async function readPem(file: string): Promise<string> {
+  const text = await readText(file)
+  return text.includes('-----BEGIN ') ? text : failLocally(`${file} holds no PEM.`)
+}
+
+async function readText(file: string): Promise<string> {
+  if ((await stat(file)).size > MAX_FILE_BYTES) failLocally(`${file} is larger than ${MAX_FILE_BYTES} bytes.`)
+  return await readFile(file, 'utf8')
+}
