@@ -67,10 +67,14 @@ export function createHttpsListener(options: HttpsListenerOptions): HttpsListene
   server.setTimeout(bounds.idleTimeoutMs)
   // Bounded by their bytes: what goes beyond a number would be left out silently.
   server.maxHeadersCount = 0
-  server.on('request', options.onRequest)
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    if (performance.now() - sockets.since(request.socket) >= bounds.connectionAgeMs) response.shouldKeepAlive = false
+    options.onRequest(request, response)
+  }
+  server.on('request', onRequest)
   // Without these the library would say "100 Continue" before the request was judged.
-  server.on('checkContinue', options.onRequest)
-  server.on('checkExpectation', options.onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
   // The TCP connection, before any handshake.
   server.prependListener('connection', (socket: Socket) => options.addressCap.admit(socket))
   const sockets = trackSockets(server)
@@ -130,7 +134,8 @@ export function listen(server: import('node:net').Server, { host, port }: Listen
 
 function trackSockets(server: Server) {
   const raw = new Set<Socket>()
-  const secure = new Set<TLSSocket>()
+  /** When each was proved who it is, by a clock that only rises. */
+  const secure = new Map<Socket, number>()
   const waiting: (() => void)[] = []
   const byCertificate = new Map<Sha256, Set<TLSSocket>>()
   server.on('connection', (socket: Socket) => {
@@ -141,7 +146,7 @@ function trackSockets(server: Server) {
     })
   })
   server.on('secureConnection', (socket: TLSSocket) => {
-    secure.add(socket)
+    secure.set(socket, performance.now())
     socket.once('close', () => secure.delete(socket))
     const certificate = peerCertificate(socket)
     if (certificate === undefined) return
@@ -154,7 +159,9 @@ function trackSockets(server: Server) {
     })
   })
   return {
-    secure,
+    secure: { [Symbol.iterator]: () => secure.keys() as MapIterator<TLSSocket> },
+    /** Milliseconds, as `performance.now()` counts them; now for a connection that is not known. */
+    since: (socket: Socket): number => secure.get(socket) ?? performance.now(),
     count: () => raw.size,
     /** Resolves when there is no connection any more. */
     gone: () => (raw.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => waiting.push(resolve))),

@@ -16,6 +16,8 @@ export interface ListenerBounds {
   leastReadRate: number
   /** Between two looks whether those who are being answered may still be here. */
   identityIntervalMs: number
+  /** A connection older than this ends with its next answer: who it is, is proved anew (SEC-58). */
+  connectionAgeMs: number
 }
 
 export const listenerBounds: ListenerBounds = {
@@ -28,4 +30,5 @@ export const listenerBounds: ListenerBounds = {
   leastBodyRate: 1_024,
   leastReadRate: 1_024,
   identityIntervalMs: 15_000,
+  connectionAgeMs: 15 * 60_000,
 }

@@ -78,7 +78,7 @@ export interface ContentLibraryOptions
   isReleased(target: string): Promise<boolean>
   /** Told after gateways shall hold other contents than before; all of them when none is named. */
   onContentsChanged(gatewayId?: GatewayId): void
-  /** Told after a version of a package has become whole at a gateway. */
+  /** Told after a version of a package has become whole at a gateway or a cloud distribution point. */
   onArrived?(id: PackageId): void
   /** Lists these names of the catalogue no more. */
   withdraw(targets: readonly string[]): Promise<void>
@@ -162,6 +162,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   const work = createPointWork({
     ...{ db, store, clock, log, owner, points: cloudPoints },
     onChanged: () => onContentsChanged(),
+    onArrived: options.onArrived,
   })
   const collector = createCollector({ db, store, clock, log, owner, sweepPoints: work.sweep })
   const queue = createImportQueue({ db, clock, log, run: importJob })

@@ -22,6 +22,8 @@ interface Running {
   child: ChildProcess
   /** How many contents it brought. */
   done(): number
+  /** Packages that devices may be told of. */
+  arrived(): string[]
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
@@ -34,6 +36,7 @@ async function startProcess(argument: PointProcess): Promise<Running> {
   return {
     child,
     done: () => lines.filter((line) => line === 'done').length,
+    arrived: () => lines.flatMap((line) => (line.startsWith('arrived ') ? [line.slice(8)] : [])),
     async end(signal) {
       const ended = once(child, 'exit')
       child.kill(signal)
@@ -94,6 +97,11 @@ onEveryDatabase(
         running.reduce((sum, one) => sum + one.done(), 0),
         1,
         'one process did it',
+      )
+      assert.deepEqual(
+        running.flatMap((one) => one.arrived()),
+        [id],
+        'whoever waits for it can be told, once',
       )
       sent += line.sentBytes()
       assert.ok(sent < 30 * MiB, `${sent} bytes were sent for 20 MiB`)

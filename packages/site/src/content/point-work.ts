@@ -6,7 +6,7 @@
  * (`cloud-points.ts`).
  */
 import type { Store } from '@sluice/content'
-import { ProblemError, problem } from '@sluice/protocol'
+import { type PackageId, ProblemError, problem } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
@@ -36,6 +36,7 @@ export interface PointWork {
 /**
  * @param options.owner names this process
  * @param options.onChanged after a point holds other contents than before
+ * @param options.onArrived after a package is whole at one
  */
 export function createPointWork(options: {
   db: Kysely<Database>
@@ -45,6 +46,7 @@ export function createPointWork(options: {
   log: Log
   owner: string
   onChanged: () => void
+  onArrived?: ((id: PackageId) => void) | undefined
 }): PointWork {
   const { db, clock, log, owner, points, onChanged } = options
   const orders = createPointOrders(options)
@@ -93,7 +95,9 @@ export function createPointWork(options: {
       log.info('content is at a distribution point', orderName(order))
       // A gateway that uses this point may now let go of it.
       sweptAt = Number.NEGATIVE_INFINITY
+      // Gateways hear of it first: whom the devices ask must know.
       onChanged()
+      options.onArrived?.(order.package_id)
     } catch (error) {
       if (stopped.signal.aborted || lease.signal.aborted || changed.signal.aborted) return
       if (!(error instanceof ProblemError)) log.error('upload failed', { ...orderName(order), error })

@@ -11,7 +11,7 @@ export interface Push {
   collectionChanged(id: CollectionId, alsoThese?: readonly DeviceId[]): void
   /** An order for this device alone. */
   deviceChanged(id: DeviceId): void
-  /** A package is whole at a gateway: whoever was refused for want of it may run. */
+  /** A package is whole at a distribution point: whoever was refused for want of it may run. */
   packageArrived(id: PackageId): void
   /** A new revision was released. */
   sequenceChanged(id: SequenceId): void

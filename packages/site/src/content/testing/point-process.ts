@@ -31,6 +31,7 @@ if (import.meta.main) {
   const work = createPointWork({
     ...{ db, store, points, clock, log, owner },
     onChanged: () => void process.stdout.write('done\n'),
+    onArrived: (id) => void process.stdout.write(`arrived ${id}\n`),
   })
   await work.start()
   process.stdout.write('started\n')
