@@ -13,12 +13,14 @@ import {
   DistributionPointCreate,
   DistributionPointInfo,
   DistributionRemove,
+  PointCredentials,
   PointGroupCreate,
   PointGroupInfo,
   PointGroupMembers,
 } from './admin/distribution-points.ts'
 import { DeviceUser, enrolmentRoutes } from './admin/enrolment.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
+import { linkProxyRoutes } from './admin/link-proxy.ts'
 import { organisationRoutes } from './admin/organisation.ts'
 import { CollectionReport, PackageDelete, PackageDeleted } from './admin/package-delete.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
@@ -405,6 +407,14 @@ export const adminRoutes = {
     body: DistributionPointCreate,
     answer: DistributionPointInfo,
   },
+  /** Other credentials for the same place, tried before they take the place of the old ones. */
+  replacePointCredentials: {
+    method: 'PUT',
+    path: '/admin/v1/distribution-points/:id/credentials',
+    ...plain,
+    body: PointCredentials,
+    answer: DistributionPointInfo,
+  },
   /** Only one that holds nothing. */
   deleteDistributionPoint: { method: 'DELETE', path: '/admin/v1/distribution-points/:id', ...plain, answer: none },
   job: { method: 'GET', path: '/admin/v1/jobs/:id', ...plain, answer: JobInfo },
@@ -532,6 +542,7 @@ export const adminRoutes = {
   ...organisationRoutes,
   ...enrolmentRoutes,
   ...debugRoutes,
+  ...linkProxyRoutes,
   ...secretRoutes,
   ...variableRoutes,
   /** `?after=<cursor>&waitMs=<0 to 30000>&device=<id>`: at most 1,000 entries; waits for the first when there are none. */

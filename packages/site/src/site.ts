@@ -23,7 +23,7 @@ import { createCollections } from './collections/collections.ts'
 import { createVariableStore } from './collections/variables.ts'
 import type { SiteConfig } from './config.ts'
 import { createConnector } from './connector/connector.ts'
-import { readLinkProxy } from './connector/proxy-tunnel.ts'
+import { openLinkProxy } from './connector/link-proxy.ts'
 import { createContentLibrary } from './content/content-library.ts'
 import { createPackageOptionsStore } from './content/package-options.ts'
 import type { DataFolder } from './data-folder.ts'
@@ -45,6 +45,8 @@ import { createKeyring } from './keys/keyring.ts'
 import type { Log } from './log.ts'
 import { createPolicy } from './policy/policy.ts'
 import { createPush } from './policy/push.ts'
+import { adoptStorageFiles } from './secrets/credential-files.ts'
+import { createCredentials } from './secrets/credentials.ts'
 import { createReveal } from './secrets/reveal.ts'
 import { createSecrets } from './secrets/secrets.ts'
 import { openVault } from './secrets/vault.ts'
@@ -96,6 +98,9 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const { siteId } = identity
   const vault = await openVault({ file: join(folder.keys, 'vault.key'), db, log })
   await sealTotpSecrets(db, vault)
+  const credentials = createCredentials({ db, vault, clock })
+  await adoptStorageFiles({ folder: join(folder.keys, 'storage'), db, credentials, log })
+  const linkProxy = await openLinkProxy({ settings: config.linkProxy, db, credentials, log })
   await ensureAdminToken({ db, file: folder.adminToken, clock, log })
   let adminPort = config.admin.port
   const administration = createAdministration({
@@ -143,7 +148,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     db,
     store,
     stagingFolder: folder.staging,
-    credentialsFolder: join(folder.keys, 'storage'),
+    credentials,
     memoryFolder: folder.imports,
     siteCode: config.siteCode,
     siteId,
@@ -231,7 +236,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       [keyring.contentToken.keyid]: Buffer.from(keyring.contentToken.publicKey).toString('base64'),
     }),
     revokedCertificates: () => devices.revokedCertificates(),
-    proxy: config.linkProxy === undefined ? undefined : await readLinkProxy(config.linkProxy),
+    proxy: linkProxy.current,
     distributionPoints: () => content.cloudPoints.forGateways(),
     clock,
     log,
@@ -268,6 +273,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       debugging,
       devices,
       gateways,
+      linkProxy,
       alarms: createAlarms({ db, clock, gateways: gateways.infos, catalogue: catalogue.info }),
       status,
       organisation,

@@ -37,10 +37,19 @@ const LARGEST_PROBLEM_BYTES = 64 * 1024
  * says. Rejects with the reason of the signal.
  */
 export async function fetchRange(order: RangeOrder): Promise<Problem | undefined> {
-  const closed = await order.line?.admit()
+  const wantedBytes = order.range.end - order.range.start
+  const closed = await order.line?.admit(wantedBytes)
+  if (closed === undefined && order.signal.aborted) order.line?.givenUp(wantedBytes)
   order.signal.throwIfAborted()
   if (closed !== undefined) return closed
-  const first = await attempt(order)
+  let receivedBytes = 0
+  const counted = (bytes: number) => {
+    receivedBytes += bytes
+    order.onReceived(bytes)
+  }
+  const first = await attempt({ ...order, onReceived: counted }).finally(() =>
+    order.line?.givenUp(Math.max(0, wantedBytes - receivedBytes)),
+  )
   // A kept connection that the server closed meanwhile says nothing about the server.
   return first === 'staleConnection' ? fetchRange(order) : first
 }

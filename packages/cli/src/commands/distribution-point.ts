@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import type { DistributionPointInfo, PointGroupInfo, PointStorage } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
+import { secretFile } from '../secret-file.ts'
 import { fields, formatBytes, table } from '../text.ts'
 
 interface AzureOptions {
@@ -30,8 +30,6 @@ interface S3Options {
   readerAccessKeyId: string
   readerSecretKeyFile: string
 }
-
-const MAX_SECRET_BYTES = 16 * 1024
 
 export function addDistributionPointCommands(program: Command, session: Session): void {
   const group = program
@@ -61,11 +59,41 @@ export function addDistributionPointCommands(program: Command, session: Session)
       )
     })
 
-  const add = group.command('add').description('makes a cloud distribution point; secrets are read from files')
-  add
+  storageCommands(group.command('add').description('makes a cloud distribution point; secrets are read from files'), {
+    argument: '<name>',
+    use: (name, storage) => addPoint(session, name, storage),
+  })
+  storageCommands(
+    group
+      .command('rotate')
+      .description(
+        'gives a cloud distribution point other credentials, after they were tried; the place stays the same',
+      ),
+    { argument: '<point>', use: (wanted, storage) => rotate(session, wanted, storage) },
+  )
+  group
+    .command('remove')
+    .description('forgets a cloud distribution point that holds nothing; the storage itself stays')
+    .argument('<point>', 'name or id')
+    .action(async (wanted: string): Promise<void> => {
+      const site = await session.site()
+      const { id, name } = await site.cloudPoint(wanted)
+      await site.call('deleteDistributionPoint', { id })
+      session.out.result({ id }, () => [`Removed ${name}.`])
+    })
+
+  addGroupCommands(group, session)
+}
+
+/** `azure` and `s3`, with everything that says where storage is and how it is opened. */
+function storageCommands(
+  parent: Command,
+  { argument, use }: { argument: string; use: (name: string, storage: PointStorage) => Promise<void> },
+): void {
+  parent
     .command('azure')
     .description('a container of Azure Blob Storage')
-    .argument('<name>')
+    .argument(argument)
     .requiredOption('--container <url>', 'as in https://account.blob.core.windows.net/container')
     .option('--prefix <text>', 'before every name in the container')
     .option('--account <name>', 'storage account, with --key-file')
@@ -78,17 +106,17 @@ export function addDistributionPointCommands(program: Command, session: Session)
     .option('--reader-client-id <id>', 'principal that may only read: gateways then sign addresses')
     .option('--reader-client-secret-file <file>', 'its secret')
     .action(async (name: string, options: AzureOptions): Promise<void> => {
-      await addPoint(session, name, {
+      await use(name, {
         kind: 'azureBlob',
         containerUrl: options.container,
         prefix: options.prefix ?? '',
         credential: await azureCredential(options),
       })
     })
-  add
+  parent
     .command('s3')
     .description('a bucket of any storage that speaks S3')
-    .argument('<name>')
+    .argument(argument)
     .requiredOption('--endpoint <url>', 'as in https://s3.eu-central-1.amazonaws.com')
     .requiredOption('--region <name>')
     .requiredOption('--bucket <name>')
@@ -102,28 +130,15 @@ export function addDistributionPointCommands(program: Command, session: Session)
     .requiredOption('--reader-secret-key-file <file>', 'its secret')
     .action(async (name: string, options: S3Options): Promise<void> => {
       const { endpoint, region, bucket, addressing, prefix = '' } = options
-      await addPoint(session, name, {
+      await use(name, {
         ...{ kind: 's3', endpoint, region, bucket, addressing, prefix },
-        writer: { accessKeyId: options.accessKeyId, secretAccessKey: await secretIn(options.secretKeyFile) },
+        writer: { accessKeyId: options.accessKeyId, secretAccessKey: await secretFile(options.secretKeyFile) },
         reader: {
           accessKeyId: options.readerAccessKeyId,
-          secretAccessKey: await secretIn(options.readerSecretKeyFile),
+          secretAccessKey: await secretFile(options.readerSecretKeyFile),
         },
       })
     })
-
-  group
-    .command('remove')
-    .description('forgets a cloud distribution point that holds nothing; the storage itself stays')
-    .argument('<point>', 'name or id')
-    .action(async (wanted: string): Promise<void> => {
-      const site = await session.site()
-      const { id, name } = await site.cloudPoint(wanted)
-      await site.call('deleteDistributionPoint', { id })
-      session.out.result({ id }, () => [`Removed ${name}.`])
-    })
-
-  addGroupCommands(group, session)
 }
 
 function addGroupCommands(parent: Command, session: Session): void {
@@ -193,6 +208,13 @@ async function addPoint(session: Session, name: string, storage: PointStorage): 
   session.out.result(made, () => pointFields(made))
 }
 
+async function rotate(session: Session, wanted: string, storage: PointStorage): Promise<void> {
+  const site = await session.site()
+  const { id } = await site.cloudPoint(wanted)
+  const point = await site.call('replacePointCredentials', { id, body: { storage } })
+  session.out.result(point, () => pointFields(point))
+}
+
 const pointFields = (point: DistributionPointInfo): string[] =>
   fields([
     ['Distribution point', point.id],
@@ -210,9 +232,9 @@ async function azureCredential(options: AzureOptions): Promise<AzureCredential> 
   const { account, keyFile, sasFile, readerSasFile, tenant, clientId, clientSecretFile } = options
   const { readerClientId, readerClientSecretFile } = options
   if (account !== undefined && keyFile !== undefined)
-    return { kind: 'sharedKey', account, key: await secretIn(keyFile) }
+    return { kind: 'sharedKey', account, key: await secretFile(keyFile) }
   if (sasFile !== undefined && readerSasFile !== undefined)
-    return { kind: 'sas', token: await secretIn(sasFile), readerToken: await secretIn(readerSasFile) }
+    return { kind: 'sas', token: await secretFile(sasFile), readerToken: await secretFile(readerSasFile) }
   if (tenant === undefined || clientId === undefined || clientSecretFile === undefined)
     return failLocally(
       'Give --account and --key-file, or --sas-file and --reader-sas-file, or --tenant, --client-id and --client-secret-file.',
@@ -221,16 +243,12 @@ async function azureCredential(options: AzureOptions): Promise<AzureCredential> 
     readerClientId === undefined || readerClientSecretFile === undefined
       ? {}
       : {
-          reader: { tenantId: tenant, clientId: readerClientId, clientSecret: await secretIn(readerClientSecretFile) },
+          reader: {
+            tenantId: tenant,
+            clientId: readerClientId,
+            clientSecret: await secretFile(readerClientSecretFile),
+          },
         }
-  const clientSecret = await secretIn(clientSecretFile)
+  const clientSecret = await secretFile(clientSecretFile)
   return { kind: 'token', tenantId: tenant, clientId, clientSecret, ...reader } as AzureCredential
-}
-
-/** The text of a file, without the line end that editors put there. */
-async function secretIn(file: string): Promise<string> {
-  const bytes = await readFile(file)
-  if (bytes.length > MAX_SECRET_BYTES) failLocally(`${file} is longer than ${MAX_SECRET_BYTES} bytes.`)
-  const text = bytes.toString('utf8').trim()
-  return text === '' ? failLocally(`${file} is empty.`) : text
 }

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runGatewayProgram } from '../gateway-process.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
+import { secretFile } from '../secret-file.ts'
 import type { Site } from '../site.ts'
 import { fields, formatBytes, table } from '../text.ts'
 import { addGatewayCheck } from './gateway-check.ts'
@@ -129,6 +130,22 @@ export function addGatewayCommands(program: Command, session: Session): void {
       const body = { ...addresses, ...(await contentPlace(site, options)) }
       for (const id of await site.gateways([wanted]))
         showGateway(session, await site.call('changeGateway', { id, body }))
+    })
+
+  group
+    .command('proxy')
+    .description('gives the site name and password for the proxy before its gateways (linkProxy of its configuration)')
+    .option('--credentials-file <file>', 'one line name:password; it can be deleted afterwards')
+    .option('--forget', 'the proxy wants none any more')
+    .action(async ({ credentialsFile, forget }: { credentialsFile?: string; forget?: true }): Promise<void> => {
+      const site = await session.site()
+      if (forget) await site.call('forgetLinkProxyCredentials')
+      else if (credentialsFile === undefined) failLocally('Give --credentials-file or --forget.')
+      else {
+        const credentials = await secretFile(credentialsFile)
+        await site.call('setLinkProxyCredentials', { body: { credentials } })
+      }
+      session.out.result({}, () => [forget ? 'Forgotten.' : 'Kept in the vault; used from the next connection on.'])
     })
 
   group

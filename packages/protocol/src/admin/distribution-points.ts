@@ -67,6 +67,9 @@ export type PointStorage = z.infer<typeof PointStorage>
 
 export const DistributionPointCreate = z.strictObject({ name: Name, storage: PointStorage })
 
+/** The storage as it was made with, but for its credentials. */
+export const PointCredentials = z.strictObject({ storage: PointStorage })
+
 export const DistributionPointInfo = z.object({
   id: CloudPointId,
   name: z.string(),

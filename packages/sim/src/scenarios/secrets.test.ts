@@ -7,8 +7,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { test } from 'node:test'
-import { type AdminRoute, adminRoutes, COOKIE_HEADER, signInPaths } from '@sluice/protocol'
+import { after, test } from 'node:test'
+import { azuriteAccount, azuriteKey, startAzurite } from '@sluice/content/testing/cloud'
+import { type AdminRoute, adminRoutes, COOKIE_HEADER, type PointStorage, signInPaths } from '@sluice/protocol'
 import { must } from '../administrator.ts'
 import { ask } from '../matrix/testing/ask.ts'
 import { until } from '../until.ts'
@@ -45,6 +46,9 @@ const step = (name: string, from: number) => `
       printf %s "$all" | sluice-ts set --stdin Leaked
 `
 
+const azurite = await startAzurite()
+after(() => azurite.close())
+
 test('fifty secrets are used, and found nowhere', async () => {
   await using resources = new AsyncDisposableStack()
   const world = await startWorld({
@@ -76,6 +80,20 @@ test('fifty secrets are used, and found nowhere', async () => {
   must(await admin.call('setSecret', { id: 'Replaced', body: { value: canary('a secret that replaced one') } }))
   must(await admin.call('setSecret', { id: 'Deleted', body: { value: canary('a secret that was deleted') } }))
   must(await admin.call('deleteSecret', { id: 'Deleted' }))
+
+  // What the site proves itself with.
+  found('the account key of a cloud distribution point', azuriteKey)
+  const storage: PointStorage = {
+    ...{ kind: 'azureBlob', containerUrl: azurite.containerUrl(await azurite.createContainer()), prefix: '' },
+    credential: { kind: 'sharedKey', account: azuriteAccount, key: azuriteKey },
+  }
+  const point = must(await admin.call('createDistributionPoint', { body: { name: 'cloud', storage } }))
+  must(await admin.call('replacePointCredentials', { id: point.id, body: { storage } }))
+  const wrongKey = Buffer.from(canary('an account key that was mistyped')).toString('base64')
+  found('a mistyped account key, encoded', wrongKey)
+  const mistyped = { ...storage, credential: { ...storage.credential, key: wrongKey } } as PointStorage
+  const refused = await admin.call('replacePointCredentials', { id: point.id, body: { storage: mistyped } })
+  assert.equal(refused.ok ? 'taken' : refused.problem.code, 'STORAGE_REFUSED')
 
   // What people prove themselves with.
   const post = (path: string, body: object, headers: Record<string, string> = {}) =>
@@ -127,7 +145,26 @@ test('fifty secrets are used, and found nowhere', async () => {
   const log = await readFile(join(world.device.stateFolder, 'logs/smsts.log'), 'utf8')
   assert.match(log, /The secrets are( \*+)+/)
 
+  // The site takes what its configuration names, and then what it is told.
+  await world.line.site.stop()
+  const configuration = join(world.folder, 'line/site.json')
+  const credentialsFile = join(world.folder, 'proxy-credentials')
+  await writeFile(credentialsFile, `sluice:${canary('the password of a proxy')}\n`)
+  const linkProxy = { url: 'http://127.0.0.1:1', credentialsFile }
+  await writeFile(configuration, JSON.stringify({ ...JSON.parse(await readFile(configuration, 'utf8')), linkProxy }))
+  await world.line.site.start()
+  must(
+    await admin.call('setLinkProxyCredentials', {
+      body: { credentials: `sluice:${canary('the next password of a proxy')}` },
+    }),
+  )
+  await until(
+    async () => (await readFile(join(world.folder, 'line/site.log'), 'utf8')).includes('proxy 127.0.0.1:1'),
+    'the site to dial through its proxy',
+  )
+
   assert.deepEqual(await inFiles(world.folder, canaries), [])
+  assert.deepEqual(await inProcesses(canaries), [])
   const answers: string[] = []
   for (const { method, path } of Object.values(adminRoutes) as AdminRoute[])
     if (method === 'GET' && !path.includes(':id'))

@@ -23,6 +23,7 @@ import type { Person } from '../administrators/sign-in/account.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Collections } from '../collections/collections.ts'
 import type { VariableStore } from '../collections/variables.ts'
+import type { LinkProxySettings } from '../connector/link-proxy.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
 import type { PackageOptionsStore } from '../content/package-options.ts'
 import type { Debugging } from '../debugging/debugging.ts'
@@ -52,6 +53,7 @@ export interface AdminAreas {
   debugging: Debugging
   devices: Devices
   gateways: Gateways
+  linkProxy: LinkProxySettings
   alarms(): Promise<Alarm[]>
   status: Status
   secrets: Secrets
@@ -93,6 +95,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     deployments,
     devices,
     gateways,
+    linkProxy,
     status,
     secrets,
     organisation,
@@ -131,8 +134,18 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     },
     distributionPoints: () => content.cloudPoints.infos(),
     createDistributionPoint: ({ body }) => content.cloudPoints.create(body),
+    replacePointCredentials: ({ id, body }) =>
+      content.cloudPoints.replaceCredentials(idIn(CloudPointId, id, 'distribution point'), body.storage),
     async deleteDistributionPoint({ id }) {
       await content.cloudPoints.delete(idIn(CloudPointId, id, 'distribution point'))
+      return {}
+    },
+    async setLinkProxyCredentials({ body }) {
+      await linkProxy.set(body.credentials)
+      return {}
+    },
+    async forgetLinkProxyCredentials() {
+      await linkProxy.forget()
       return {}
     },
     diffPackage: ({ id, body }) => content.diff(packageId(id), body),

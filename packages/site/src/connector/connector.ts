@@ -65,7 +65,7 @@ export interface ConnectorOptions {
   clock: Clock
   log: Log
   /** What lies between the site and its gateways; they are dialled directly without it. */
-  proxy?: LinkProxy | undefined
+  proxy?: () => Promise<LinkProxy | undefined>
   /** How long a gateway without a link goes on serving content, in milliseconds; 4 hours by default. */
   unlinkedContentMs?: number
 }
@@ -174,7 +174,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       credentials: await identity.connectorCredentials(),
       gatewayAuthority: identity.gatewayAuthority,
       gatewayUri: uri,
-      proxy: options.proxy,
+      proxy: await options.proxy?.(),
       signal,
     })
   }

@@ -1,14 +1,13 @@
 /** The link through a real proxy that wants a name and a password, and through ones that misbehave. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { createGateway, joinSite, readGatewayConfig } from '@sluice/gateway'
 import { createLog, silentLog } from '@sluice/protocol'
-import { openTunnel, readLinkProxy } from './proxy-tunnel.ts'
+import { openTunnel } from './proxy-tunnel.ts'
 import { createLinkedSite, freePort, type LinkedSite, until } from './testing/linked-site.ts'
 
 const CREDENTIALS = 'sluice:s3cret:with colon'
@@ -59,11 +58,7 @@ describe('the link through a proxy', () => {
     return proxy
   }
 
-  async function proxySettings(port: number, credentials: string) {
-    const credentialsFile = join(site.folder, 'proxy-credentials')
-    await writeFile(credentialsFile, `${credentials}\n`)
-    return await readLinkProxy({ url: `http://127.0.0.1:${port}`, credentialsFile })
-  }
+  const through = (port: number, credentials: string) => async () => ({ host: '127.0.0.1', port, credentials })
 
   test('joins and links; the proxy sees where to, and the log sees no password', async () => {
     const proxy = await startProxy()
@@ -75,7 +70,7 @@ describe('the link through a proxy', () => {
       ...{ name: 'Far', kind: 'internet', deviceUrl: url, enrolmentUrl: url, linkAddress: `gateway.example:${port}` },
       serveContent: true,
     })
-    const wrong = site.connector({ proxy: await proxySettings(proxy.port, 'sluice:wrong'), log })
+    const wrong = site.connector({ proxy: through(proxy.port, 'sluice:wrong'), log })
     await wrong.start()
     const info = async () => (await site.gateways.infos()).find(({ id }) => id === gatewayId)
     await until(async () => {
@@ -85,7 +80,7 @@ describe('the link through a proxy', () => {
     await wrong.stop()
     assert.ok(proxy.refused > 0)
 
-    const right = site.connector({ proxy: await proxySettings(proxy.port, CREDENTIALS), log })
+    const right = site.connector({ proxy: through(proxy.port, CREDENTIALS), log })
     await right.start()
     ending.push(() => right.stop())
     const folder = join(site.folder, 'far')

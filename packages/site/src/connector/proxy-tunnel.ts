@@ -1,7 +1,5 @@
 /** A connection through an HTTP proxy: CONNECT, with a name and a password where the proxy wants them (RFC 9110 §9.3.6). */
-import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { fail, type ProxySettings } from '@sluice/protocol'
 
 /** Largest answer of a proxy. */
 const MAX_ANSWER_BYTES = 16 * 1024
@@ -11,21 +9,6 @@ export interface LinkProxy {
   port: number
   /** `name:password`; never logged. */
   credentials?: string | undefined
-}
-
-/** Reads the credentials beside the address. @throws ProblemError `CONFIGURATION_INVALID` */
-export async function readLinkProxy({ url, credentialsFile }: ProxySettings): Promise<LinkProxy> {
-  const { hostname, port } = new URL(url)
-  const at = { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 80) }
-  if (credentialsFile === undefined) return at
-  const text = await readFile(credentialsFile, 'utf8').catch((cause: Error) =>
-    fail('CONFIGURATION_INVALID', `linkProxy: ${cause.message}`),
-  )
-  const credentials = text.trim()
-  // A line break would end the header that it goes into.
-  if (!/^[ -~]{1,500}$/.test(credentials) || !credentials.includes(':'))
-    fail('CONFIGURATION_INVALID', `linkProxy: ${credentialsFile} does not hold one line name:password.`)
-  return { ...at, credentials }
 }
 
 /**

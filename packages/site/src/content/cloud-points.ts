@@ -4,16 +4,13 @@
  * Owns: the points, their credentials, and what gateways get to read with. Does not own: what shall
  * lie there (`distributions.ts`) or how it gets there (`point-work.ts`).
  *
- *   C1. Credentials that write are files in the folder of keys, like the keys of the site; they are
- *       in no database, no answer and no log.
+ *   C1. Credentials are sealed in the vault; they are in no answer, no log and no file.
  *   C2. Gateways get what reads. A point whose reader could write is refused.
  *   C3. What gateways get outlives the time that they may go on without the site: it is made anew
  *       long before it ends.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { sha256, syncFolder, writeFileAtomic } from '@sluice/content'
+import { sha256 } from '@sluice/content'
 import {
   type CloudStore,
   openPointAccess,
@@ -38,11 +35,12 @@ import type { Kysely, Selectable } from 'kysely'
 import { z } from 'zod'
 import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Clock } from '../clock.ts'
-import type { Database } from '../db/database.ts'
+import type { Database, Db } from '../db/database.ts'
 import type { DistributionPointsTables } from '../db/schema/distribution-points.ts'
 import { isUniqueViolation } from '../db/violation.ts'
 import { newId } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
+import type { Credentials } from '../secrets/credentials.ts'
 
 /** C3. Beyond the four hours that a gateway serves content without a link. */
 const ACCESS_LIFE_MS = 24 * 3600_000
@@ -65,6 +63,8 @@ export interface CloudPoints {
   infos(): Promise<DistributionPointInfo[]>
   /** Tries the credentials, then keeps them. `CONFLICT`, `BAD_REQUEST`, `STORAGE_REFUSED`, `STORAGE_UNAVAILABLE`. */
   create(request: z.output<typeof DistributionPointCreate>): Promise<DistributionPointInfo>
+  /** As `create`, for one that is there: the place must be the same. `NOT_FOUND`, and as there. */
+  replaceCredentials(id: CloudPointId, storage: PointStorage): Promise<DistributionPointInfo>
   /** `NOT_FOUND`; `CONFLICT` while something lies there or shall. */
   delete(id: CloudPointId): Promise<void>
   /** The storage with the credentials that write. `NOT_FOUND`, `KEYS_MISSING`. */
@@ -78,30 +78,38 @@ const Kept = z.object({ v: z.literal(1), storage: PointStorage })
 type Row = Selectable<DistributionPointsTables['cloud_points']>
 
 /**
- * @param options.folder for credentials, one file each
  * @param options.onChanged after a point was made or removed
  */
 export function createCloudPoints(options: {
   db: Kysely<Database>
-  folder: string
+  credentials: Credentials
   clock: Clock
   log: Log
   onChanged: () => void
 }): CloudPoints {
-  const { db, folder, clock, log, onChanged } = options
-  const fileOf = (id: CloudPointId) => join(folder, `${id}.json`)
-  const held = new Map<CloudPointId, { access: PointAccess; renewAt: number }>()
+  const { db, credentials, clock, log, onChanged } = options
+  const held = new Map<CloudPointId, { access: PointAccess; renewAt: number; of: number }>()
   const failedAt = new Map<CloudPointId, number>()
 
   const rows = (): Promise<Row[]> =>
     db.selectFrom('cloud_points').selectAll().orderBy('created_at').orderBy('id').execute()
 
-  async function storageOf(id: CloudPointId): Promise<PointStorage> {
-    try {
-      return Kept.parse(JSON.parse(await readFile(fileOf(id), 'utf8'))).storage
-    } catch {
-      return fail('KEYS_MISSING', `The credentials of ${id} are not in ${fileOf(id)}, or cannot be read.`)
-    }
+  /** @returns also when they were set */
+  async function storageOf(id: CloudPointId): Promise<{ storage: PointStorage; changedAt: number }> {
+    const kept = await credentials.get(`storage/${id}`)
+    if (kept === undefined) return fail('KEYS_MISSING', `The vault has no credentials of ${id}.`)
+    return { storage: Kept.parse(JSON.parse(kept.text)).storage, changedAt: kept.changedAt }
+  }
+  const keep = (source: Db, id: CloudPointId, storage: PointStorage) =>
+    credentials.set(source, `storage/${id}`, JSON.stringify({ v: 1, storage }))
+  const find = async (id: CloudPointId): Promise<DistributionPointInfo> =>
+    (await infos()).find((one) => one.id === id) ?? fail('NOT_FOUND', `There is no distribution point ${id}.`)
+
+  /** Everything that a point is for, with these credentials; then C2. @returns how devices reach it */
+  async function tried(storage: PointStorage) {
+    const access = await pointAccess(storage, ACCESS_LIFE_MS, clock.now())
+    await probe(openPointStorage(storage), openPointAccess(access), access)
+    return { service: pointService(access), origin: pointOrigin(storage) }
   }
 
   async function infos(): Promise<DistributionPointInfo[]> {
@@ -136,11 +144,14 @@ export function createCloudPoints(options: {
   async function accessOf(id: CloudPointId): Promise<PointAccess | undefined> {
     const now = clock.now()
     const kept = held.get(id)
-    if (kept !== undefined && now < kept.renewAt) return kept.access
+    // Another process of the site may have replaced them.
+    const current = await storageOf(id).catch(() => undefined)
+    if (kept !== undefined && now < kept.renewAt && kept.of === current?.changedAt) return kept.access
     if (now - (failedAt.get(id) ?? Number.NEGATIVE_INFINITY) < ACCESS_RETRY_MS) return kept?.access
     try {
-      const access = await pointAccess(await storageOf(id), ACCESS_LIFE_MS, now)
-      held.set(id, { access, renewAt: now + ACCESS_LIFE_MS - RENEW_LEFT_MS })
+      const { storage, changedAt } = current ?? (await storageOf(id))
+      const access = await pointAccess(storage, ACCESS_LIFE_MS, now)
+      held.set(id, { access, renewAt: now + ACCESS_LIFE_MS - RENEW_LEFT_MS, of: changedAt })
       return access
     } catch (error) {
       failedAt.set(id, now)
@@ -158,33 +169,46 @@ export function createCloudPoints(options: {
 
     async create({ name, storage }) {
       if ((await rows()).length >= MAX_CLOUD_POINTS) fail('CONFLICT', `A site has ${MAX_CLOUD_POINTS} at most.`)
-      const access = await pointAccess(storage, ACCESS_LIFE_MS, clock.now())
-      await probe(openPointStorage(storage), openPointAccess(access), access)
+      const reached = await tried(storage)
       const id = newId('dp', CloudPointId)
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      await writeFileAtomic(fileOf(id), JSON.stringify({ v: 1, storage }))
       changeConcerns(id)
+      const point = { id, name, kind: storage.kind, address: pointAddress(storage), ...reached }
       try {
-        await db
-          .insertInto('cloud_points')
-          .values({
-            id,
-            name,
-            kind: storage.kind,
-            address: pointAddress(storage),
-            service: pointService(access),
-            origin: pointOrigin(storage),
-            created_at: clock.now(),
-          })
-          .execute()
+        await db.transaction().execute(async (trx) => {
+          await trx
+            .insertInto('cloud_points')
+            .values({ ...point, created_at: clock.now() })
+            .execute()
+          await keep(trx, id, storage)
+        })
       } catch (error) {
-        await rm(fileOf(id), { force: true })
         if (isUniqueViolation(error)) fail('CONFLICT', `There is a distribution point ${name} already.`)
         throw error
       }
       log.info('distribution point made', { pointId: id, name })
       onChanged()
-      return (await infos()).find((one) => one.id === id) ?? fail('NOT_FOUND', `There is no distribution point ${id}.`)
+      return await find(id)
+    },
+
+    async replaceCredentials(id, storage) {
+      const { kind, address } = await find(id)
+      if (kind !== storage.kind || address !== pointAddress(storage))
+        fail('BAD_REQUEST', `That is another place than ${address}: make a distribution point for it.`)
+      const reached = await tried(storage)
+      changeConcerns(id)
+      await db.transaction().execute(async (trx) => {
+        const { numUpdatedRows } = await trx
+          .updateTable('cloud_points')
+          .set(reached)
+          .where('id', '=', id)
+          .executeTakeFirst()
+        if (numUpdatedRows === 0n) fail('NOT_FOUND', `There is no distribution point ${id}.`)
+        await keep(trx, id, storage)
+      })
+      failedAt.delete(id)
+      log.info('credentials of a distribution point replaced', { pointId: id })
+      onChanged()
+      return await find(id)
     },
 
     async delete(id) {
@@ -201,15 +225,14 @@ export function createCloudPoints(options: {
         if (used !== undefined) fail('CONFLICT', `The gateway ${used.name} uses it instead of its folder.`)
         const { numDeletedRows } = await trx.deleteFrom('cloud_points').where('id', '=', id).executeTakeFirst()
         if (numDeletedRows === 0n) fail('NOT_FOUND', `There is no distribution point ${id}.`)
+        await credentials.delete(trx, `storage/${id}`)
       })
-      await rm(fileOf(id), { force: true })
-      await syncFolder(folder)
       held.delete(id)
       log.info('distribution point removed', { pointId: id })
       onChanged()
     },
 
-    open: async (id) => openPointStorage(await storageOf(id)),
+    open: async (id) => openPointStorage((await storageOf(id)).storage),
 
     async forGateways() {
       const points = await Promise.all(

@@ -38,6 +38,7 @@ import type { Database, Db } from '../db/database.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
 import { newToken } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
+import type { Credentials } from '../secrets/credentials.ts'
 import { archiveNames, archiveSource, isArchiveName } from './archives/open-archive.ts'
 import { createChunkIndex } from './chunk-index.ts'
 import { type CloudPoints, createCloudPoints } from './cloud-points.ts'
@@ -63,8 +64,8 @@ export interface ContentLibraryOptions
   store: Store
   /** Scratch space of this process; emptied at every start. */
   stagingFolder: string
-  /** For the credentials of cloud storage, one file each. */
-  credentialsFolder: string
+  /** Of cloud storage. */
+  credentials: Credentials
   /** What imports remember of the files they read; a cache. */
   memoryFolder: string
   /** Three letters or digits with which new package ids begin. */
@@ -153,7 +154,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   const packages = createPackages({ ...options, distributions })
   const cloudPoints = createCloudPoints({
     db,
-    folder: options.credentialsFolder,
+    credentials: options.credentials,
     clock,
     log,
     onChanged: options.onPointsChanged,

@@ -79,7 +79,7 @@ async function meteredLine(t: Parameters<typeof temporaryFolder>[0], settings: C
 test('a budget ends what comes over a metered line, is kept over restarts, and begins anew with the month', async (t) => {
   const { world, open } = await meteredLine(t, { use: 'limit', budgetBytes: 10 * MiB, budgetPer: 'month' })
   const first = open()
-  assert.equal(await first.line.admit(), undefined)
+  assert.equal(await first.line.admit(0), undefined)
   for (let piece = 0; piece < 9; piece++) assert.equal(first.line.passed(MiB), undefined)
   world.metered = false
   assert.equal(first.line.passed(100 * MiB), undefined, 'what comes over another line counts for nothing')
@@ -91,15 +91,15 @@ test('a budget ends what comes over a metered line, is kept over restarts, and b
   assert.ok(reason !== undefined && 'code' in reason)
   assert.equal(reason.code, 'METERED_BUDGET_SPENT')
   assert.match(reason.detail, /10 MiB of 10 MiB were used this month/)
-  assert.equal((await second.line.admit())?.code, 'METERED_BUDGET_SPENT')
+  assert.equal((await second.line.admit(0))?.code, 'METERED_BUDGET_SPENT')
   world.metered = false
-  assert.equal(await second.line.admit(), undefined, 'another line')
+  assert.equal(await second.line.admit(0), undefined, 'another line')
   world.metered = true
   world.settings.meteredInternet.budgetBytes = 20 * MiB
-  assert.equal(await second.line.admit(), undefined, 'a larger budget')
+  assert.equal(await second.line.admit(0), undefined, 'a larger budget')
   world.settings.meteredInternet.budgetBytes = 10 * MiB
   world.now = new Date(2026, 11, 1, 0, 1).getTime()
-  assert.equal(await second.line.admit(), undefined, 'another month')
+  assert.equal(await second.line.admit(0), undefined, 'another month')
 })
 
 test('a budget a day counts the day; block blocks; allow allows', async (t) => {
@@ -107,9 +107,31 @@ test('a budget a day counts the day; block blocks; allow allows', async (t) => {
   const { line } = open()
   assert.ok(line.passed(2 * MiB) !== undefined)
   world.now += 24 * 3600_000
-  assert.equal(await line.admit(), undefined)
+  assert.equal(await line.admit(0), undefined)
   world.settings.meteredInternet.use = 'block'
-  assert.equal((await line.admit())?.code, 'METERED_BLOCKED')
+  assert.equal((await line.admit(0))?.code, 'METERED_BLOCKED')
   world.settings.meteredInternet.use = 'allow'
-  assert.equal(await line.admit(), undefined)
+  assert.equal(await line.admit(0), undefined)
+})
+
+test('what is under way counts: nothing begins that the budget cannot end, and streams are few', async (t) => {
+  const { world, open } = await meteredLine(t, { use: 'limit', budgetBytes: 2 * MiB, budgetPer: 'month' })
+  const { line } = open()
+  await line.admit(0)
+  assert.deepEqual([line.mostStreams(), line.mostRangeBytes()], [2, MiB / 4])
+  assert.equal(await line.admit(MiB), undefined)
+  assert.equal(line.passed(MiB / 2), undefined)
+  const refused = await line.admit(1.5 * MiB)
+  assert.match(refused?.detail ?? '', /^0\.5 MiB of 2 MiB were used this month, and what comes next has 1\.5 MiB\.$/)
+  assert.equal(refused?.code, 'METERED_BUDGET_SPENT')
+  // The other half of the first one does not come.
+  line.givenUp(MiB / 2)
+  assert.equal(await line.admit(1.5 * MiB), undefined)
+  assert.equal((await line.admit(1))?.code, 'METERED_BUDGET_SPENT')
+  line.passed(1.5 * MiB)
+  assert.match((await line.admit(1))?.detail ?? '', /^2 MiB of 2 MiB were used this month\.$/)
+  assert.equal(line.mostStreams(), 1)
+  world.metered = false
+  assert.equal(await line.admit(100 * MiB), undefined)
+  assert.equal(line.mostStreams(), Number.POSITIVE_INFINITY)
 })

@@ -9,6 +9,9 @@
  *       limited line has few streams and short ranges.
  *   B3. A line that closes says so at once, with a problem that people see; what is under way ends, and
  *       nothing that was right comes again.
+ *   B4. What is asked for under a budget is set aside before it is asked for, whole: no frame begins for which
+ *       there is not enough left, so a budget brings frames, however small it is. It also has few streams and
+ *       short ranges.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ClientSettings, type Problem, problem } from '@sluice/protocol'
@@ -18,11 +21,13 @@ import { createTokenBucket } from './token-bucket.ts'
 import { allowanceAt, localTime } from './transfer-window.ts'
 
 export interface Line {
-  /** Why nothing may be asked for now; undefined: it may. */
-  admit(): Promise<Problem | undefined>
+  /** Why so many bytes may not be asked for now; undefined: they may, and count as under way (B4). */
+  admit(bytes: number): Promise<Problem | undefined>
+  /** So many of the bytes that were admitted will not come. */
+  givenUp(bytes: number): void
   /** Bytes came. A promise: nothing more until it resolves. A problem: the line is closed from now on. */
   passed(bytes: number): Promise<void> | Problem | undefined
-  /** Streams, and bytes of one range, that make sense at the present rate. */
+  /** Streams, and bytes of one range, that make sense at the present rate and with what a budget has left. */
   mostStreams(): number
   mostRangeBytes(): number
 }
@@ -37,6 +42,8 @@ const STREAM_BYTES_PER_SECOND = 64 * KiB
 const pause = (ms: number) => delay(ms, undefined, { ref: false })
 /** One range of a limited line. */
 const RANGE_BYTES = 256 * KiB
+/** What is under way at once is at most this share of what a budget has left. */
+const BUDGET_SHARE = 1 / 4
 
 /**
  * @param options.settings as they are when they are asked for
@@ -59,7 +66,18 @@ export function createLine(options: {
     const allowed = allowanceAt(settings().contentTransfer, localTime(now()))
     return allowed.kind === 'open' ? allowed.bytesPerSecond : undefined
   }
-  const closed = (): Problem | undefined => {
+  /** Bytes that were admitted and have not come. */
+  let underWay = 0
+  /** Of the budget that binds now: what neither came nor is under way. */
+  const budgetLeft = (): number => {
+    const { use: how, budgetBytes, budgetPer } = settings().meteredInternet
+    if (how !== 'limit' || !probe.last()) return Number.POSITIVE_INFINITY
+    return budgetBytes - use.used(budgetPer, now()) - underWay
+  }
+  const isLimited = () => rate() !== undefined || budgetLeft() < Number.POSITIVE_INFINITY
+
+  /** @param wanted bytes that are to be asked for */
+  const closed = (wanted: number): Problem | undefined => {
     const { contentTransfer, meteredInternet } = settings()
     if (allowanceAt(contentTransfer, localTime(now())).kind === 'closed') {
       const { windowStart, windowEnd, windowDays } = contentTransfer
@@ -76,19 +94,28 @@ export function createLine(options: {
       )
     const { budgetBytes, budgetPer } = meteredInternet
     const used = use.used(budgetPer, now())
-    if (used < budgetBytes) return undefined
-    const inMiB = (bytes: number) => `${Math.round(bytes / MiB)} MiB`
-    return problem('METERED_BUDGET_SPENT', `${inMiB(used)} of ${inMiB(budgetBytes)} were used this ${budgetPer}.`)
+    if (used < budgetBytes && wanted <= budgetLeft()) return undefined
+    const next = used < budgetBytes ? `, and what comes next has ${inMiB(wanted)}` : ''
+    return problem(
+      'METERED_BUDGET_SPENT',
+      `${inMiB(used)} of ${inMiB(budgetBytes)} were used this ${budgetPer}${next}.`,
+    )
   }
 
   return {
-    async admit() {
+    async admit(bytes) {
       if (settings().meteredInternet.use !== 'allow') await probe.look()
-      return closed()
+      const reason = closed(bytes)
+      if (reason === undefined) underWay += bytes
+      return reason
+    },
+    givenUp(bytes) {
+      underWay = Math.max(0, underWay - bytes)
     },
     passed(bytes) {
+      underWay = Math.max(0, underWay - bytes)
       if (probe.last()) use.add(bytes, now())
-      const reason = closed()
+      const reason = closed(0)
       if (reason !== undefined) return reason
       const limit = rate()
       const waitMs = limit === undefined ? 0 : bucket.take(bytes, limit)
@@ -96,8 +123,16 @@ export function createLine(options: {
     },
     mostStreams() {
       const limit = rate()
-      return limit === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(limit / STREAM_BYTES_PER_SECOND))
+      const byRate = limit === undefined ? Number.POSITIVE_INFINITY : limit / STREAM_BYTES_PER_SECOND
+      const byBudget = ((budgetLeft() + underWay) * BUDGET_SHARE) / RANGE_BYTES
+      return Math.max(1, Math.floor(Math.min(byRate, byBudget)))
     },
-    mostRangeBytes: () => (rate() === undefined ? Number.POSITIVE_INFINITY : RANGE_BYTES),
+    mostRangeBytes: () => (isLimited() ? RANGE_BYTES : Number.POSITIVE_INFINITY),
   }
+}
+
+/** Small ones with a decimal. */
+function inMiB(bytes: number): string {
+  const value = bytes / MiB
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} MiB`
 }

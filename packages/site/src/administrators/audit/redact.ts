@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 /** Fields that hold secrets, wherever they stand in a body of the admin API. */
 const SECRET_FIELDS = new Set([
   ...['password', 'newPassword', 'code', 'token', 'secret', 'value', 'response'],
-  // Of cloud storage.
-  ...['key', 'readerToken', 'clientSecret', 'secretAccessKey'],
+  // Of cloud storage, and of the proxy before gateways.
+  ...['key', 'readerToken', 'clientSecret', 'secretAccessKey', 'credentials'],
 ])
 const MAX_TEXT = 1_000
 const MAX_ENTRY = 16_000

@@ -11,6 +11,8 @@ import { type DatabaseLocation, openDatabase } from '../../db/database.ts'
 import { createAdmission } from '../../devices/admission.ts'
 import { createKeyring } from '../../keys/keyring.ts'
 import { createLog } from '../../log.ts'
+import { createCredentials } from '../../secrets/credentials.ts'
+import { openVault } from '../../secrets/vault.ts'
 import { createContentLibrary } from '../content-library.ts'
 
 export interface ImportProcess {
@@ -31,11 +33,13 @@ if (import.meta.main) {
   const clock = { now: () => Date.now() + aheadMs }
   const log = createLog((line) => process.stderr.write(`${line}\n`))
   const keyring = await createKeyring({ folder: join(folder, 'keys'), log })
+  const vault = await openVault({ file: join(folder, 'vault.key'), db, log })
+  const credentials = createCredentials({ db, vault, clock })
   const library = createContentLibrary({
     db,
     store: await openFolderStore(join(folder, 'store')),
     stagingFolder: join(folder, 'staging'),
-    credentialsFolder: join(folder, 'storage'),
+    credentials,
     memoryFolder: join(folder, 'imports'),
     siteId: SiteId.parse('site_0123456789'),
     siteCode: 'ABC',

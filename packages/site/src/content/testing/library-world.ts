@@ -14,6 +14,8 @@ import type { Database } from '../../db/database.ts'
 import { createAdmission } from '../../devices/admission.ts'
 import { createKeyring } from '../../keys/keyring.ts'
 import { silentLog } from '../../log.ts'
+import { createCredentials } from '../../secrets/credentials.ts'
+import { openVault } from '../../secrets/vault.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
 import { type ContentLibrary, createContentLibrary } from '../content-library.ts'
 import type { ContentGateway } from '../content-sources.ts'
@@ -30,6 +32,8 @@ export async function createLibraryWorld(db: Kysely<Database>) {
   const clock = createManualClock()
   const keyring = await createKeyring({ folder: join(folder, 'keys'), log: silentLog })
   const store = await openFolderStore(join(folder, 'store'))
+  const vault = await openVault({ file: join(folder, 'vault.key'), db, log: silentLog })
+  const credentials = createCredentials({ db, vault, clock })
   const gateway = (id: GatewayId, kind: ContentGateway['kind']): ContentGateway => ({
     id,
     kind,
@@ -60,7 +64,7 @@ export async function createLibraryWorld(db: Kysely<Database>) {
       db,
       store,
       stagingFolder: join(folder, `staging-${name}`),
-      credentialsFolder: join(folder, 'storage'),
+      credentials,
       memoryFolder: join(folder, `imports-${name}`),
       siteId,
       siteCode: 'ABC',

@@ -7,12 +7,14 @@ import { join } from 'node:path'
 import { openFolderStore } from '@sluice/content'
 import { type DatabaseLocation, openDatabase } from '../../db/database.ts'
 import { createLog } from '../../log.ts'
+import { createCredentials } from '../../secrets/credentials.ts'
+import { openVault } from '../../secrets/vault.ts'
 import { createCloudPoints } from '../cloud-points.ts'
 import { createPointWork } from '../point-work.ts'
 
 export interface PointProcess {
   location: DatabaseLocation
-  /** Store, and credentials of cloud storage. */
+  /** Store, and the key of the vault. */
   folder: string
   /** How far the clock of this process is ahead, in milliseconds: leases of the dead run out sooner. */
   aheadMs: number
@@ -25,7 +27,9 @@ if (import.meta.main) {
   const db = opened.value
   const clock = { now: () => Date.now() + aheadMs }
   const log = createLog((line) => process.stderr.write(`${line}\n`))
-  const points = createCloudPoints({ db, folder: join(folder, 'storage'), clock, log, onChanged: () => {} })
+  const vault = await openVault({ file: join(folder, 'vault.key'), db, log })
+  const credentials = createCredentials({ db, vault, clock })
+  const points = createCloudPoints({ db, credentials, clock, log, onChanged: () => {} })
   const store = await openFolderStore(join(folder, 'store'))
   const owner = randomBytes(16).toString('hex')
   const work = createPointWork({

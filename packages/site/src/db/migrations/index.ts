@@ -19,6 +19,7 @@ import { migration as pauses } from './0015-pauses.ts'
 import { migration as debugging } from './0016-debugging.ts'
 import { migration as variables } from './0017-variables.ts'
 import { migration as enrolmentSignIn } from './0018-enrolment-sign-in.ts'
+import { migration as siteCredentials } from './0020-site-credentials.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   debugging,
   variables,
   enrolmentSignIn,
+  siteCredentials,
 ]

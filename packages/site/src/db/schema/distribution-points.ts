@@ -11,7 +11,7 @@ import type {
 } from '@sluice/protocol'
 
 export interface DistributionPointsTables {
-  /** Credentials are not here: they are files in the folder of keys. */
+  /** Credentials are in `site_credentials`, sealed. */
   cloud_points: {
     id: CloudPointId
     /** Unique. */

@@ -11,6 +11,14 @@ export interface SecretsTables {
     created_at: number
     changed_at: number
   }
+  /** What the site proves itself with elsewhere. */
+  site_credentials: {
+    /** As in `storage/dp_…`. */
+    name: string
+    /** By the vault, for `credentials/<name>`. */
+    sealed: string
+    changed_at: number
+  }
   /** One row an attempt and secret: there is no second reveal. */
   secret_reveals: {
     device_id: DeviceId
