@@ -1,6 +1,6 @@
 /**
  * The debugger on the device: which orders wait for the run, and what each makes of it. What it means
- * is the engine's (`debug.ts` there); when the run asks is `create-runs.ts`'s.
+ * is the engine's (`debug.ts` there); when the run asks is `carry-run.ts`'s.
  *
  *   U1. Whether a run may be debugged is decided here, from the signed sequence and the signed root of the
  *       catalogue: in offline mode only a sequence with `debug: true`. A site, or whoever has it, cannot

@@ -115,29 +115,28 @@ export async function orderPause(
 }
 
 /** Runs of a device that shall rest. */
-export async function pausedRuns(db: Db, deviceId: DeviceId): Promise<RunId[]> {
-  const rows = await db
-    .selectFrom('deployment_devices')
-    .select('run_id')
-    .where('device_id', '=', deviceId)
-    .where('state', '=', 'running')
-    .whereRef('pause_run_id', '=', 'run_id')
-    .orderBy('run_id')
-    .limit(PAUSED_RUNS)
-    .execute()
-  return rows.flatMap(({ run_id }) => run_id ?? [])
-}
+export const pausedRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
+  runsWith(db, deviceId, 'pause_run_id', PAUSED_RUNS)
 
 /** Runs of a device that were ordered to end and have not. */
-export async function cancelledRuns(db: Db, deviceId: DeviceId): Promise<RunId[]> {
+export const cancelledRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
+  runsWith(db, deviceId, 'cancel_run_id', CANCELLED_RUNS)
+
+/** Runs that go on, and that the order names. */
+async function runsWith(
+  db: Db,
+  deviceId: DeviceId,
+  order: 'pause_run_id' | 'cancel_run_id',
+  atMost: number,
+): Promise<RunId[]> {
   const rows = await db
     .selectFrom('deployment_devices')
     .select('run_id')
     .where('device_id', '=', deviceId)
     .where('state', '=', 'running')
-    .whereRef('cancel_run_id', '=', 'run_id')
+    .whereRef(order, '=', 'run_id')
     .orderBy('run_id')
-    .limit(CANCELLED_RUNS)
+    .limit(atMost)
     .execute()
   return rows.flatMap(({ run_id }) => run_id ?? [])
 }
