@@ -17,7 +17,7 @@ import {
   type SequenceId,
   type SequenceNode,
 } from '@sluice/protocol'
-import { nodesOf } from './nodes.ts'
+import { isHere, nodesOf } from './nodes.ts'
 import { formatPath } from './path.ts'
 import { applyRules, MAX_INSTRUCTIONS } from './rules.ts'
 
@@ -25,7 +25,11 @@ const MAX_CHILDREN_DEEP = 10
 
 /** The sequences that a sequence runs, each once; those inside a child that stands in it already are named by their groups. */
 export const childrenOf = (sequence: Sequence): SequenceId[] => [
-  ...new Set([...nodesOf(sequence)].flatMap(({ node }) => (node.type === 'runTaskSequence' ? [node.sequence] : []))),
+  ...new Set(
+    [...nodesOf(sequence)].flatMap(({ node }) =>
+      node.type === 'runTaskSequence' && isHere(node.sequence) ? [node.sequence] : [],
+    ),
+  ),
 ]
 
 /**
@@ -87,7 +91,7 @@ class Joining {
       if (node.sequence !== undefined && around.includes(node.sequence)) return this.#refuse(path, runsItself)
       return [{ ...node, steps: this.nodes(node.steps, [...path, 'steps'], around) }]
     }
-    if (node.type !== 'runTaskSequence') return [node]
+    if (node.type !== 'runTaskSequence' || !isHere(node.sequence)) return [node] // Told as an obstacle.
     const { sequence: id, original: _, type: __, ...shared } = node
     if (around.includes(id)) return this.#refuse(path, runsItself) // K2
     if (around.length >= MAX_CHILDREN_DEEP)

@@ -1,4 +1,4 @@
-import type { PackageChoice, PackageId, Sequence, SequenceNode } from '@sluice/protocol'
+import type { PackageChoice, PackageId, Sequence, SequenceId, SequenceNode } from '@sluice/protocol'
 import type { Path } from './path.ts'
 
 export interface PlacedNode {
@@ -19,6 +19,9 @@ function* inside(nodes: readonly SequenceNode[], path: Path): Generator<PlacedNo
     if (node.type === 'group') yield* inside(node.steps, [...here, 'steps'])
   }
 }
+
+/** Whether a sequence that is run has an id of this site, and not only the one that it has in Configuration Manager. */
+export const isHere = (id: SequenceId | PackageId): id is SequenceId => id.startsWith('seq_')
 
 export interface Reference {
   packageId: PackageId

@@ -24,7 +24,7 @@ test('an enabled step that is only kept hinders the sequence, with its reason', 
     'Toolkit: its command is in a deployment share of the Microsoft Deployment Toolkit',
     'Old: it runs in Windows PE only',
     'Theirs: nobody here knows the step type Vendor_Step',
-    'Child: Run Task Sequence is not supported here yet',
+    'Child: it does not say the id of the sequence that it runs',
   ])
 })
 

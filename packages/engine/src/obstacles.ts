@@ -12,6 +12,7 @@ import {
   type SequenceNode,
   type StepType,
 } from '@sluice/protocol'
+import { isHere } from './nodes.ts'
 import { formatPath, type Path } from './path.ts'
 import { parseWql, unknownIn } from './wql/index.ts'
 import { readStep } from './xml/steps/index.ts'
@@ -40,23 +41,55 @@ export function obstacles(sequence: Sequence, platform?: Platform, childrenAreHe
       for (const condition of conditionsOf(node))
         for (const kind of undecidable(condition)) hinder(`its condition ${kind}, which cannot be decided here yet`)
       if (node.type === 'kept') hinder(whyKept(node))
-      if (platform !== undefined && platform !== 'windows' && windowsSteps.has(node.type))
-        hinder('it is not supported here: it exists on Windows only')
-      if (node.type === 'installSoftwareUpdates' && platform === 'windows')
-        hinder('it is not supported here yet: updates of Windows are not installed from here')
-      if (node.type === 'runTaskSequence' && childrenAreHere) hinder(`the sequence ${node.sequence} is not here`)
-      if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined)
-        hinder('it runs as another account, which is not supported on Windows yet')
-      if ('account' in node && node.account !== undefined && node.account.secret === undefined)
-        hinder('its account names no secret with the password')
-      if (node.type === 'enableBitLocker' && node.mode === 'tpmAndPin' && node.pin === undefined)
-        hinder('it names no secret with the PIN')
+      for (const why of unsupported(node, platform)) hinder(why)
+      for (const why of leftOut(node)) hinder(why)
+      if (node.type === 'runTaskSequence' && isHere(node.sequence) && childrenAreHere)
+        hinder(`the sequence ${node.sequence} is not here`)
       if (node.type === 'group') visit(node.steps, [...path, 'steps'])
     }
   }
   visit(sequence.steps, ['steps'])
   visit(sequence.finally ?? [], ['finally'])
   return found
+}
+
+/**
+ * Why a step cannot run although its type can; its condition aside.
+ * @param platform of the device; without it, only what hinders everywhere
+ */
+export function unsupported(node: SequenceNode, platform?: Platform): string[] {
+  const found: string[] = []
+  if (platform !== undefined && platform !== 'windows' && windowsSteps.has(node.type))
+    found.push('it is not supported here: it exists on Windows only')
+  if (node.type === 'installSoftwareUpdates' && platform === 'windows')
+    found.push('it is not supported here yet: updates of Windows are not installed from here')
+  if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined)
+    found.push('it runs as another account, which is not supported on Windows yet')
+  if ('account' in node && node.account !== undefined && node.account.secret === undefined)
+    found.push('its account names no secret with the password')
+  if (node.type === 'enableBitLocker' && node.mode === 'tpmAndPin' && node.pin === undefined)
+    found.push('it names no secret with the PIN')
+  return found
+}
+
+/** What an import could not know: the file does not say it, and a person has to. */
+function leftOut(node: SequenceNode): string[] {
+  if (node.type === 'runTaskSequence')
+    return isHere(node.sequence) ? [] : [`the sequence ${node.sequence} has another id here: put that in`]
+  if (node.type === 'installPackage') {
+    if (node.programs.length === 0) return [`what ${node.listVariable} may name is not declared: list the programs`]
+    return node.programs.flatMap(({ package: of, program, commandLine }) =>
+      commandLine === undefined ? [`the command of ${of}:${program} is not known: write it`] : [],
+    )
+  }
+  if (node.type !== 'installApplication') return []
+  if (node.applications.length === 0)
+    return [`what ${node.listVariable} may name is not declared: list the applications`]
+  return node.applications.flatMap(({ name, install, detect }) =>
+    install === undefined || detect === undefined
+      ? [`how ${name} is installed and found is not known: write install and detect`]
+      : [],
+  )
 }
 
 /** Its own, and those of its rules and applications. */

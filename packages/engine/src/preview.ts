@@ -125,7 +125,7 @@ function found(step: Step): Step {
   if (step.type !== 'installApplication') return step
   const applications = step.applications.map((one) => {
     const installed = { variable: '_SMSTSCurrentApplication', operator: 'equals', value: one.name } as const
-    return { ...one, detect: { any: [installed, one.detect] } }
+    return { ...one, detect: { any: one.detect === undefined ? [installed] : [installed, one.detect] } }
   })
   return { ...step, applications }
 }

@@ -93,10 +93,14 @@ function checkNewer(node: SequenceNode, path: Path, faults: Fault[]): void {
       words(node.interpreter, 'interpreter')
       break
     case 'installPackage':
+      if (node.programs.length === 0 && node.listVariable === undefined)
+        faults.push({ path: [...path, 'programs'], message: 'expected at least one program' })
       for (const [index, { commandLine }] of node.programs.entries())
         words(commandLine, `programs[${index}].commandLine`)
       break
     case 'installApplication':
+      if (node.applications.length === 0 && node.listVariable === undefined)
+        faults.push({ path: [...path, 'applications'], message: 'expected at least one application' })
       for (const [index, { install }] of node.applications.entries()) words(install, `applications[${index}].install`)
       if (new Set(node.applications.map(({ name }) => name)).size < node.applications.length)
         faults.push({ path: [...path, 'applications'], message: 'two applications have the same name' })

@@ -192,15 +192,16 @@ const Program = z.strictObject({
   package: PackageId,
   /** As in `ABC00001:Install` of a list; upper and lower case count. */
   program: z.string().min(1).max(50),
-  commandLine: z.string().min(1).max(32_000),
+  /** Absent in what was imported, where it is kept with the package: no device starts such a sequence. */
+  commandLine: z.string().min(1).max(32_000).optional(),
   successCodes: z.array(z.int()).min(1).max(100).optional(),
 })
 
-/** Software > Install Package. Without a list every program is installed, with one those that it names. */
+/** Software > Install Package. Without a list every program is installed, with one those that it names, of these. */
 export const InstallPackageStep = z.strictObject({
   type: z.literal('installPackage'),
   ...acting,
-  programs: z.array(Program).min(1).max(100),
+  programs: z.array(Program).max(100),
   /** Base name of numbered variables: `Apps001`, `Apps002`, … each with `PackageID:Program`. */
   listVariable: SettableVariableName.optional(),
   /** If a program of the list fails, continue with the others. */
@@ -210,10 +211,13 @@ export const InstallPackageStep = z.strictObject({
 const Application = z.strictObject({
   /** As a list names it; upper and lower case count. */
   name: z.string().min(1).max(256),
+  /** What Configuration Manager calls it, as in `ScopeId_…/Application_…`; for export. */
+  id: z.string().min(1).max(256).optional(),
   package: PackageId.optional(),
-  install: z.string().min(1).max(32_000),
+  /** Absent, as `detect` is, in what was imported: no device starts such a sequence. */
+  install: z.string().min(1).max(32_000).optional(),
   /** Holds when it is installed: it is then not installed again, and must hold afterwards. */
-  detect: Condition,
+  detect: Condition.optional(),
   /** Where it does not hold, the application is passed over with a warning. */
   requires: Condition.optional(),
   successCodes: z.array(z.int()).min(1).max(100).optional(),
@@ -223,7 +227,7 @@ const Application = z.strictObject({
 export const InstallApplicationStep = z.strictObject({
   type: z.literal('installApplication'),
   ...acting,
-  applications: z.array(Application).min(1).max(100),
+  applications: z.array(Application).max(100),
   /** Base name of numbered variables: `Apps01`, `Apps02`, … each with the name of an application. */
   listVariable: SettableVariableName.optional(),
   /** If an application fails, continue with the others. */
@@ -242,7 +246,8 @@ export const InstallSoftwareUpdatesStep = z.strictObject({
 export const RunTaskSequenceStep = z.strictObject({
   type: z.literal('runTaskSequence'),
   ...ofEvery,
-  sequence: SequenceId,
+  /** The id that it has in Configuration Manager stands for one that was imported and is not known here yet. */
+  sequence: z.union([SequenceId, PackageId]),
 })
 
 /** General > Connect To Network Folder. Windows only. */
@@ -283,6 +288,10 @@ export const EnableBitLockerStep = z.strictObject({
   /** The whole disk and not only what is used. */
   fullDisk: z.boolean().optional(),
   waitForEncryption: z.boolean().optional(),
+  /** Absent: what the device uses by itself. */
+  encryption: z.enum(['aes128', 'aes256', 'xtsAes128', 'xtsAes256']).optional(),
+  /** A computer without a TPM that is ready is passed over. */
+  skipWithoutTpm: z.boolean().optional(),
 })
 
 /** General > Join Domain or Workgroup. Windows only. */
@@ -293,6 +302,8 @@ export const JoinDomainOrWorkgroupStep = z.strictObject({
   domain: z.string().min(1).max(255).optional(),
   organizationalUnit: z.string().max(1000).optional(),
   account: RunAs.optional(),
+  /** Restarts the computer afterwards. */
+  restart: z.boolean().optional(),
 })
 
 /** Images > Upgrade Operating System (configmgr-behaviour §4.4). */

@@ -10,7 +10,7 @@ import {
   type SequenceImport,
   writeSequenceFile,
 } from '@sluice/engine'
-import { PackageId, ProblemError } from '@sluice/protocol'
+import { PackageId, ProblemError, SequenceId } from '@sluice/protocol'
 import { type Command, CommanderError, InvalidArgumentError } from 'commander'
 import { secretLine, storeSecrets, toldSecrets } from '../found-secrets.ts'
 import { failLocally } from '../local-failure.ts'
@@ -18,11 +18,16 @@ import type { Session } from '../run.ts'
 import { readSequenceDocuments } from '../sequence-documents.ts'
 import { table } from '../text.ts'
 
+interface Mapped {
+  packages: Map<string, PackageId>
+  sequences: Map<string, SequenceId>
+}
+
 interface ImportOptions {
   dryRun?: boolean
   out?: string
   name?: string
-  map?: Map<string, PackageId>
+  map?: Mapped
   secrets?: boolean
 }
 
@@ -34,14 +39,19 @@ export function addSequenceImportCommands(group: Command, session: Session): voi
     .option('--dry-run', 'only tell what is in them and what would run')
     .option('--out <path>', 'file to write, or folder when there are several sequences')
     .option('--name <name>', 'name of the sequence, when the file does not say it')
-    .option('--map <old=new>', 'package here that stands for one of the file; may be given several times', packagePair)
+    .option(
+      '--map <old=new>',
+      'package or sequence here that stands for one of the file; may be given several times',
+      mappedPair,
+    )
     .option('--secrets', 'make what stands there in clear text secrets of the site, under the names that are told')
     .action(async (files: string[], options: ImportOptions): Promise<void> => {
       const { documents, packageNames, warnings } = await readSequenceDocuments(files)
       const read = importSequences({
         documents: documents.map((each) => ({ ...each, name: options.name ?? each.name })),
         packageNames,
-        packages: options.map ?? new Map(),
+        packages: options.map?.packages ?? new Map(),
+        calledSequences: options.map?.sequences ?? new Map(),
       })
       read.problems.push(...warnings.map((message): Finding => ({ kind: 'changed', severity: 'warning', message })))
       const usable = read.problems.every(({ severity }) => severity !== 'error')
@@ -155,9 +165,14 @@ function problemLine({ severity, place, path, message, sequence }: Finding): str
   return `${severity === 'error' ? 'Error' : 'Warning'}: ${formatDetail({ ...(place === undefined ? {} : { place }), path: where, message })}`
 }
 
-function packagePair(text: string, before: Map<string, PackageId> = new Map()): Map<string, PackageId> {
+function mappedPair(text: string, before: Mapped = { packages: new Map(), sequences: new Map() }): Mapped {
   const split = text.indexOf('=')
-  const id = PackageId.safeParse(text.slice(split + 1))
-  if (split < 1 || !id.success) throw new InvalidArgumentError('Give old=new, as in PS100005=ABC00001.')
-  return new Map([...before, [text.slice(0, split), id.data]])
+  const [old, found] = [text.slice(0, Math.max(0, split)), text.slice(split + 1)]
+  const packageId = PackageId.safeParse(found)
+  const sequenceId = SequenceId.safeParse(found)
+  if (old === '' || !(packageId.success || sequenceId.success))
+    throw new InvalidArgumentError('Give old=new, as in PS100005=ABC00001; a sequence has an id such as seq_….')
+  if (packageId.success) before.packages.set(old, packageId.data)
+  if (sequenceId.success) before.sequences.set(old, sequenceId.data)
+  return before
 }

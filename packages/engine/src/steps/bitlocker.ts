@@ -28,11 +28,13 @@ export const enableBitLocker: StepKind<'enableBitLocker'> = {
   fetches: () => false,
   async prepare(step) {
     const block = [
-      'param($drive, $recovery, $full, $wait) $ErrorActionPreference = "Stop"',
+      'param($drive, $recovery, $full, $wait, $method, $skip) $ErrorActionPreference = "Stop"',
+      'if ($skip -eq "yes" -and -not (Get-Tpm).TpmReady) { exit 0 }',
+      '$more = @{}; if ($method) { $more.EncryptionMethod = $method }',
       'if ($recovery -eq "yes") { Add-BitLockerKeyProtector $drive -RecoveryPasswordProtector | Out-Null',
       'Get-BitLockerVolume $drive | % KeyProtector | ? KeyProtectorType -eq RecoveryPassword | % { Backup-BitLockerKeyProtector $drive -KeyProtectorId $_.KeyProtectorId | Out-Null } }',
       ...(step.pin === undefined ? [] : [readsSecret]),
-      `Enable-BitLocker $drive ${step.pin === undefined ? '-TpmProtector' : '-TpmAndPinProtector -Pin $secure'} -SkipHardwareTest -UsedSpaceOnly:($full -ne "yes") | Out-Null`,
+      `Enable-BitLocker $drive ${step.pin === undefined ? '-TpmProtector' : '-TpmAndPinProtector -Pin $secure'} -SkipHardwareTest -UsedSpaceOnly:($full -ne "yes") @more | Out-Null`,
       'while ($wait -eq "yes" -and (Get-BitLockerVolume $drive).VolumeStatus -ne "FullyEncrypted") { Start-Sleep 5 }',
     ].join('; ')
     const yes = (value: boolean): string => (value ? 'yes' : 'no')
@@ -40,6 +42,8 @@ export const enableBitLocker: StepKind<'enableBitLocker'> = {
       yes(step.recoveryPassword ?? true),
       yes(step.fullDisk ?? false),
       yes(step.waitForEncryption ?? false),
+      step.encryption ?? '',
+      yes(step.skipWithoutTpm ?? false),
     ]
     return windowsCommand(powershell(block, step.drive ?? 'C:', ...words), step, step.pin)
   },

@@ -39,7 +39,7 @@ export const installApplication: StepKind<'installApplication'> = {
     const isLast = index + 1 >= chosen.value.length
     if (end.problem !== undefined) return onFailure(step, end, context, isLast ? undefined : index + 1)
     // After a restart it may be there; before one, nobody can tell.
-    if (end.restart === undefined && !(await context.decide(one.detect)).result) {
+    if (end.restart === undefined && !(await isInstalled(one, context))) {
       const reason = problem('STEP_FAILED', `${one.name} was installed, but is not found on the device.`)
       return onFailure(step, { exitCode, problem: reason }, context, isLast ? undefined : index + 1)
     }
@@ -47,6 +47,9 @@ export const installApplication: StepKind<'installApplication'> = {
     return isLast ? end : { ...end, next: index + 1 }
   },
 }
+
+const isInstalled = async ({ detect }: Application, { decide }: StepContext): Promise<boolean> =>
+  detect !== undefined && (await decide(detect)).result
 
 /** Undefined: nothing is to be done for this one. */
 async function prepareOne(
@@ -58,7 +61,7 @@ async function prepareOne(
 ): Promise<Prepared | undefined> {
   const { environment, note, decide } = context
   const { name } = application
-  if ((await decide(application.detect)).result) {
+  if (await isInstalled(application, context)) {
     note(`${name} is installed already.`)
     worsen(context, 'Success')
     return undefined
@@ -83,6 +86,8 @@ async function prepareOne(
     }
     folder = content.value.folder
   }
+  if (application.install === undefined)
+    return done(problem('STEP_COULD_NOT_START', `Nobody said how ${name} is installed.`))
   const words = expandedWords(application.install, environment)
   if (!words.ok) return done(words.problem)
   environment.setOwn(CURRENT, name)

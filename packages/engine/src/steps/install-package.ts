@@ -22,6 +22,8 @@ export const installPackage: StepKind<'installPackage'> = {
     note(`Installing ${program.package}:${program.program} (${context.part + 1} of ${chosen.value.length})`)
     const content = await context.acquire(program.package)
     if (!content.ok) return fail({ problem: content.problem })
+    if (program.commandLine === undefined)
+      return done(problem('STEP_COULD_NOT_START', `Nobody said how ${program.program} is run.`))
     const words = expandedWords(program.commandLine, environment)
     if (!words.ok) return fail({ problem: words.problem })
     return {

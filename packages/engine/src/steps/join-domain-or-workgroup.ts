@@ -1,3 +1,4 @@
+import { restartOf } from '../restart-request.ts'
 import { concludeExit } from './exit-code.ts'
 import { done, type StepKind } from './step-kind.ts'
 import { powershell, readsSecret, windowsCommand } from './windows-command.ts'
@@ -10,12 +11,13 @@ const joinDomain = [
   'Add-Computer -DomainName $name @more -Force',
 ].join('; ')
 
-/** configmgr-behaviour §3.4. The restart is a step of its own. */
+/** configmgr-behaviour §3.4. Without `restart`, that is a step of its own. */
 export const joinDomainOrWorkgroup: StepKind<'joinDomainOrWorkgroup'> = {
   fetches: () => false,
   async prepare(step, { environment }) {
     const words: string[] = []
-    for (const text of [step.workgroup ?? step.domain, step.account?.account, step.organizationalUnit]) {
+    const unit = step.organizationalUnit?.replace(/^LDAP:[/][/]/i, '')
+    for (const text of [step.workgroup ?? step.domain, step.account?.account, unit]) {
       const word = environment.expand(text ?? '')
       if (!word.ok) return done(word.problem)
       words.push(word.value.value)
@@ -24,5 +26,8 @@ export const joinDomainOrWorkgroup: StepKind<'joinDomainOrWorkgroup'> = {
     if (step.workgroup !== undefined) return windowsCommand(powershell(joinWorkgroup, name), step)
     return windowsCommand(powershell(joinDomain, ...words), step, step.account?.secret)
   },
-  conclude: (_, { exitCode }, { environment }) => concludeExit(exitCode, [0], environment, 'Joining'),
+  conclude(step, { exitCode }, { environment }) {
+    const end = concludeExit(exitCode, [0], environment, 'Joining')
+    return end.problem === undefined && step.restart === true ? { ...end, restart: restartOf(environment) } : end
+  },
 }

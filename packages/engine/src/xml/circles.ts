@@ -18,6 +18,8 @@ export function circles(sequences: readonly Sequence[]): Finding[] {
   return findings
 }
 
+const NAME = 'OSDSubTasksequenceTsName'
+
 /** For each sequence those that it calls, by id or else by name; what is not among them is left out. */
 function callsOf(sequences: readonly Sequence[]): number[][] {
   const ids = new Map<string, number>()
@@ -29,11 +31,13 @@ function callsOf(sequences: readonly Sequence[]): number[][] {
   return sequences.map((sequence) => {
     const called = new Set<number>()
     for (const { node } of nodesOf(sequence)) {
-      if (node.type !== 'kept' || !/SubTasksequence$/i.test(node.original.class ?? node.original.element ?? ''))
+      const original = node.type === 'runTaskSequence' || node.type === 'kept' ? node.original : undefined
+      if (node.type === 'kept' && !/SubTasksequence$/i.test(node.original.class ?? node.original.element ?? ''))
         continue
+      const id = node.type === 'runTaskSequence' ? node.sequence : ''
       // `PKGID, name`, or the name alone (task-sequence-xml §4).
-      const name = valueIn(node.original, 'OSDSubTasksequenceTsName').replace(/^[A-Z0-9]{8}\s*,\s*/i, '')
-      const index = ids.get(valueIn(node.original, 'OSDSubTasksequencePackageID').toUpperCase()) ?? names.get(name)
+      const name = original === undefined ? '' : valueIn(original, NAME).replace(/^[A-Z0-9]{8}\s*,\s*/i, '')
+      const index = ids.get(id.toUpperCase()) ?? names.get(name)
       if (index !== undefined) called.add(index)
     }
     return [...called]

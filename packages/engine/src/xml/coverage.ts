@@ -1,8 +1,8 @@
 /** What of imported sequences would run, where, and what content they name. */
-import type { PackageId, Sequence, StepType } from '@sluice/protocol'
-import { nodesOf, references } from '../nodes.ts'
-import { undecidable, whyKept } from '../obstacles.ts'
-import { readStep, titleOf } from './steps/index.ts'
+import type { PackageId, Sequence, SequenceId, StepType } from '@sluice/protocol'
+import { isHere, nodesOf, references } from '../nodes.ts'
+import { undecidable, unsupported, whyKept } from '../obstacles.ts'
+import { readStep, stepForm, titleOf } from './steps/index.ts'
 
 export interface Coverage {
   /** Steps, disabled ones included. */
@@ -12,11 +12,11 @@ export interface Coverage {
   runsHere: number
   /** On Windows: commands of the original are Windows programs. */
   runsOnWindows: number
-  /** Kept: makes sense on a device, but is not supported here yet, or not as it is. */
+  /** Makes sense on a device, but is not supported here yet, or not as it is. */
   notYet: number
   /** Kept: never runs over the internet. */
   never: number
-  /** Kept steps by type and reason, the most frequent first. */
+  /** Steps that do not run, by type and reason, the most frequent first. */
   kept: KeptKind[]
   conditions: { decided: number; notYet: number }
   content: ContentReference[]
@@ -33,24 +33,29 @@ export interface ContentReference {
   /** As in the file. */
   id: string
   name?: string
-  kind: 'package' | 'application'
-  /** `mapped`: another id stands for it here. `missing`: a step that runs needs it. `notNeeded`: only kept steps name it. */
+  kind: 'package' | 'application' | 'sequence'
+  /**
+   * `mapped`: another id stands for it here. `missing`: a step that runs needs it, or what it is has to be
+   * written in the step. `notNeeded`: only kept steps name it.
+   */
   state: 'mapped' | 'missing' | 'notNeeded'
-  mappedTo?: PackageId
+  mappedTo?: PackageId | SequenceId
 }
 
 const windowsOnly: ReadonlySet<StepType> = new Set([
   ...(['runCommandLine', 'runScript', 'upgradeOperatingSystem', 'connectNetworkFolder', 'disableBitLocker'] as const),
+  ...(['enableBitLocker', 'joinDomainOrWorkgroup', 'installApplication', 'installPackage'] as const),
 ])
 
 /**
  * @param names what packages are called, where an export says it
  * @param mapped ids of the file, and what was put in their place
+ * @returns what sequences of the same import run is not missing: it is applied beside them
  */
 export function coverageOf(
   sequences: readonly Sequence[],
   names: ReadonlyMap<string, string>,
-  mapped: ReadonlyMap<string, PackageId>,
+  mapped: ReadonlyMap<string, PackageId | SequenceId>,
 ): Coverage {
   const coverage: Coverage = {
     ...{ steps: 0, disabled: 0, runsHere: 0, runsOnWindows: 0, notYet: 0, never: 0 },
@@ -65,14 +70,16 @@ export function coverageOf(
     if (node.type === 'group') continue
     coverage.steps++
     if (node.disabled === true) coverage.disabled++
-    if (node.type !== 'kept') {
+    const [hindered] = node.type === 'kept' ? [whyKept(node)] : unsupported(node, 'windows')
+    if (hindered === undefined) {
       coverage[windowsOnly.has(node.type) ? 'runsOnWindows' : 'runsHere']++
       continue
     }
-    const read = readStep(node.original)
-    const home = read.type === 'kept' ? read.reason.home : 'notYet'
+    const read = node.type === 'kept' ? readStep(node.original) : undefined
+    const home = read?.type === 'kept' ? read.reason.home : 'notYet'
     coverage[home === 'notYet' || home === 'detail' ? 'notYet' : 'never']++
-    const kind = { step: titleOf(node.original), why: whyKept(node) }
+    const of = node.type === 'kept' ? node.original : { class: stepForm(node.type).class }
+    const kind = { step: titleOf(of), why: hindered }
     const key = JSON.stringify(kind)
     kinds.set(key, { ...kind, count: (kinds.get(key)?.count ?? 0) + 1 })
   }
@@ -83,18 +90,27 @@ export function coverageOf(
 function contentOf(
   sequences: readonly Sequence[],
   names: ReadonlyMap<string, string>,
-  mapped: ReadonlyMap<string, PackageId>,
+  mapped: ReadonlyMap<string, PackageId | SequenceId>,
 ): ContentReference[] {
   const found = new Map<string, ContentReference>()
-  const add = (id: string, kind: ContentReference['kind'], needed: boolean): void => {
+  const add = (id: string, kind: ContentReference['kind'], needed: boolean, called?: string): void => {
     const present = found.get(id)
     if (present !== undefined && (present.state !== 'notNeeded' || !needed)) return
-    const name = names.get(id)
+    const name = names.get(id) ?? (called === id ? undefined : called)
     found.set(id, { id, ...(name === undefined ? {} : { name }), kind, state: needed ? 'missing' : 'notNeeded' })
   }
-  for (const [id, mappedTo] of mapped) found.set(id, { id, kind: 'package', state: 'mapped', mappedTo })
+  for (const [id, mappedTo] of mapped)
+    found.set(id, { id, kind: mappedTo.startsWith('seq_') ? 'sequence' : 'package', state: 'mapped', mappedTo })
   const stands = new Set<string>(mapped.values())
+  const imported = new Set(sequences.map(({ original }) => original?.properties?.PackageID))
   for (const sequence of sequences) {
+    for (const { node } of nodesOf(sequence)) {
+      if (node.type === 'installApplication')
+        for (const { name, id = name, install } of node.applications)
+          if (install === undefined) add(id, 'application', true, name)
+      if (node.type === 'runTaskSequence' && !isHere(node.sequence) && !imported.has(node.sequence))
+        add(node.sequence, 'sequence', true)
+    }
     for (const { packageId } of references(sequence)) if (!stands.has(packageId)) add(packageId, 'package', true)
     for (const reference of sequence.original?.references ?? []) {
       if (reference.package !== undefined) add(reference.package, 'package', false)

@@ -2,7 +2,7 @@
  * Sequences of Configuration Manager and of the Microsoft Deployment Toolkit, read from their files
  * without a server: what they are natively, what of them would run, and what a person should know.
  */
-import type { PackageChoice, PackageId, Sequence, SequenceNode } from '@sluice/protocol'
+import type { PackageChoice, PackageId, Sequence, SequenceId, SequenceNode } from '@sluice/protocol'
 import { flatten } from '../flatten.ts'
 import { obstacles } from '../obstacles.ts'
 import { circles } from './circles.ts'
@@ -36,6 +36,8 @@ export interface ImportSource {
   documents: readonly { file: string; text: string; name: string }[]
   /** Ids of packages in the files, and those that stand for them here. */
   packages?: ReadonlyMap<string, PackageId>
+  /** The same for sequences that they run. */
+  calledSequences?: ReadonlyMap<string, SequenceId>
   /** What packages are called, where an export says it. */
   packageNames?: ReadonlyMap<string, string>
 }
@@ -45,7 +47,7 @@ export function importSequences(source: ImportSource): SequenceImport {
   const sequences: Sequence[] = []
   const secrets: FoundSecret[] = []
   const secretNames = new SecretNames()
-  const used = new Map<string, PackageId>()
+  const used = new Map<string, PackageId | SequenceId>()
   for (const { file, text, name } of source.documents) {
     const found = findSequences(text, file)
     if (!found.ok) {
@@ -60,19 +62,19 @@ export function importSequences(source: ImportSource): SequenceImport {
       const read = readSequenceElement(element, name, secretNames)
       problems.push(...read.findings)
       secrets.push(...read.secrets)
-      if (read.sequence !== undefined) sequences.push(withPackages(read.sequence, source.packages ?? new Map(), used))
+      if (read.sequence !== undefined) sequences.push(withMapped(read.sequence, source, used))
     }
   }
   problems.push(...circles(sequences))
   const coverage = coverageOf(sequences, source.packageNames ?? new Map(), used)
-  for (const { id, name, state } of coverage.content)
+  for (const { id, name, kind, state } of coverage.content)
     if (state === 'missing')
       problems.push({
         kind: 'missingContent',
         severity: 'warning',
         message: /^0+$/.test(id)
           ? 'a package was left out of the file (id 00000000): put an id in its place'
-          : `package ${id}${name === undefined ? '' : ` (${name})`} is needed: import it, or map it to one that is there`,
+          : `${kind} ${id}${name === undefined ? '' : ` (${name})`} is needed: ${remedies[kind]}`,
       })
   return {
     sequences: sequences.map((sequence) => ({
@@ -99,13 +101,19 @@ function instructionNames(sequence: Sequence): string[] {
   return instructions.map((_, index) => nameAt(index))
 }
 
-/** Puts other packages in the place of those of the file, in every step that runs. */
-function withPackages(
+const remedies = {
+  package: 'import it, or map it to one that is there',
+  application: 'write in the step how it is installed and found',
+  sequence: 'import it, too, and put its id here in the step',
+}
+
+/** Puts other packages and sequences in the place of those of the file, in every step that runs. */
+function withMapped(
   sequence: Sequence,
-  packages: ReadonlyMap<string, PackageId>,
-  used: Map<string, PackageId>,
+  { packages = new Map(), calledSequences = new Map() }: Pick<ImportSource, 'packages' | 'calledSequences'>,
+  used: Map<string, PackageId | SequenceId>,
 ): Sequence {
-  if (packages.size === 0) return sequence
+  if (packages.size + calledSequences.size === 0) return sequence
   const choose = (choice: PackageChoice): PackageChoice => {
     const other = typeof choice === 'string' ? packages.get(choice) : undefined
     if (typeof choice !== 'string' || other === undefined) return choice
@@ -120,7 +128,20 @@ function withPackages(
       node.package !== undefined
     )
       return { ...node, package: choose(node.package) }
-    return node
+    if (node.type === 'installPackage')
+      return {
+        ...node,
+        programs: node.programs.map((program) => {
+          const other = packages.get(program.package)
+          if (other === undefined) return program
+          used.set(program.package, other)
+          return { ...program, package: other }
+        }),
+      }
+    const called = node.type === 'runTaskSequence' ? calledSequences.get(node.sequence) : undefined
+    if (node.type !== 'runTaskSequence' || called === undefined) return node
+    used.set(node.sequence, called)
+    return { ...node, sequence: called }
   }
   return { ...sequence, steps: sequence.steps.map(replace) }
 }

@@ -112,6 +112,7 @@ const operands = fc.letrec<{ one: string; many: string }>((tie) => ({
 }))
 const condition = operands.many.map((inside) => tag('condition', {}, inside))
 
+const sms = (kind: string): string => `SMS_TaskSequence_${kind}`
 const stepClass = fc.constantFrom(
   'SMS_TaskSequence_RunCommandLineAction',
   'SMS_TaskSequence_SetVariableAction',
@@ -119,6 +120,8 @@ const stepClass = fc.constantFrom(
   'SMS_TaskSequence_PrestartCheckAction',
   'SMS_TaskSequence_DownloadPackageContentAction',
   'SMS_TaskSequence_UpgradeOperatingSystemAction',
+  ...['InstallApplicationAction', 'InstallSoftwareAction', 'InstallUpdateAction', 'EnableBitLockerAction'].map(sms),
+  ...['DisableBitLockerAction', 'JoinDomainWorkgroupAction', 'ConnectNetworkFolderAction', 'SubTasksequence'].map(sms),
   'BDD_Gather',
   'Vendor_Step',
 )
@@ -134,7 +137,23 @@ const stepVariable = variableIn(
       'Message',
     ],
     ...['OSDCheckMemory', 'OSDMemory', 'OSDDownloadDownloadPackages', 'OSDPackage0PackageId', 'OSDUpgradeInstallPath'],
-    ...['OSDUpgradeScanOnly', 'WorkingDirectory', 'RunAsUser', 'OSDRunPowerShellScriptSourceScript'],
+    ...[
+      '_SMSSWDProgramName',
+      'OSDApp0Name',
+      'OSDApp0DisplayName',
+      'RetryCount',
+      'SMSInstallUpdateTarget',
+      'OSDBitLockerPIN',
+    ],
+    ...['OSDJoinType', 'OSDJoinDomainName', 'OSDJoinWorkgroupName', 'OSDJoinAccount', 'OSDJoinPassword'],
+    ...['SMSConnectNetworkFolderPath', 'SMSConnectNetworkFolderAccount', 'OSDSubTasksequencePackageID'],
+    ...[
+      'SMSTSRunCommandLineUserName',
+      'OSDUpgradeScanOnly',
+      'WorkingDirectory',
+      'RunAsUser',
+      'OSDRunPowerShellScriptSourceScript',
+    ],
   ),
 )
 const action = fc.oneof(
@@ -146,6 +165,12 @@ const action = fc.oneof(
     'smsboot.exe /target:WinPE',
     'cscript.exe "%SCRIPTROOT%\\ZTIGather.wsf',
     'tsenv.exe "A=b" /hiddenflag:False ',
+    'smsappinstall.exe /app: /basevar:APPS /continueOnError:True',
+    'smsappinstall.exe /app:ScopeId_1/Application_2,x /basevar: /continueOnError:False',
+    'smsswd.exe /pkg:ABC00001 /install /basevar: /continueOnError:True',
+    'OSDBitLocker.exe /enable  /wait:False /mode:TPM /pwd:AD',
+    'OSDBitLocker.exe /enable /drive:D: /wait:True /mode:TPMPin /pwd:None /full:True /crypt:7 /ignoretpm:True',
+    'OSDBitLocker.exe /disable ',
   ),
 )
 const parts = (...all: fc.Arbitrary<string | undefined>[]): fc.Arbitrary<string> =>
@@ -284,6 +309,10 @@ const nativeCommon = {
   continueOnError: option(fc.constant(true)),
   condition: option(nativeCondition.any),
 }
+const limited = { timeoutMinutes: option(fc.integer({ min: 1, max: 999 })) }
+const again = option(fc.constant('idempotent'))
+const secret = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_.-]{0,20}$/)
+const account = fc.record({ account: text(20), secret })
 const nativeStep = fc.oneof(
   fc.record({
     type: fc.constant('runCommandLine'),
@@ -294,6 +323,7 @@ const nativeStep = fc.oneof(
     successCodes: option(fc.uniqueArray(fc.nat(2 ** 32), { minLength: 3, maxLength: 5 })),
     timeoutMinutes: option(fc.integer({ min: 1, max: 999 })),
     outputTo: option(variable),
+    runAs: option(account),
   }),
   fc.record({
     type: fc.constant('setVariable'),
@@ -331,6 +361,62 @@ const nativeStep = fc.oneof(
     osType: option(fc.constantFrom('client', 'server')),
     minimumOsVersion: option(fc.constantFrom('10.0.16299', '6.1')),
   }),
+  fc.record({
+    ...{ type: fc.constant('installApplication'), ...nativeCommon, ...limited, class: again },
+    applications: fc.uniqueArray(
+      fc.record({ name: text(20), id: fc.stringMatching(/^ScopeId_[A-F0-9]{4}\/Application_[a-f0-9]{8}$/) }),
+      { minLength: 1, maxLength: 3, selector: ({ name }) => name },
+    ),
+    continueOnInstallError: option(fc.constant(true)),
+  }),
+  fc.record({
+    ...{ type: fc.constant('installPackage'), ...nativeCommon, ...limited },
+    programs: fc.tuple(fc.record({ package: packageId, program: text(20) })),
+    continueOnInstallError: option(fc.constant(true)),
+  }),
+  fc
+    .record({
+      ...{ type: fc.constantFrom('installPackage', 'installApplication'), ...nativeCommon },
+      listVariable: variable,
+      continueOnInstallError: option(fc.constant(true)),
+    })
+    .map((step) => ({ ...step, [step.type === 'installPackage' ? 'programs' : 'applications']: [] })),
+  fc.record({
+    ...{ type: fc.constant('installSoftwareUpdates'), ...nativeCommon, ...limited, class: again },
+    target: option(fc.constant('all')),
+  }),
+  fc.record({
+    ...{ type: fc.constant('disableBitLocker'), ...nativeCommon, ...limited },
+    ...{ drive: option(fc.constantFrom('C:', 'D:')), rebootCount: option(fc.nat(15)) },
+  }),
+  fc.record({
+    ...{
+      type: fc.constant('enableBitLocker'),
+      ...nativeCommon,
+      ...limited,
+      drive: option(fc.constantFrom('C:', 'D:')),
+    },
+    encryption: option(fc.constantFrom('aes128', 'aes256', 'xtsAes128', 'xtsAes256')),
+    recoveryPassword: option(fc.constant(false)),
+    fullDisk: option(fc.constant(true)),
+    waitForEncryption: option(fc.constant(true)),
+    skipWithoutTpm: option(fc.constant(true)),
+  }),
+  fc.record({
+    ...{ type: fc.constant('enableBitLocker'), ...nativeCommon },
+    mode: fc.constant('tpmAndPin'),
+    pin: secret,
+  }),
+  fc.record({
+    ...{ type: fc.constant('joinDomainOrWorkgroup'), ...nativeCommon, ...limited, domain: text(20), account },
+    ...{ organizationalUnit: option(text(20)), restart: option(fc.constant(true)) },
+  }),
+  fc.record({ ...{ type: fc.constant('joinDomainOrWorkgroup'), ...nativeCommon }, workgroup: text(15) }),
+  fc.record({
+    ...{ type: fc.constant('connectNetworkFolder'), ...nativeCommon, ...limited, account: option(account) },
+    ...{ path: fc.constantFrom('\\\\s\\share', '%Share%\\x'), drive: option(fc.constantFrom('N:', 'Z:')) },
+  }),
+  fc.record({ ...{ type: fc.constant('runTaskSequence'), ...nativeCommon }, sequence: packageId }),
 )
 const native = fc.letrec<{ node: unknown }>((tie) => ({
   node: fc.oneof(

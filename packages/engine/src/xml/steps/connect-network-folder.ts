@@ -1,27 +1,35 @@
-import { detail, type StepForm, usualAttributes, valueIn, withVariables } from './step-form.ts'
+import { readAccount, writeAccount } from './account.ts'
+import { type StepForm, usualAttributes, valueIn, withAttributes, withVariables } from './step-form.ts'
+import { timeLimitIn, timeoutOfLimit } from './time-limit.ts'
 
-/** An account needs its password, which is a secret: such a step is kept. */
+const accountVariables = {
+  account: { name: 'SMSConnectNetworkFolderAccount', property: 'Username' },
+  password: { name: 'SMSConnectNetworkFolderPassword', property: 'Password' },
+}
+
 export const connectNetworkFolder: StepForm<'connectNetworkFolder'> = {
   type: 'connectNetworkFolder',
   class: 'SMS_TaskSequence_ConnectNetworkFolderAction',
   read(original) {
-    if (valueIn(original, 'SMSConnectNetworkFolderAccount') !== '')
-      return detail('its account needs its password as a secret, which is not supported here yet')
+    const read = readAccount(original, accountVariables)
+    if ('reason' in read) return read
+    const limit = timeLimitIn(original)
+    if ('reason' in limit) return limit
     const path = valueIn(original, 'SMSConnectNetworkFolderPath')
     const drive = valueIn(original, 'SMSConnectNetworkFolderDriveLetter').toUpperCase()
-    return { fields: { path, ...(drive === '' ? {} : { drive }) } }
+    return { fields: { path, ...(drive === '' ? {} : { drive }), ...read, ...limit } }
   },
   write(fields, original, dialect, lost) {
-    for (const field of ['class', 'probe', 'timeoutMinutes', 'account'] as const)
-      if (fields[field] !== undefined) lost(field)
+    for (const field of ['class', 'probe'] as const) if (fields[field] !== undefined) lost(field)
+    const attributes = usualAttributes(original, dialect, { runIn: 'WinPEandFullOS', successCodeList: '0' })
     return {
       ...original,
-      attributes: usualAttributes(original, dialect, { runIn: 'WinPEandFullOS', successCodeList: '0' }),
+      attributes: withAttributes(attributes, { timeout: timeoutOfLimit(fields) }),
       action: original.action ?? 'smsnetuse.exe %SMSConnectNetworkFolderPath%',
       variables: withVariables(original, [
         { name: 'SMSConnectNetworkFolderDriveLetter', property: 'DriveLetter', value: fields.drive ?? '' },
         { name: 'SMSConnectNetworkFolderPath', property: 'Path', value: fields.path },
-        { name: 'SMSConnectNetworkFolderAccount', property: 'Username', value: '', onlyNew: true },
+        ...writeAccount(fields.account, original, accountVariables),
       ]),
     }
   },

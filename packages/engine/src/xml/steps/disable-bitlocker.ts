@@ -1,4 +1,5 @@
-import { detail, type StepForm, usualAttributes, valueIn, withVariables } from './step-form.ts'
+import { detail, type StepForm, usualAttributes, valueIn, withAttributes, withVariables } from './step-form.ts'
+import { timeLimitIn, timeoutOfLimit } from './time-limit.ts'
 
 /** The drive stands in the action alone: `OSDBitLocker.exe /disable /drive:D:`. */
 export const disableBitLocker: StepForm<'disableBitLocker'> = {
@@ -13,15 +14,22 @@ export const disableBitLocker: StepForm<'disableBitLocker'> = {
     if (rebootCount !== undefined && !(Number.isInteger(rebootCount) && rebootCount >= 0 && rebootCount <= 15))
       return detail('its number of restarts is not one from 0 to 15')
     const drive = known[1]?.toUpperCase()
+    const limit = timeLimitIn(original)
+    if ('reason' in limit) return limit
     return {
-      fields: { ...(drive === undefined ? {} : { drive }), ...(rebootCount === undefined ? {} : { rebootCount }) },
+      fields: {
+        ...(drive === undefined ? {} : { drive }),
+        ...(rebootCount === undefined ? {} : { rebootCount }),
+        ...limit,
+      },
     }
   },
   write(fields, original, dialect, lost) {
-    for (const field of ['class', 'probe', 'timeoutMinutes'] as const) if (fields[field] !== undefined) lost(field)
+    for (const field of ['class', 'probe'] as const) if (fields[field] !== undefined) lost(field)
+    const attributes = usualAttributes(original, dialect, { runIn: 'FullOS', successCodeList: '0' })
     return {
       ...original,
-      attributes: usualAttributes(original, dialect, { runIn: 'FullOS', successCodeList: '0' }),
+      attributes: withAttributes(attributes, { timeout: timeoutOfLimit(fields) }),
       action: `OSDBitLocker.exe /disable${fields.drive === undefined ? '' : ` /drive:${fields.drive}`}`,
       variables: withVariables(original, [
         { name: 'OSDBitLockerRebootCount', property: 'RebootCount', value: fields.rebootCount?.toString() },

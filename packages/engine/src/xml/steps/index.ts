@@ -6,10 +6,15 @@ import { checkReadiness } from './check-readiness.ts'
 import { connectNetworkFolder } from './connect-network-folder.ts'
 import { disableBitLocker } from './disable-bitlocker.ts'
 import { downloadPackageContent } from './download-package-content.ts'
-import { nativeOnly } from './native-only.ts'
+import { enableBitLocker } from './enable-bitlocker.ts'
+import { installApplication } from './install-application.ts'
+import { installPackage } from './install-package.ts'
+import { installSoftwareUpdates } from './install-software-updates.ts'
+import { joinDomainOrWorkgroup } from './join-domain-or-workgroup.ts'
 import { restartComputer } from './restart-computer.ts'
 import { runCommandLine } from './run-command-line.ts'
 import { runScript } from './run-script.ts'
+import { runTaskSequence } from './run-task-sequence.ts'
 import { setDynamicVariables } from './set-dynamic-variables.ts'
 import { setVariable } from './set-variable.ts'
 import { type AnyStepForm, anyForm, type KeptReason, type RunnableType, toolkitPath } from './step-form.ts'
@@ -26,28 +31,12 @@ const forms: readonly AnyStepForm[] = [
   anyForm(setDynamicVariables),
   anyForm(connectNetworkFolder),
   anyForm(disableBitLocker),
-  anyForm(
-    nativeOnly(
-      'installPackage',
-      'InstallSoftwareAction',
-      'the commands of its programs are not in the file: write them',
-    ),
-  ),
-  anyForm(
-    nativeOnly(
-      'installApplication',
-      'InstallApplicationAction',
-      'how its applications are installed is not in the file',
-    ),
-  ),
-  anyForm(
-    nativeOnly('installSoftwareUpdates', 'InstallUpdateAction', 'updates of Windows are not installed from here yet'),
-  ),
-  anyForm(nativeOnly('enableBitLocker', 'EnableBitLockerAction', 'its settings are not read from XML yet')),
-  anyForm(
-    nativeOnly('joinDomainOrWorkgroup', 'JoinDomainWorkgroupAction', 'its account needs its password as a secret'),
-  ),
-  anyForm(nativeOnly('runTaskSequence', 'SubTasksequence', 'the sequence that it runs has another id here: put it in')),
+  anyForm(enableBitLocker),
+  anyForm(installApplication),
+  anyForm(installPackage),
+  anyForm(installSoftwareUpdates),
+  anyForm(joinDomainOrWorkgroup),
+  anyForm(runTaskSequence),
 ]
 
 export function stepForm(type: RunnableType): AnyStepForm {
@@ -64,7 +53,7 @@ export function readStep(original: OriginalStep): StepReading {
   const kept = (reason: KeptReason): StepReading => ({ type: 'kept', reason })
   if (original.attributes?.runIn?.trim().toLowerCase() === 'winpe')
     return kept({ home: 'windowsPE', why: 'it runs in Windows PE only' })
-  const form = original.element === undefined ? forms.find((one) => one.class === classOf(original)) : undefined
+  const form = forms.find((one) => one.class === classOf(original))
   if (form === undefined) {
     const known = stepClasses.get(classOf(original))
     if (known?.home === 'notYet' && toolkitPath.test(original.action ?? ''))
@@ -87,6 +76,10 @@ const checkedTypes: ReadonlySet<RunnableType> = new Set([
     'connectNetworkFolder',
     'disableBitLocker',
     'downloadPackageContent',
+    'enableBitLocker',
+    'installApplication',
+    'installPackage',
+    'joinDomainOrWorkgroup',
   ] as const),
 ])
 
@@ -105,8 +98,9 @@ const inOrder = (original: OriginalStep): OriginalStep => ({
   variables: original.variables?.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
 })
 
-/** The toolkit writes plain command lines without a class. */
-const classOf = (original: OriginalStep): string => original.class ?? runCommandLine.class
+/** The toolkit writes plain command lines without a class, and a call of another sequence says it by its element. */
+const classOf = (original: OriginalStep): string =>
+  original.class ?? (original.element === undefined ? runCommandLine.class : runTaskSequence.class)
 
 const homes: Record<StepClass['home'], (of: StepClass) => string> = {
   windowsPE: ({ title }) => `${title} exists in Windows PE only`,

@@ -1,6 +1,7 @@
 import { PackageId, SettableVariableName } from '@sluice/protocol'
 import { splitCommandLine } from '../../command-words.ts'
 import { holdsPlaceholder } from '../found-secret.ts'
+import { readRunAs, writeRunAs } from './account.ts'
 import {
   detail,
   ifThere,
@@ -41,8 +42,8 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
     const words = splitCommandLine(commandLine)
     if (!words.ok) return detail(`its command cannot be split into words: ${words.problem.detail.replace(/\.$/, '')}`)
     if (holdsPlaceholder(commandLine)) return detail('a secret in its command was removed at import')
-    if (isOn(original, 'RunAsUser') || isOn(original, '_SMSTSRunCommandLineAsUser'))
-      return detail('running as another account is not supported here yet')
+    const runAs = readRunAs(original, accountVariables, isOn(original, 'RunAsUser') || isOn(original, AS_USER))
+    if ('reason' in runAs) return runAs
     if (Number(original.attributes?.retryCount ?? '0') > 0)
       return detail('trying a command again is not supported here yet')
     const found = wrapped === null && /^0*$/.test(named) ? '' : named
@@ -64,11 +65,12 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
         ...(successCodes === undefined ? {} : { successCodes }),
         ...(seconds === undefined ? {} : { timeoutMinutes: seconds / 60 }),
         ...(outputTo === '' ? {} : { outputTo }),
+        ...runAs,
       },
     }
   },
   write(fields, original, dialect, lost) {
-    for (const field of ['class', 'probe', 'runAs', 'files'] as const) if (fields[field] !== undefined) lost(field)
+    for (const field of ['class', 'probe', 'files'] as const) if (fields[field] !== undefined) lost(field)
     if (fields.package !== undefined && typeof fields.package !== 'string') lost('package')
     const packageId = typeof fields.package === 'string' ? fields.package : undefined
     const { commandLine, timeoutMinutes } = fields
@@ -83,10 +85,10 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
           { name: 'CommandLine', property: 'CommandLine', hidden: true, value: commandLine },
           { name: 'PackageID', property: 'PackageID', hidden: true, value: packageId },
           { name: 'SMSTSDisableWow64Redirection', property: 'DisableWow64Redirection', value: 'false', onlyNew: true },
-          { name: '_SMSTSRunCommandLineAsUser', property: 'RunAsUser', value: 'false', onlyNew: true },
           { name: 'SuccessCodes', property: 'SuccessCodes', hidden: true, value: successCodeList },
         ]
     variables.push(
+      ...writeRunAs(fields.runAs, original, accountVariables, plain ? 'RunAsUser' : AS_USER),
       { name: outputVariable, property: 'OutputVariableName', value: outputTo },
       { name: 'WorkingDirectory', property: 'WorkingDirectory', value: plain ? undefined : fields.startIn },
     )
@@ -103,4 +105,9 @@ export const runCommandLine: StepForm<'runCommandLine'> = {
   },
 }
 
+const AS_USER = '_SMSTSRunCommandLineAsUser'
+const accountVariables = {
+  account: { name: 'SMSTSRunCommandLineUserName', property: 'UserName' },
+  password: { name: 'SMSTSRunCommandLineUserPassword', property: 'UserPassword' },
+}
 const outputVariable = 'SMSTSRunCommandLineOutputVariableName'

@@ -1,6 +1,7 @@
 import { type OriginalStep, PackageId, SettableVariableName } from '@sluice/protocol'
 import { splitCommandLine } from '../../command-words.ts'
 import { holdsPlaceholder } from '../found-secret.ts'
+import { readRunAs, writeRunAs } from './account.ts'
 import { decodeScript, encodeScript } from './script-text.ts'
 import {
   detail,
@@ -15,6 +16,11 @@ import {
   withVariables,
 } from './step-form.ts'
 
+const AS_USER = '_SMSTSRunPowerShellAsUser'
+const accountVariables = {
+  account: { name: 'SMSTSRunPowerShellUserName', property: 'UserName' },
+  password: { name: 'SMSTSRunPowerShellUserPassword', property: 'UserPassword' },
+}
 const policies = ['AllSigned', 'Undefined', 'Bypass'] as const
 
 /** PowerShell only: the XML knows no other interpreter. The script is UTF-16 in Base64 (task-sequence-xml §5). */
@@ -22,8 +28,8 @@ export const runScript: StepForm<'runScript'> = {
   type: 'runScript',
   class: 'SMS_TaskSequence_RunPowerShellScriptAction',
   read(original) {
-    if (isOn(original, '_SMSTSRunPowerShellAsUser'))
-      return detail('running as another account needs its password as a secret, which is not supported here yet')
+    const runAs = readRunAs(original, accountVariables, isOn(original, AS_USER))
+    if ('reason' in runAs) return runAs
     const told = valueIn(original, 'OSDRunPowerShellScriptExecutionPolicy').toLowerCase()
     const executionPolicy = policies.find((name) => name.toLowerCase() === told)
     if (told !== '' && executionPolicy === undefined) return detail(`"${told.slice(0, 40)}" is not an execution policy`)
@@ -50,11 +56,12 @@ export const runScript: StepForm<'runScript'> = {
         ...(successCodes === undefined ? {} : { successCodes }),
         ...(seconds === undefined ? {} : { timeoutMinutes: seconds / 60 }),
         ...(outputTo === '' ? {} : { outputTo }),
+        ...runAs,
       },
     }
   },
   write(fields, original, dialect, lost) {
-    for (const field of ['class', 'probe', 'runAs', 'files', 'interpreter'] as const)
+    for (const field of ['class', 'probe', 'files', 'interpreter'] as const)
       if (fields[field] !== undefined) lost(field)
     if (fields.package !== undefined && typeof fields.package !== 'string') lost('package')
     const successCodeList = (fields.successCodes ?? [0, 3010]).join(' ')
@@ -65,7 +72,7 @@ export const runScript: StepForm<'runScript'> = {
       { name: `${prefix}OutputVariableName`, property: 'OutputVariableName', value: fields.outputTo ?? '' },
       { name: `${prefix}PackageID`, property: 'PackageID', value: packageId },
       { name: `${prefix}Parameters`, property: 'Parameters', value: fields.parameters ?? '' },
-      { name: '_SMSTSRunPowerShellAsUser', property: 'RunAsUser', value: 'false', onlyNew: true },
+      ...writeRunAs(fields.runAs, original, accountVariables, AS_USER),
       { name: `${prefix}ScriptName`, property: 'ScriptName', value: fields.script },
       {
         name: `${prefix}SourceScript`,

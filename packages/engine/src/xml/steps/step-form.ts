@@ -141,7 +141,7 @@ export function timeoutSecondsOf({ attributes }: OriginalStep): number | 'wrong'
 export function usualAttributes(
   original: OriginalStep,
   dialect: Dialect,
-  usual: { runIn: 'WinPEandFullOS' | 'FullOS'; successCodeList: string },
+  usual: { runIn?: 'WinPEandFullOS' | 'FullOS'; successCodeList: string },
 ): Record<string, string> {
   const others: Record<string, string> = dialect === 'mdt' ? {} : { retryCount: '0', runFromNet: 'false' }
   return { ...usual, ...others, ...original.attributes }

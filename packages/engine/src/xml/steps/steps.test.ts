@@ -52,7 +52,7 @@ test('Run Command Line: what it cannot do here is told', () => {
     ],
     [
       command('smsswd.exe /run: x', {}, { _SMSTSRunCommandLineAsUser: 'True' }),
-      'detail: running as another account is not supported here yet',
+      'detail: it runs as another account, which it does not name',
     ],
     [command('x', { attributes: { runIn: 'WinPE' } }), 'windowsPE: it runs in Windows PE only'],
     [command('x', { attributes: { retryCount: '2' } }), 'detail: trying a command again is not supported here yet'],
@@ -279,23 +279,33 @@ test('Disable BitLocker and Connect To Network Folder', () => {
   assert.deepEqual(connect({ ...path, SMSConnectNetworkFolderDriveLetter: 'v:' }), {
     ...{ path: '\\\\server\\share', drive: 'V:' },
   })
-  assert.match(String(connect({ ...path, SMSConnectNetworkFolderAccount: 'a\\b' })), /password as a secret/)
+  const account = { ...path, SMSConnectNetworkFolderAccount: 'a\\b' }
+  assert.deepEqual(connect(account), {
+    ...{ path: '\\\\server\\share' },
+    account: { account: 'a\\b', secret: 'a-b-password' },
+  })
+  const inVariable = connect({ ...account, SMSConnectNetworkFolderPassword: '%Pw%' })
+  assert.equal(inVariable, 'detail: the password of a\\b is in a variable: make it a secret')
 })
 
 test('what a native step has no place for in XML is told; the rest comes back', () => {
   const steps = [
     { type: 'runScript', name: 'S', source: 'Get-Item .', parameters: '-A', retry: { count: 2 } },
     { type: 'runScript', name: 'Sh', source: 'true', interpreter: 'sh' },
-    { type: 'installSoftwareUpdates', name: 'U', target: 'all' },
+    { type: 'installSoftwareUpdates', name: 'U', target: 'all', class: 'probe', probe: 'x' },
+    {
+      ...{ type: 'installPackage', name: 'P' },
+      programs: [{ package: 'ABC00001', program: 'Install', commandLine: 'setup.exe' }],
+    },
   ] as Step[]
   const { text, lost } = exportSequence(sequenceOf(steps))
   assert.deepEqual(
     lost.map(({ path }) => path),
-    ['steps[0].retry', 'steps[1].interpreter', 'steps[2].target'],
+    ['steps[0].retry', 'steps[1].interpreter', 'steps[2].probe', 'steps[2].class', 'steps[3].programs'],
   )
   const [back] = importSequences({ documents: [{ file: 'x.xml', text, name: 'x' }] }).sequences
   assert.deepEqual(
     back?.sequence.steps.map(({ type }) => type),
-    ['runScript', 'runScript', 'kept'],
+    ['runScript', 'runScript', 'installSoftwareUpdates', 'installPackage'],
   )
 })
