@@ -62,6 +62,8 @@ export const CatalogueInfo = z.object({
       next: PolicyKey.optional(),
     }),
   ),
+  /** How many root keys must sign the next root. */
+  rootThreshold: z.int().positive().default(1),
   /** How many drafts wait for the release key. */
   waiting: z.int().nonnegative(),
 })

@@ -31,5 +31,21 @@ export const ReleaseKeyFile = z.strictObject({
 })
 export type ReleaseKeyFile = z.infer<typeof ReleaseKeyFile>
 
+/** Most root keys that a root may ask for. */
+export const MAX_ROOT_KEYS = 9
+
+/** Root keys of several holders, beside them on the workstation: public halves, in the order of their names. */
+export const RootKeysFile = z
+  .strictObject({
+    format: z.literal('sluice-root-keys/1'),
+    threshold: z.int().min(1).max(MAX_ROOT_KEYS),
+    keys: z
+      .array(z.strictObject({ keyid: z.string().regex(/^[0-9a-f]{64}$/), publicKey: Base64 }))
+      .min(1)
+      .max(MAX_ROOT_KEYS),
+  })
+  .refine(({ threshold, keys }) => threshold <= keys.length, 'more must sign than there are')
+export type RootKeysFile = z.infer<typeof RootKeysFile>
+
 /** Which site the keys of a folder are for. */
 export const ReleaseKeysSite = z.object({ format: z.literal('sluice-release-keys/1'), siteId: SiteId })

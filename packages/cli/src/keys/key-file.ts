@@ -39,7 +39,15 @@ export interface SigningKey extends PublicHalf {
 
 /** Makes a key. @returns the open key, and the text of its file */
 export async function makeKey(role: OfflineRole, passphrase: string): Promise<{ key: SigningKey; text: string }> {
-  const { privateKey } = generateKeyPairSync('ed25519')
+  return await seal(role, generateKeyPairSync('ed25519').privateKey, passphrase)
+}
+
+/** The same key under another passphrase: the text of its new file. Fails locally as `openKey` does. */
+export async function sealAnew(path: string, role: OfflineRole, before: string, passphrase: string): Promise<string> {
+  return (await seal(role, await unseal(path, role, before), passphrase)).text
+}
+
+async function seal(role: OfflineRole, privateKey: KeyObject, passphrase: string) {
   const key = signingKey(role, privateKey)
   const header = {
     format: 'sluice-key/1',
@@ -59,6 +67,10 @@ export async function makeKey(role: OfflineRole, passphrase: string): Promise<{ 
 
 /** Opens a key file. Fails locally when it is none, another key's, or the passphrase is wrong. */
 export async function openKey(path: string, role: OfflineRole, passphrase: string): Promise<SigningKey> {
+  return signingKey(role, await unseal(path, role, passphrase))
+}
+
+async function unseal(path: string, role: OfflineRole, passphrase: string): Promise<KeyObject> {
   const { sealed, ...header } = await readKeyFile(path)
   if (header.role !== role) failLocally(`${path} holds a key for ${header.role}, not for ${role}.`)
   const bytes = Buffer.from(sealed, 'base64')
@@ -71,7 +83,7 @@ export async function openKey(path: string, role: OfflineRole, passphrase: strin
   } catch {
     return failLocally(`${path} does not open: the passphrase is wrong, or the file was changed.`)
   }
-  return signingKey(role, createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }))
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
 }
 
 export async function publicHalf(path: string): Promise<PublicHalf & { createdAt: string }> {

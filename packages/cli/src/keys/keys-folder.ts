@@ -1,7 +1,7 @@
 /**
  * The folder of a workstation: the encrypted keys, and what was signed with them last.
  *
- *   `root.key`, `release.key`  the keys (`key-file.ts`); either may be elsewhere
+ *   `root.key`, `release.key`  the keys (`key-file.ts`); either may be elsewhere; several root keys: `root-keys.ts`
  *   `site.json`                which site they are for
  *   `signed/`                  root, targets and bins as they were signed or verified last
  *   `listings/`                what was released last of each sequence and package, for the next diff
@@ -9,19 +9,22 @@
  * What stands in `signed` is this side's memory: a site that gives something older is restored or
  * lies, and is not followed.
  */
-import { mkdir, readFile, rename } from 'node:fs/promises'
+import { mkdir, readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder, writeFileAtomic } from '@sluice/content'
-import { type OfflineRole, ReleaseKeysSite, type SiteId } from '@sluice/protocol'
+import { ReleaseKeysSite, type SiteId } from '@sluice/protocol'
 import { failLocally } from '../local-failure.ts'
 
 export interface KeysFolder {
   path: string
-  keyPath(role: OfflineRole): string
+  /** @param name as in `root`, `root-2` or `release` */
+  keyPath(name: string): string
   /** For a key that takes the place of another once the site has taken it. */
-  nextKeyPath(role: OfflineRole): string
+  nextKeyPath(name: string): string
   /** After the site has taken it. */
-  replaceKey(role: OfflineRole): Promise<void>
+  replaceKey(name: string): Promise<void>
+  /** After its holder has it. */
+  dropKey(name: string): Promise<void>
   siteId(): Promise<SiteId | undefined>
   bind(siteId: SiteId): Promise<void>
   /** As in `root`, `targets` or `bin-7`. */
@@ -37,14 +40,18 @@ export async function openKeysFolder(path: string): Promise<KeysFolder> {
     await mkdir(each, { recursive: true, mode: 0o700 })
   const listingPath = (series: string) => join(path, 'listings', `${series.replaceAll(/[^A-Za-z0-9_.-]/g, '-')}.txt`)
   const read = (file: string) => readFile(file, 'utf8').catch(absent)
-  const keyPath = (role: OfflineRole) => join(path, `${role}.key`)
-  const nextKeyPath = (role: OfflineRole) => join(path, `${role}.next.key`)
+  const keyPath = (name: string) => join(path, `${name}.key`)
+  const nextKeyPath = (name: string) => join(path, `${name}.next.key`)
   return {
     path,
     keyPath,
     nextKeyPath,
-    async replaceKey(role) {
-      await rename(nextKeyPath(role), keyPath(role))
+    async replaceKey(name) {
+      await rename(nextKeyPath(name), keyPath(name))
+      await syncFolder(path)
+    },
+    async dropKey(name) {
+      await unlink(keyPath(name))
       await syncFolder(path)
     },
     async siteId() {

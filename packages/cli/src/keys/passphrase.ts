@@ -5,17 +5,26 @@ import type { Session } from '../run.ts'
 
 const LEAST_CHARACTERS = 12
 
-/** @param twice for a new key: typed again, so that a slip does not lose it */
-export async function passphrase(session: Session, file: string | undefined, twice: boolean): Promise<string> {
-  const text = file === undefined ? await typed(session, twice) : (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+/**
+ * @param twice for a new key: typed again, so that a slip does not lose it
+ * @param what it opens, as the person is asked
+ */
+export async function passphrase(
+  session: Session,
+  file: string | undefined,
+  twice: boolean,
+  what = 'the keys',
+): Promise<string> {
+  const text =
+    file === undefined ? await typed(session, twice, what) : (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
   if (twice && text.length < LEAST_CHARACTERS)
     failLocally(`The passphrase needs at least ${LEAST_CHARACTERS} characters.`)
   return text
 }
 
-async function typed({ askSecret, signal }: Session, twice: boolean): Promise<string> {
+async function typed({ askSecret, signal }: Session, twice: boolean, what: string): Promise<string> {
   if (askSecret === undefined) return failLocally('There is no terminal to ask at: give --passphrase-file.')
-  const first = await askSecret('Passphrase of the keys: ', signal)
+  const first = await askSecret(`Passphrase of ${what}: `, signal)
   if (twice && (await askSecret('Once more: ', signal)) !== first) failLocally('These were two different passphrases.')
   return first
 }

@@ -78,16 +78,26 @@ function verify(what: string, check: () => void): void {
 export interface RootChange {
   mode?: CatalogueMode
   keys?: Partial<Record<SigningRole, PublicKeyOf>>
+  /** All root keys, and how many of them must sign. */
+  roots?: { keys: readonly PublicKeyOf[]; threshold: number }
+  /** One root key in the place of another; as many must sign as before. */
+  replaceRoot?: { keyid: string; by: PublicKeyOf }
 }
 
-/** The root after `before`. @param signers the root keys of before and of now @param now milliseconds since 1970 */
-export function nextRoot(before: TrustedRoot, change: RootChange, signers: readonly SigningKey[], now: number): string {
-  const json = structuredClone(before.metadata.signed.toJSON()) as {
+/** Whose signatures the root after this one needs, and how many. */
+export function rootRole({ metadata }: TrustedRoot): { keyids: string[]; threshold: number } {
+  const role = metadata.signed.roles.root
+  return { keyids: role?.keyIDs ?? [], threshold: role?.threshold ?? 1 }
+}
+
+/** The root after `from`. @param signers the root keys of before and of now @param now milliseconds since 1970 */
+export function nextRoot(from: TrustedRoot, change: RootChange, signers: readonly SigningKey[], now: number): string {
+  const json = structuredClone(from.metadata.signed.toJSON()) as {
     keys: Record<string, unknown>
     roles: Record<string, { keyids: string[]; threshold: number }>
     [field: string]: unknown
   }
-  json.version = before.version + 1
+  json.version = from.version + 1
   json.expires = expiry(now, 'root')
   if (change.mode !== undefined) json[CATALOGUE_MODE_FIELD] = change.mode
   for (const role of ['root', 'release', 'snapshot', 'timestamp'] as const) {
@@ -95,6 +105,18 @@ export function nextRoot(before: TrustedRoot, change: RootChange, signers: reado
     if (key === undefined) continue
     json.keys[key.keyid] = tufKey(key)
     json.roles[tufRole(role)] = { keyids: [key.keyid], threshold: 1 }
+  }
+  const { roots, replaceRoot } = change
+  if (roots !== undefined) {
+    for (const key of roots.keys) json.keys[key.keyid] = tufKey(key)
+    json.roles.root = { keyids: roots.keys.map(({ keyid }) => keyid), threshold: roots.threshold }
+  }
+  if (replaceRoot !== undefined) {
+    const { keyid: before, by } = replaceRoot
+    const { keyids, threshold } = rootRole(from)
+    if (!keyids.includes(before)) failLocally(`The root does not list the key ${before}.`)
+    json.keys[by.keyid] = tufKey(by)
+    json.roles.root = { keyids: keyids.map((keyid) => (keyid === before ? by.keyid : keyid)), threshold }
   }
   if (change.keys?.policy !== undefined) json[POLICY_KEYS_FIELD] = [change.keys.policy]
   const used = new Set(Object.values(json.roles).flatMap(({ keyids }) => keyids))

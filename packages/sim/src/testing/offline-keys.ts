@@ -24,25 +24,48 @@ function catalogueSite({ catalogue }: SiteWorld): CatalogueSite {
   } as CatalogueSite
 }
 
-export async function openWorkstation(world: SiteWorld, folderPath: string) {
+/** @param holders how many have a root key, and how many of them must sign */
+export async function openWorkstation(
+  world: SiteWorld,
+  folderPath: string,
+  holders: { count: number; threshold: number } = { count: 1, threshold: 1 },
+) {
   const site = catalogueSite(world)
   const folder = await openKeysFolder(join(folderPath, 'workstation'))
   const keys: Record<'root' | 'release', SigningKey> = {
     root: (await makeKey('root', 'a passphrase')).key,
     release: (await makeKey('release', 'a passphrase')).key,
   }
+  const roots = [keys.root]
+  while (roots.length < holders.count) roots.push((await makeKey('root', 'a passphrase')).key)
   const now = () => world.clock.now()
   const known = () => knownCatalogue(site, folder)
   const handIn = async (signed: Signed) => void (await handOver(site, folder, await known(), signed))
 
   return {
     keys,
+    roots,
+    /** A new root key in the place of one, signed by the new one and these. */
+    async replaceRoot(index: number, signers: readonly SigningKey[]): Promise<void> {
+      const { key } = await makeKey('root', 'a passphrase')
+      const replaceRoot = { keyid: roots[index]?.keyid ?? '', by: key }
+      await handIn(signRoot(await known(), { replaceRoot }, { signers: [key, ...signers] }, now()))
+      roots[index] = key
+    },
     known,
     async move(): Promise<CatalogueMode> {
       const first = readRoot((await site.call('catalogueFile', { id: '1.root.json' })).text)
       const before = await knownCatalogue(site, folder, first)
-      const change = { mode: 'offline', ...keyChange(keys.root, keys.release) } as const
-      const signed = signRoot(before, change, { signers: [keys.root], release: keys.release }, now())
+      const change = {
+        ...{ mode: 'offline' as const, roots: { keys: roots, threshold: holders.threshold } },
+        ...keyChange(keys.release),
+      } as const
+      const signed = signRoot(
+        before,
+        change,
+        { signers: roots.slice(0, holders.threshold), release: keys.release },
+        now(),
+      )
       await handOver(site, folder, before, signed)
       return await world.catalogue.mode()
     },

@@ -50,6 +50,7 @@ export async function catalogueInfo(db: Db, siteId: SiteId, keyring: Keyring, no
         }
       }),
     ),
+    rootThreshold: root.metadata.signed.roles.root?.threshold ?? 1,
     waiting: Number(waiting),
   }
 }
