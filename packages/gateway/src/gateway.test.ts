@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { ask, createWorld, deviceId, type World } from './testing/gateway-world.ts'
+import { ask, createWorld, deviceId, until, type World } from './testing/gateway-world.ts'
 
 describe('a gateway with a site', () => {
   let world: World
@@ -23,4 +23,19 @@ describe('a gateway with a site', () => {
     assert.equal(caller.certificate, world.device.hash)
     assert.equal(world.site.relayed[0]?.body.toString(), '{"some":"body"}')
   })
+})
+
+test('who is not done when the time to end is over is cut off', async () => {
+  const world = await createWorld()
+  try {
+    world.site.onRelay = () => new Promise(() => {})
+    const { ports } = await world.startLinked({ drainMs: 50 })
+    const asked = ask('/v1/policy', { port: ports.device, agent: world.agent(world.device), method: 'POST' })
+    const broken = assert.rejects(asked)
+    await until(() => world.site.relayed.length === 1, 'the request at the site')
+    await world.stop()
+    await broken
+  } finally {
+    await world.close()
+  }
 })

@@ -26,7 +26,13 @@ onEveryDatabase('thresholds, a gateway that stops and starts again, and what exp
     })
     gateways.recordLink(id, { state: 'up', since: new Date(clock.now()).toISOString() })
     const signatures: CatalogueInfo['signatures'] = []
-    const catalogue = { siteId: SiteId.parse('site_0123456789'), mode: 'offline', keys: [], rootThreshold: 1, waiting: 0 } as const
+    const catalogue = {
+      siteId: SiteId.parse('site_0123456789'),
+      mode: 'offline',
+      keys: [],
+      rootThreshold: 1,
+      waiting: 0,
+    } as const
     const alarms = createAlarms({
       ...{ db, clock, gateways: gateways.infos },
       catalogue: async () => ({ ...catalogue, keys: [], signatures }),
