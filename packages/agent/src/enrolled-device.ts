@@ -84,6 +84,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
   const { deviceId } = identity
   const runs = options.createRuns({
     ...{ config, state, platform, client, catalogue, keys, clientSettings, outbox, log },
+    device: { id: deviceId, site: identity.site.siteId },
     revealSecret: createRevealSecret({ deviceId, client, keys, policyKeys: catalogue.policyKeys, random }),
     now: time.now,
   })

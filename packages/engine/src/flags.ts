@@ -18,6 +18,11 @@ export const flags = {
   restartVariables: 2,
   /** 3, since 0.2.0: the maximum run time ends a run. Runs without the flag have none. */
   maximumRunTime: 3,
+  /**
+   * 4, since 0.2.0: `TSDebugOnError` lets a run stand still where a step fails. Runs without the flag fail there;
+   * a debugger that was attached stops any run.
+   */
+  debugOnError: 4,
 } as const
 
 const all: readonly number[] = Object.values(flags)

@@ -93,6 +93,8 @@ export interface MachineFacts {
   network?: 'none' | 'wireless' | 'wired' | undefined
   uefi?: boolean | undefined
   secureBoot?: boolean | undefined
+  /** As `_SMSTSTimezone` says it. */
+  timeZone?: string | undefined
   tpm?: 'none' | 'present' | 'enabled' | 'activated' | undefined
 }
 

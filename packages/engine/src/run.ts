@@ -271,7 +271,8 @@ class Run {
     environment.setOwn('_SMSTSCurrentActionName', step.name)
     environment.setOwn('_SMSTSLastActionRetryCount', String(place.retries ?? 0))
     environment.setOwn('_SMSTSInstructionStackString', this.#state.openGroups.map(({ start }) => start).join(' '))
-    environment.setOwn('SMSTSNextInstructionPointer', String(this.#state.pointer))
+    for (const name of ['SMSTSNextInstructionPointer', '_SMSTSNextInstructionPointer'])
+      environment.setOwn(name, String(this.#state.pointer))
     let prepared: Prepared
     try {
       prepared = await bind(step).prepare(this.#stepContext(environment, entries, place.part ?? 0))
@@ -471,9 +472,10 @@ class Run {
 
   /** R10. A variable of the run may ask for it, since the step may have set it. */
   #debugsFailures(environment: Environment): boolean {
-    const { debug, ending } = this.#state
+    const { debug, ending, flags: started } = this.#state
     if (ending !== undefined || !this.#mayDebug || this.#isCancelled() || this.#leftMs() === 0) return false
-    return (debug !== undefined && debug.mode !== 'detached') || isSwitchedOn(environment.variables, 'TSDebugOnError')
+    if (debug !== undefined && debug.mode !== 'detached') return true
+    return started.includes(flags.debugOnError) && isSwitchedOn(environment.variables, 'TSDebugOnError')
   }
 
   #stopped(at: number, why: DebugReason, reason?: Problem): JournalEntry {

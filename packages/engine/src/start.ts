@@ -130,6 +130,7 @@ function ownOf({ machine, device }: RunStart): Record<string, string> {
     _SMSTSSiteCode: device?.site ?? '',
     _SMSTSMDataPath: device?.dataPath ?? '',
     _SMSTSClientCache: device?.cachePath ?? '',
+    _SMSTSTimezone: machine?.timeZone ?? '',
     _SMSTSUseSSL: 'true',
     _SMSTSUseCRL: 'true',
     _SMSTSWTG: 'false',

@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import type { MachineFacts } from '@sluice/engine'
 import { agentInfo } from '../agent-info.ts'
+import { timeZoneText } from './time-zone.ts'
 
 /** @param options.firmware whether the firmware that is seen is the device's own */
 export async function linuxMachine(options: { firmware: boolean }): Promise<MachineFacts> {
@@ -20,6 +21,7 @@ export async function linuxMachine(options: { firmware: boolean }): Promise<Mach
     defaultGateways: defaultGateways(await readFile('/proc/net/route', 'utf8').catch(() => '')),
     onAcPower: await onAcPower(),
     network: await networkKind(),
+    timeZone: timeZoneText(Date.now()),
     ...(options.firmware ? await firmware() : {}),
   }
 }

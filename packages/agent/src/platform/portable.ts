@@ -19,6 +19,7 @@ import { readBootFile } from './boot-file.ts'
 import { readOsRelease } from './os-release.ts'
 import type { Platform, PlatformOptions } from './platform.ts'
 import { restart } from './restart.ts'
+import { timeZoneText } from './time-zone.ts'
 
 const BootNote = z.object({ v: z.literal(1), bootId: z.string(), uptimeSeconds: z.number() })
 type BootNote = z.infer<typeof BootNote>
@@ -53,6 +54,7 @@ function portableMachine(): MachineFacts {
     macAddresses: [...new Set(addresses.map(({ mac }) => mac.toUpperCase()))],
     ipAddresses: addresses.map(({ address }) => address),
     defaultGateways: [],
+    timeZone: timeZoneText(Date.now()),
   }
 }
 

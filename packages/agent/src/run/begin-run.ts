@@ -35,7 +35,7 @@ export async function beginRun(
     startedBy: by,
     facts: await platform.facts(),
     machine: await platform.machine(),
-    device: { dataPath: folders.runs, cachePath: join(config.stateFolder, 'cache') },
+    device: { ...parts.device, dataPath: folders.runs, cachePath: join(config.stateFolder, 'cache') },
     logPath: folders.logs,
     at: startedAt,
   })

@@ -5,6 +5,7 @@
 import type {
   ClientSettings,
   DeploymentId,
+  DeviceId,
   NumberedDebugOrder,
   PolicyDeployment,
   PolicyVariable,
@@ -13,6 +14,7 @@ import type {
   RunProgress,
   RunReport,
   Sequence,
+  SiteId,
 } from '@sluice/protocol'
 import type { AgentConfig } from '../config.ts'
 import type { GatewayClient } from '../gateway-client/gateway-client.ts'
@@ -75,6 +77,8 @@ export interface RunParts {
   /** Boot id, facts, and the restart of the machine. */
   platform: Platform
   client: GatewayClient
+  /** Whose runs these are. */
+  device: { id: DeviceId; site: SiteId }
   /** Bytes of manifest roots, as policy refers to them; its mode says which inputs a run may have. */
   catalogue: Pick<Catalogue, 'fetchTarget' | 'mode'>
   /** The seal key opens package keys. */
