@@ -168,6 +168,8 @@ async function begin(options: AgentOptions, ending: Ending, signal: AbortSignal)
     log,
     state: () => showState(device, { name, platform, client, organisation: config.organisation }),
     install: (id) => install(device, id),
+    pause: (id, paused) =>
+      device?.runs.pauseByUser(id, paused) ?? failed(problem('NOT_FOUND', `No run of ${id} goes on.`)),
     syncPolicy: () => device?.policy.sync(),
   })
   if (!listening.ok) return listening

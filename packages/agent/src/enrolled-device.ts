@@ -100,7 +100,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     random,
     onPolicy({ body }) {
       for (const runId of body.cancelledRuns ?? []) runs.cancel(runId)
-      runs.keepPaused(body.pausedRuns ?? [])
+      runs.keepPaused(body.pausedRuns ?? [], body.resumedRuns)
       runs.debug(body.debugOrders ?? [])
       // The bundle's gateways stay as the last resort: a wrong list must not cut the device off for ever.
       const listed = new Set(body.gateways.map(({ gatewayId }) => gatewayId))

@@ -18,6 +18,8 @@ export interface CenterService extends AsyncDisposable {
   readonly url: string
   /** Deployments that were asked for, in order. */
   readonly installs: readonly DeploymentId[]
+  /** Clicks on *Pause* (true) and *Resume*, in order. */
+  readonly pauses: readonly boolean[]
   readonly policySyncs: number
   /** What every page sees from now on. */
   show(state: z.input<typeof CenterState>): void
@@ -43,12 +45,14 @@ export async function startCenterService(dist: string, first: z.input<typeof Cen
   let url = ''
   let center: Center | undefined
   const installs: DeploymentId[] = []
+  const pauses: boolean[] = []
 
   const service: CenterService = {
     get url() {
       return url
     },
     installs,
+    pauses,
     get policySyncs() {
       return policySyncs
     },
@@ -75,6 +79,11 @@ export async function startCenterService(dist: string, first: z.input<typeof Cen
           if (refusal) return failed(refusal)
           installs.push(id)
           return ok(InstallAnswer.parse({ runId: 'run_0000000000' }))
+        },
+        pause: (_, paused) => {
+          if (refusal) return failed(refusal)
+          pauses.push(paused)
+          return ok(undefined)
         },
         syncPolicy: () => policySyncs++,
         log: silentLog,

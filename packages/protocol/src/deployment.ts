@@ -21,6 +21,11 @@ export const ContentOption = z.enum([
 ])
 export type ContentOption = z.infer<typeof ContentOption>
 
+/** Longest time that a deployment may let its users pause a run. */
+export const MAX_USER_PAUSE_MS = 24 * 3600_000
+/** Where users may pause and nobody says for how long. */
+export const DEFAULT_USER_PAUSE_MS = 4 * 3600_000
+
 export const DeploymentSettings = z.strictObject({
   purpose: DeploymentPurpose.default('available'),
   /** Time from which it can be started; absent: at once. */
@@ -35,6 +40,8 @@ export const DeploymentSettings = z.strictObject({
   preCache: z.boolean().default(false),
   /** While a step runs, fetch what the next steps will surely need. */
   lookAhead: z.boolean().default(false),
+  /** Milliseconds for which the device's user may let a run rest, all his pauses together; 0: not at all. */
+  userPauseMs: z.int().min(0).max(MAX_USER_PAUSE_MS).default(0),
   /** Variables for the run; they reach only the inputs that the sequence declares. */
   inputs: z.record(z.string().max(256), z.string().max(4000)).default({}),
   /** How often the content of a step is tried again (`SMSTSDownloadRetryCount`). */

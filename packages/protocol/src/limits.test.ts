@@ -202,6 +202,7 @@ const tables: Record<string, [string, string, string][]> = {
   'deployments and client settings': [
     ['tries again for the content of a step', count(greatest(DeploymentSettings, 'downloadRetryCount')), 'deployment'],
     ['wait between two tries', time(greatest(DeploymentSettings, 'downloadRetryDelayMs')), 'deployment'],
+    ['pauses of a run by its user, in all', time(greatest(DeploymentSettings, 'userPauseMs')), 'deployment'],
     ['shortest policy polling interval', time(least(ClientSettings, POLLING)), 'client-settings'],
     ['longest policy polling interval', time(greatest(ClientSettings, POLLING)), 'client-settings'],
     ['smallest cache', bytes(least(ClientSettings, 'clientCache.maxBytes')), 'client-settings'],

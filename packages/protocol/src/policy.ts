@@ -106,6 +106,8 @@ export const PolicyBody = z.object({
   cancelledRuns: z.array(RunId).max(CANCELLED_RUNS).optional(),
   /** Runs that an administrator lets rest: the device goes on with them once they are no longer listed. */
   pausedRuns: z.array(RunId).max(PAUSED_RUNS).optional(),
+  /** Runs that an administrator lets go on: their user's pause ends, and he cannot pause them again. */
+  resumedRuns: z.array(RunId).max(PAUSED_RUNS).optional(),
   /** What the debugger says to the run that goes on, in order; the device obeys each number once. */
   debugOrders: z.array(NumberedDebugOrder).max(DEBUG_ORDERS).optional(),
 })

@@ -17,6 +17,9 @@ export const centerPaths = {
   events: '/api/events',
   /** POST `/api/deployments/<id>/install`, no body. 202, or a problem. */
   install: (id: string) => `/api/deployments/${id}/install`,
+  /** POST, no body: let the run of this deployment rest before its next step, or go on. 202, or a problem. */
+  pause: (id: string) => `/api/deployments/${id}/pause`,
+  resume: (id: string) => `/api/deployments/${id}/resume`,
   /** POST, no body: ask the site for policy now. */
   syncPolicy: '/api/policy/sync',
 } as const
@@ -44,6 +47,12 @@ export const RunProgress = z.object({
   finishedSteps: z.array(FinishedStep),
   /** A download that waits: why, and when it goes on. */
   waiting: Problem.optional(),
+  /** Who wants it to rest; while `phase` is another one, it does so before its next step. */
+  pausedBy: z.enum(['administrator', 'user']).optional(),
+  /** When it goes on by itself. */
+  pausedUntil: z.iso.datetime().optional(),
+  /** What is left of the user's time for pauses, in milliseconds; absent: he may not pause it. */
+  userPauseLeftMs: z.int().nonnegative().optional(),
 })
 export type RunProgress = z.infer<typeof RunProgress>
 

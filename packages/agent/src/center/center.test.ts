@@ -51,6 +51,10 @@ async function world(t: TestContext, more: Partial<CenterOptions> = {}): Promise
       changes.push(`install ${id}`)
       return { ok: true, value: { runId: 'run_0000000001' as RunId } }
     },
+    pause(id, paused) {
+      changes.push(`${paused ? 'pause' : 'resume'} ${id}`)
+      return { ok: true, value: undefined }
+    },
     syncPolicy: () => changes.push('sync'),
     log: silentLog,
     pauseMs: 20,
@@ -355,6 +359,7 @@ test('a port that somebody has: another one where any will do, else PORT_TAKEN',
     settings: createSettings(opened.value),
     state: async () => at.state,
     install: async () => ({ ok: false, problem: problem('NOT_FOUND', '') }),
+    pause: () => ({ ok: false, problem: problem('NOT_FOUND', '') }),
     syncPolicy: () => {},
     log: silentLog,
   })

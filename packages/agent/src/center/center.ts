@@ -50,6 +50,8 @@ export interface CenterOptions {
   state: () => Promise<CenterState>
   /** The user's click on *Install*. */
   install: (deploymentId: DeploymentId) => Promise<Result<InstallAnswer>>
+  /** The user's click on *Pause* or *Resume*. */
+  pause: (deploymentId: DeploymentId, paused: boolean) => Result<undefined>
   /** Ask the site for policy now. */
   syncPolicy: () => void
   log: Log
@@ -126,8 +128,13 @@ export async function startCenter(options: CenterOptions): Promise<Result<Center
       return answer(response, 202, {})
     }
     // K1
-    const id = DeploymentId.safeParse(/^POST \/api\/deployments\/([^/]+)\/install$/.exec(route)?.[1])
+    const [, named, verb] = /^POST \/api\/deployments\/([^/]+)\/(install|pause|resume)$/.exec(route) ?? []
+    const id = DeploymentId.safeParse(named)
     if (!id.success) return refuse(response, problem('NOT_FOUND', 'There is no such route.'))
+    if (verb !== 'install') {
+      const changed = options.pause(id.data, verb === 'pause')
+      return changed.ok ? answer(response, 202, {}) : refuse(response, changed.problem)
+    }
     const installed = await options.install(id.data)
     return installed.ok ? answer(response, 202, installed.value) : refuse(response, installed.problem)
   }

@@ -15,6 +15,7 @@ import { endOfLog, mayDebug, nextOrder, obeyOrder } from './debugger.ts'
 import type { DeviceContents } from './device-contents.ts'
 import { createHost, hiddenValues } from './host.ts'
 import { logLine } from './journal-words.ts'
+import type { Pauses } from './pauses.ts'
 import type { Progress } from './progress.ts'
 import type { RunOrders } from './run-orders.ts'
 import type { RunRecord, RunStore } from './run-store.ts'
@@ -33,6 +34,7 @@ export interface CarryOptions {
   contents: DeviceContents
   store: RunStore
   orders: RunOrders
+  pauses: Pauses
   progress: Progress
   /** Of this run; removed when it has finished. */
   folder: string
@@ -49,7 +51,20 @@ export interface CarryOptions {
 /** @returns false when this process let go of it. Throws what is to be tried again. */
 export async function carryRun(parts: RunParts, options: CarryOptions): Promise<boolean> {
   const { config, state, platform, outbox, log, now } = parts
-  const { record, table, cache, store, orders, progress: shown, folder, logPath, installedAtMs, stop, cancel } = options
+  const {
+    record,
+    table,
+    cache,
+    store,
+    orders,
+    pauses,
+    progress: shown,
+    folder,
+    logPath,
+    installedAtMs,
+    stop,
+    cancel,
+  } = options
   const { runId, accepted } = record
   const { deployment, sequence } = accepted
   const [attempts, workFolder] = [join(folder, 'attempts'), join(folder, 'work')]
@@ -110,7 +125,7 @@ export async function carryRun(parts: RunParts, options: CarryOptions): Promise<
   try {
     if (allFirst && isUntouched(current)) await fetchAll(current)
     for (;;) {
-      const pauseWanted = () => store.pausedBy(runId) !== undefined
+      const pauseWanted = () => pauses.now(record).by !== undefined
       const moved = await advance({
         ...{ table, state: current, host, stop, cancel, pauseWanted },
         debugWanted: () => nextOrder(orders.debug(), runId, current) !== undefined,
@@ -160,7 +175,8 @@ export async function carryRun(parts: RunParts, options: CarryOptions): Promise<
   async function rest(): Promise<void> {
     await host.commit(current, [{ kind: 'paused', at: now() }])
     shown.set({ phase: 'paused' })
-    while (store.pausedBy(runId) !== undefined && !ending.aborted) await orders.comes(ending)
+    for (let at = pauses.now(record); at.by !== undefined && !ending.aborted; at = pauses.now(record))
+      await orders.comes(at.by === 'user' ? AbortSignal.any([ending, AbortSignal.timeout(at.leftMs)]) : ending)
     if (stop.aborted) return
     shown.set({ phase: 'running' })
     await host.commit(current, [{ kind: 'resumed', at: now() }])

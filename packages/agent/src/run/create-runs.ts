@@ -12,7 +12,7 @@
  *   W7. In the debugger a run waits between two steps for orders, on no clock and without work of its own;
  *       an order is obeyed by one commit, with its answer to the site in it.
  *   W6. So is the wish to pause. A pause begins between two steps; it ends when who asked for it ends it,
- *       or with the run. What the administrator paused the user cannot set going.
+ *       or with the run; who may, `pauses.ts` says.
  */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -26,11 +26,12 @@ import { makeFolder } from '../state/durable-file.ts'
 import { beginRun } from './begin-run.ts'
 import { carryRun } from './carry-run.ts'
 import { createDeviceContents } from './device-contents.ts'
+import { createPauses } from './pauses.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { createRunOrders } from './run-orders.ts'
 import { finishedSteps } from './run-report.ts'
 import { createRunStore, type RunRecord } from './run-store.ts'
-import type { CreateRuns, PausedBy, RunParts, Runs } from './runs.ts'
+import type { CreateRuns, RunParts, Runs } from './runs.ts'
 
 export const createRuns: CreateRuns = (parts: RunParts): Runs => {
   const { config, state, outbox, log } = parts
@@ -46,7 +47,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
   /** The run that goes on: it is set before anything is awaited, so that there is one at most. */
   let active: { ended: Promise<void> } | undefined
   /** The run that is carried now, and what ends it. */
-  let carried: { runId: RunId; cancel: AbortController } | undefined
+  let carried: { runId: RunId; record: RunRecord; cancel: AbortController } | undefined
   let progress: Progress | undefined
 
   const open = async (): Promise<Cache> => {
@@ -57,7 +58,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     const { runId, accepted } = record
     const table = flatten(accepted.sequence)
     const cancel = new AbortController()
-    carried = { runId, cancel }
+    carried = { runId, record, cancel }
     // W5
     if (store.cancelWanted(runId)) cancel.abort()
     progress?.close()
@@ -68,20 +69,20 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
       finished: finishedSteps(store.journal(runId), table),
       tell,
     })
+    progress.set(pauses.shown(record))
     const finished = await carryRun(parts, {
-      ...{ record, table, cache, contents, store, orders, progress, installedAtMs },
+      ...{ record, table, cache, contents, store, orders, pauses, progress, installedAtMs },
       ...{ folder: join(folders.runs, runId), logPath: join(folders.logs, 'smsts.log') },
       ...{ stop: stopped.signal, cancel: cancel.signal },
     })
     if (finished) carried = undefined
   }
-  const changePause = (change: (runId: RunId) => boolean, told: string, by: PausedBy) => {
-    const runId = store.unfinished()
-    if (runId === undefined || !change(runId)) return false
-    log.info(told, { runId, by })
-    orders.tell()
-    return true
-  }
+  const pauses = createPauses({
+    ...{ store, orders, log, now: parts.now },
+    onChanged() {
+      if (carried !== undefined) progress?.set(pauses.shown(carried.record))
+    },
+  })
   const inProgress = (): Problem => problem('RUN_IN_PROGRESS', `Run ${progress?.current().runId ?? ''} goes on.`)
 
   return {
@@ -116,13 +117,11 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
         carried.cancel.abort()
       }
     },
-    pause: (by) => changePause((runId) => store.setPaused(runId, by), 'the run is paused', by),
-    goOn: (by) => changePause((runId) => store.endPause(runId, by), 'the run goes on', by),
-    keepPaused(paused) {
+    pauseByUser: (deploymentId, paused) => pauses.byUser(carried?.record, deploymentId, paused),
+    keepPaused(paused, resumed = []) {
       const runId = store.unfinished()
-      if (runId === undefined) return
-      if (paused.includes(runId)) this.pause('administrator')
-      else this.goOn('administrator')
+      if (runId !== undefined)
+        pauses.byAdministrator(runId, { paused: paused.includes(runId), resumed: resumed.includes(runId) })
     },
     debug: (given) => orders.setDebug(given),
     async resume() {

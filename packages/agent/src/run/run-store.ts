@@ -43,11 +43,14 @@ export interface RunStore {
   wantCancel(runId: RunId): boolean
   cancelWanted(runId: RunId): boolean
   /** True where that changed something: the run goes on and was not paused by the administrator before. */
-  setPaused(runId: RunId, by: PausedBy): boolean
-  endPause(runId: RunId, by: PausedBy): boolean
+  setPaused(runId: RunId, by: PausedBy, at: number): boolean
+  endPause(runId: RunId, by: PausedBy, at: number): boolean
+  /** The user does not pause it any more. */
+  forbidPause(runId: RunId): void
   /** The run without a report. */
   unfinished(): RunId | undefined
-  pausedBy(runId: RunId): PausedBy | undefined
+  /** Who paused it, and for how many milliseconds its user did so far, all his pauses together. */
+  pause(runId: RunId, at: number): { by: PausedBy | undefined; byUserMs: number; userMayNot: boolean }
   finish(runId: RunId, report: RunReport): void
   /** The run without a report. Throws when what is stored cannot be read. */
   active(): RunRecord | undefined
@@ -67,6 +70,8 @@ const Accepted = z.object({
   clientSettings: ClientSettings,
   variables: z.array(PolicyVariable).default([]),
 })
+/** What the user's pauses took up to a time, which is the parameter; a clock that went back takes nothing away. */
+const USER_PAUSED = "user_paused_ms + CASE paused_by WHEN 'user' THEN max(0, ? - paused_at) ELSE 0 END"
 /** Finished runs that are kept, with their journals (E12). */
 const KEPT_RUNS = 10
 
@@ -82,10 +87,16 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
   const setCancel = db.prepare('UPDATE run SET cancel_wanted = 1 WHERE run_id = ? AND cancel_wanted = 0')
   const wantsCancel = db.prepare('SELECT cancel_wanted FROM run WHERE run_id = ? AND report IS NULL')
   const setPause = db.prepare(
-    "UPDATE run SET paused_by = ? WHERE run_id = ? AND report IS NULL AND coalesce(paused_by, '') NOT IN ('administrator', ?)",
+    `UPDATE run SET user_paused_ms = ${USER_PAUSED}, paused_by = ?, paused_at = ?
+     WHERE run_id = ? AND report IS NULL AND coalesce(paused_by, '') NOT IN ('administrator', ?)`,
   )
-  const clearPause = db.prepare('UPDATE run SET paused_by = NULL WHERE run_id = ? AND paused_by = ?')
-  const wantsPause = db.prepare('SELECT paused_by FROM run WHERE run_id = ? AND report IS NULL')
+  const clearPause = db.prepare(
+    `UPDATE run SET user_paused_ms = ${USER_PAUSED}, paused_by = NULL, paused_at = NULL WHERE run_id = ? AND paused_by = ?`,
+  )
+  const forbidPause = db.prepare('UPDATE run SET user_may_not_pause = 1 WHERE run_id = ?')
+  const wantsPause = db.prepare(
+    `SELECT paused_by, user_may_not_pause, ${USER_PAUSED} AS user_paused_ms FROM run WHERE run_id = ? AND report IS NULL`,
+  )
   const unfinished = db.prepare('SELECT * FROM run WHERE report IS NULL ORDER BY started_at DESC LIMIT 1')
   const named = db.prepare("SELECT * FROM run WHERE ? IN (run_id, '') ORDER BY started_at DESC LIMIT 1")
   const append = db.prepare(
@@ -134,12 +145,18 @@ export function createRunStore({ db }: Pick<State, 'db'>): RunStore {
       return true
     },
     cancelWanted: (runId) => Number(wantsCancel.get(runId)?.cancel_wanted ?? 0) === 1,
-    setPaused: (runId, by) => Number(setPause.run(by, runId, by).changes) > 0,
-    endPause: (runId, by) => Number(clearPause.run(runId, by).changes) > 0,
+    setPaused: (runId, by, at) => Number(setPause.run(at, by, at, runId, by).changes) > 0,
+    endPause: (runId, by, at) => Number(clearPause.run(at, runId, by).changes) > 0,
+    forbidPause: (runId) => void forbidPause.run(runId),
     unfinished: () => unfinished.get()?.run_id as RunId | undefined,
-    pausedBy(runId) {
-      const by = wantsPause.get(runId)?.paused_by
-      return by === 'administrator' || by === 'user' ? by : undefined
+    pause(runId, at) {
+      const row = wantsPause.get(at, runId)
+      const by = row?.paused_by
+      return {
+        by: by === 'administrator' || by === 'user' ? by : undefined,
+        byUserMs: Number(row?.user_paused_ms ?? 0),
+        userMayNot: row?.user_may_not_pause === 1,
+      }
     },
     finish(runId, report) {
       setReport.run(JSON.stringify(report), runId)

@@ -55,13 +55,15 @@ export interface Runs {
    */
   cancel(runId?: RunId): void
   /**
-   * Lets the run that goes on rest before its next step, until `goOn`; false where that changed nothing. Durable
-   * when it returns. The user cannot end the administrator's pause.
+   * The user's wish that the run of this deployment rests before its next step, or goes on. Durable when it returns.
+   * `PAUSE_NOT_ALLOWED` where the deployment or the administrator does not let him, or his time for it is over.
    */
-  pause(by: PausedBy): boolean
-  goOn(by: PausedBy): boolean
-  /** The administrator's pauses are exactly these: a run that goes on and is not among them need not rest for him. */
-  keepPaused(runIds: readonly RunId[]): void
+  pauseByUser(deploymentId: DeploymentId, paused: boolean): Result<undefined>
+  /**
+   * The administrator's pauses are exactly these: a run that goes on and is not among them need not rest for him.
+   * @param resumed runs that shall go on, also where their user let them rest
+   */
+  keepPaused(paused: readonly RunId[], resumed?: readonly RunId[]): void
   /** Orders of the debugger for the run that goes on: exactly these are there. */
   debug(orders: readonly NumberedDebugOrder[]): void
   /** What policy has now: which contents persist, and what is to be fetched in advance. */

@@ -141,4 +141,14 @@ export const migrations: readonly Migration[] = [
     name: 'what a run accepted, apart from its state, which is written at every commit with its whole row; who paused it',
     sql: 'ALTER TABLE run ADD COLUMN paused_by TEXT; CREATE TABLE run_accepted (run_id TEXT PRIMARY KEY, accepted TEXT NOT NULL) STRICT, WITHOUT ROWID;',
   },
+  {
+    name: 'how long its user let a run rest',
+    sql: `
+      -- Milliseconds since 1970; since when it is paused.
+      ALTER TABLE run ADD COLUMN paused_at INTEGER;
+      ALTER TABLE run ADD COLUMN user_paused_ms INTEGER NOT NULL DEFAULT 0;
+      -- The administrator let it go on: its user does not pause it any more.
+      ALTER TABLE run ADD COLUMN user_may_not_pause INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
 ]

@@ -45,8 +45,7 @@ export function createManualRuns(): ManualRuns {
     },
     consider() {},
     cancel: (runId) => void runs.cancelled.push(runId),
-    pause: () => false,
-    goOn: () => false,
+    pauseByUser: (id) => failed(problem('NOT_FOUND', id)),
     keepPaused: () => {},
     debug: () => {},
     async stop() {

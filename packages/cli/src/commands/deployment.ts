@@ -1,4 +1,4 @@
-import { ContentOption, type DeploymentInfo, DeploymentSettings } from '@sluice/protocol'
+import { ContentOption, DEFAULT_USER_PAUSE_MS, type DeploymentInfo, DeploymentSettings } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import { confirm } from '../keys/confirm.ts'
 import { failLocally } from '../local-failure.ts'
@@ -18,6 +18,7 @@ interface Choices {
   retryDelay?: number
   preCache?: boolean
   lookAhead?: boolean
+  userPause?: number | true
 }
 
 export function addDeploymentCommands(program: Command, session: Session): void {
@@ -142,13 +143,14 @@ const withChoices = (command: Command): Command =>
     .option('--input <name=value>', 'value of an input of the sequence; can be given again', nameAndValue)
     .addOption(switchOption('--pre-cache', 'Pre-download content for this task sequence'))
     .addOption(switchOption('--look-ahead', 'while a step runs, fetch what the next ones will surely need'))
+    .option('--user-pause [minutes]', 'let users pause their runs, so long in all (240); 0: not', wholeNumber(0, 1440))
     .option('--retry-count <count>', 'how often the content of a step is tried again', wholeNumber(0, 1000))
     .option('--retry-delay <seconds>', 'between two tries', wholeNumber(0, 3600))
 
 /** @param before what holds where nothing was chosen */
 function settingsFrom(chosen: Choices, before: DeploymentSettings): DeploymentSettings {
   const { required, allowInternet, contentOption, available, deadline, expires, input, retryCount, retryDelay } = chosen
-  const { preCache, lookAhead } = chosen
+  const { preCache, lookAhead, userPause } = chosen
   return {
     ...before,
     ...(required === undefined ? {} : { purpose: required ? 'required' : 'available' }),
@@ -156,6 +158,9 @@ function settingsFrom(chosen: Choices, before: DeploymentSettings): DeploymentSe
     ...(contentOption === undefined ? {} : { contentOption }),
     ...(preCache === undefined ? {} : { preCache }),
     ...(lookAhead === undefined ? {} : { lookAhead }),
+    ...(userPause === undefined
+      ? {}
+      : { userPauseMs: userPause === true ? DEFAULT_USER_PAUSE_MS : userPause * 60_000 }),
     ...(available === undefined ? {} : { availableAt: available }),
     ...(deadline === undefined ? {} : { deadlineAt: deadline }),
     ...(expires === undefined ? {} : { expiresAt: expires }),
@@ -177,6 +182,7 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
       ['Content', settings.contentOption],
       ['Pre-download content', onOff(settings.preCache)],
       ['Look ahead', onOff(settings.lookAhead)],
+      ['Users may pause', settings.userPauseMs === 0 ? 'no' : `${settings.userPauseMs / 60_000} minutes`],
       ['Available from', settings.availableAt],
       [
         'Deadline',

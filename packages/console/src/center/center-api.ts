@@ -24,6 +24,8 @@ export interface CenterApi {
   states(signal: AbortSignal): AsyncGenerator<CenterState>
   /** Starts a deployment. Throws `ProblemError` with the reason when the agent refuses. */
   install(id: DeploymentId): Promise<InstallAnswer>
+  /** Lets the run of a deployment rest before its next step, or go on. Throws `ProblemError` as `install` does. */
+  pause(id: DeploymentId, paused: boolean): Promise<void>
   /** Asks the agent to ask the site for policy now. */
   syncPolicy(): Promise<void>
 }
@@ -83,6 +85,11 @@ export function createCenterApi({ token, origin = '', silenceMs = 30_000 }: Cent
       const signal = AbortSignal.timeout(CALL_TIMEOUT_MS)
       const response = await call(centerPaths.install(id), { method: 'POST', signal })
       return InstallAnswer.parse(await response.json())
+    },
+
+    async pause(id, paused) {
+      const path = paused ? centerPaths.pause(id) : centerPaths.resume(id)
+      await call(path, { method: 'POST', signal: AbortSignal.timeout(CALL_TIMEOUT_MS) })
     },
 
     async syncPolicy() {

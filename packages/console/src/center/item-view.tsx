@@ -100,7 +100,7 @@ export function ItemView({ section, deploymentId, state, reachable }: ItemViewPr
           </div>
         )}
       </div>
-      {run && <RunProgressCard run={run} />}
+      {run && <RunProgressCard run={run} reachable={reachable} />}
       {idle && refused && !settled && <Refusals refusals={item.refusals} />}
       {idle && item.lastReport && <RunResultCard report={item.lastReport} />}
       <About item={item} state={state} />

@@ -18,6 +18,7 @@ import { useReader } from '../ui/reader.tsx'
 import { useSurface } from '../ui/surface.ts'
 import { DownloadLine } from './download-line.tsx'
 import { runFraction } from './item-status.ts'
+import { PauseAction } from './pause-action.tsx'
 import { StepList } from './step-list.tsx'
 
 const useStyles = makeStyles({
@@ -29,7 +30,8 @@ const useStyles = makeStyles({
   rule: { borderTop: `1px solid ${tokens.colorNeutralStroke2}`, paddingTop: tokens.spacingVerticalXL },
 })
 
-export function RunProgressCard({ run }: { run: RunProgress }) {
+/** @param reachable whether the service can be asked for something now */
+export function RunProgressCard({ run, reachable }: { run: RunProgress; reachable: boolean }) {
   const styles = useStyles()
   const surface = useSurface()
   const { t } = useReader()
@@ -67,6 +69,7 @@ export function RunProgressCard({ run }: { run: RunProgress }) {
       <div className={styles.detail}>
         <NowDetail run={run} />
       </div>
+      <PauseAction run={run} reachable={reachable} />
       <Text size={200} className={surface.quiet}>
         {t('progress.keepOn')}
       </Text>

@@ -40,6 +40,12 @@ export const agentProblems = {
     title: 'The policy names something that the catalogue does not list',
     remedy: 'Release it: it is a draft, or it was changed after it was released.',
   },
+  PAUSE_NOT_ALLOWED: {
+    status: 409,
+    retry: 'never',
+    title: 'This run cannot be paused, or not set going, by its user',
+    remedy: 'Let users pause in the settings of the deployment, or pause and continue it at the site.',
+  },
   RUN_IN_PROGRESS: {
     status: 409,
     retry: 'later',

@@ -20,6 +20,8 @@ export interface SoftwareCenter {
   state(): Promise<CenterState | undefined>
   /** The user's click on *Install*. */
   install(deployment: DeploymentId): Promise<Result<InstallAnswer>>
+  /** The user's click on *Pause* or *Resume*; the code of a refusal, if any. */
+  pause(deployment: DeploymentId, paused: boolean): Promise<string | undefined>
   /** Asks the site for policy now. */
   syncPolicy(): Promise<void>
 }
@@ -68,6 +70,11 @@ export function createSoftwareCenter(stateFolder: string): SoftwareCenter {
         if (!response.ok) return { ok: false, problem: readProblem(body, response.status) }
         return { ok: true, value: InstallAnswer.parse(body) }
       }
+    },
+    async pause(deployment, paused) {
+      const response = await request('POST', (paused ? centerPaths.pause : centerPaths.resume)(deployment))
+      if (response === undefined) return 'UNREACHABLE'
+      return response.ok ? undefined : readProblem(await response.json(), response.status).code
     },
     async syncPolicy() {
       await request('POST', centerPaths.syncPolicy)

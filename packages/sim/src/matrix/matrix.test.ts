@@ -138,6 +138,7 @@ describe('who gets what', () => {
       settings: createSettings(state.value),
       state: async () => ({ device: { name: 'x', os: 'x' }, organisation: '', online: true, items: [] }),
       install: async () => failed(problem('NOT_FOUND', 'There is no such deployment.')),
+      pause: () => failed(problem('NOT_FOUND', 'There is no such run.')),
       syncPolicy: () => {},
       log: silentLog,
     })

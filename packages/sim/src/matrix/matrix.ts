@@ -267,6 +267,8 @@ export const centerMatrix: Record<keyof typeof centerPaths, Record<Visitor, stri
   state: users('in'),
   events: users('in'),
   install: users('NOT_FOUND'),
+  pause: users('NOT_FOUND'),
+  resume: users('NOT_FOUND'),
   syncPolicy: users('in'),
 }
 

@@ -105,7 +105,10 @@ export async function orderPause(
 ): Promise<RunId | undefined> {
   const row = await db
     .updateTable('deployment_devices')
-    .set((eb) => ({ pause_run_id: paused ? eb.ref('run_id') : null }))
+    .set((eb) => ({
+      pause_run_id: paused ? eb.ref('run_id') : null,
+      resume_run_id: paused ? null : eb.ref('run_id'),
+    }))
     .where('deployment_id', '=', deployment)
     .where('device_id', '=', deviceId)
     .where('state', '=', 'running')
@@ -118,6 +121,10 @@ export async function orderPause(
 export const pausedRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
   runsWith(db, deviceId, 'pause_run_id', PAUSED_RUNS)
 
+/** Runs of a device that shall go on, also where its user let them rest. */
+export const resumedRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
+  runsWith(db, deviceId, 'resume_run_id', PAUSED_RUNS)
+
 /** Runs of a device that were ordered to end and have not. */
 export const cancelledRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
   runsWith(db, deviceId, 'cancel_run_id', CANCELLED_RUNS)
@@ -126,7 +133,7 @@ export const cancelledRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
 async function runsWith(
   db: Db,
   deviceId: DeviceId,
-  order: 'pause_run_id' | 'cancel_run_id',
+  order: 'pause_run_id' | 'resume_run_id' | 'cancel_run_id',
   atMost: number,
 ): Promise<RunId[]> {
   const rows = await db
@@ -143,7 +150,7 @@ async function runsWith(
 
 type Said = Omit<
   Insertable<DeploymentsTables['deployment_devices']>,
-  'deployment_id' | 'device_id' | 'changed_at' | 'cancel_run_id' | 'pause_run_id'
+  'deployment_id' | 'device_id' | 'changed_at' | 'cancel_run_id' | 'pause_run_id' | 'resume_run_id'
 >
 
 /** What is known of a device; undefined when the deployment is none of its business. */

@@ -30,7 +30,7 @@ import {
   type SiteFacts,
   siteRefusals,
 } from '../deployments/circumstances.ts'
-import { cancelledRuns, pausedRuns } from '../deployments/device-state.ts'
+import { cancelledRuns, pausedRuns, resumedRuns } from '../deployments/device-state.ts'
 import { PackageIds } from '../sequences/sequences.ts'
 
 /** Manifests are released under this name by the content library. */
@@ -49,6 +49,7 @@ export async function policyBody(
   const options = await optionsOf(db, [...at.packages.keys()])
   const cancelled = await cancelledRuns(db, deviceId)
   const paused = await pausedRuns(db, deviceId)
+  const resumed = await resumedRuns(db, deviceId)
   const debugging = await debugOrders(db, deviceId)
   const variables = await policyVariables(db, deviceId)
   return {
@@ -65,6 +66,7 @@ export async function policyBody(
     ...(variables.length === 0 ? {} : { variables }),
     ...(cancelled.length === 0 ? {} : { cancelledRuns: cancelled }),
     ...(paused.length === 0 ? {} : { pausedRuns: paused }),
+    ...(resumed.length === 0 ? {} : { resumedRuns: resumed }),
     ...(debugging.length === 0 ? {} : { debugOrders: debugging }),
   }
 }

@@ -20,6 +20,7 @@ import { migration as debugging } from './0016-debugging.ts'
 import { migration as variables } from './0017-variables.ts'
 import { migration as enrolmentSignIn } from './0018-enrolment-sign-in.ts'
 import { migration as siteCredentials } from './0020-site-credentials.ts'
+import { migration as resumptions } from './0022-resumptions.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   variables,
   enrolmentSignIn,
   siteCredentials,
+  resumptions,
 ]

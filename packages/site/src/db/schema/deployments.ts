@@ -92,6 +92,8 @@ export interface DeploymentsTables {
     cancel_run_id: RunId | null
     /** The run that shall rest. */
     pause_run_id: RunId | null
+    /** The run that shall go on, also where its user let it rest. */
+    resume_run_id: RunId | null
     /** `ContentId`s as a JSON array: what the running run may fetch, whatever changes meanwhile. */
     run_contents: string | null
     run_started_at: number | null
