@@ -59,7 +59,9 @@ export function createBodyReader(
       }
       coming.add(entry)
       request.on('data', take)
-      request.once('end', () => end(ok(Buffer.concat(chunks, entry.bytes))))
+      request.once('end', () =>
+        end(ok(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, entry.bytes))),
+      )
       request.once('error', () => {})
       request.once('close', () => end(failed(problem('BAD_REQUEST', 'The body broke off.'))))
     })

@@ -65,6 +65,8 @@ const listenerOf: Record<IdentityClass, ListenerKind> = {
 }
 
 const RETRY_AFTER_MS = 5_000
+/** Made once: a reason of its own for each request would carry a trace that nobody reads. */
+const GONE = new DOMException('the device is gone', 'AbortError')
 
 /**
  * Puts the table of routes and their implementations together.
@@ -142,7 +144,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     }
     const fault = framingFault(request)
     if (fault !== undefined) return refuse(problem('BAD_REQUEST', fault))
-    const address = addressKey(remoteAddress(socket))
+    const address = addressOf(socket)
     const tooOften = rates.address.take(address)
     if (tooOften > 0) return refuse(rateLimited(tooOften))
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
@@ -162,24 +164,33 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (handler === undefined) throw new Error(`route ${found.id} is not bound`)
     const body = await options.bodies.read(request, route.maxBodyBytes)
     if (!body.ok) return refuse(body.problem)
-    const gone = new AbortController()
+    let gone: AbortController | undefined
     const asked: DeviceRequest = {
       caller: caller.value,
       parameters: found.parameters,
-      query: new URLSearchParams(query),
+      get query() {
+        return new URLSearchParams(query)
+      },
       host: request.headers.host ?? '',
       headers: request.headers,
       body: body.value.body,
-      signal: gone.signal,
+      get signal() {
+        gone ??= new AbortController()
+        if (response.destroyed && !response.writableFinished) gone.abort(GONE)
+        return gone.signal
+      },
       mayStay: () => authenticate(socket, route.identity).ok,
       response,
     }
     answering.add(asked)
-    response.once('close', () => {
+    const close = () => {
       answering.delete(asked)
       body.value.release()
-      if (!response.writableFinished) gone.abort()
-    })
+      if (!response.writableFinished) gone?.abort(GONE)
+    }
+    // The device may have left while its body was read.
+    if (response.closed) return close()
+    response.once('close', close)
     await handler(asked)
   }
 
@@ -205,6 +216,16 @@ function problemOf(thrown: unknown, log: Log): Problem {
 
 const remoteAddress = (socket: Socket): string => socket.remoteAddress ?? ''
 
+/** What counts as the address of a connection, found out once. */
+function addressOf(socket: Socket): string {
+  const known = addresses.get(socket)
+  if (known !== undefined) return known
+  const address = addressKey(remoteAddress(socket))
+  addresses.set(socket, address)
+  return address
+}
+const addresses = new WeakMap<Socket, string>()
+
 function anonymousAuthentication(socket: Socket): Result<Caller> {
   return ok({ identity: 'anonymous', remoteAddress: remoteAddress(socket) })
 }
@@ -218,16 +239,18 @@ function deviceAuthentication({ siteConfiguration, now }: DispatchOptions) {
 
   return (socket: Socket, identity: IdentityClass): Result<Caller> => {
     const configuration = siteConfiguration.current()
-    const presented = peerCertificate(socket)
-    if (presented === undefined) return failed(notAuthenticated())
+    let known = read.get(socket)
+    // A connection shows one certificate for as long as it lives: nothing is renegotiated.
+    if (known === undefined && peerCertificate(socket) === undefined) return failed(notAuthenticated())
     if (configuration === undefined)
       return failed(
         problem('SITE_UNREACHABLE', 'This gateway has not heard of its site yet.', { retryAfterMs: RETRY_AFTER_MS }),
       )
     const authorities = siteConfiguration.authorities()
-    let known = read.get(socket)
     if (known?.authorities !== authorities) {
-      known = { authorities, certificate: readDeviceCertificate(presented, configuration.siteId, authorities) }
+      const presented = peerCertificate(socket)
+      const certificate = presented && readDeviceCertificate(presented, configuration.siteId, authorities)
+      known = { authorities, certificate }
       read.set(socket, known)
     }
     const { certificate } = known

@@ -67,10 +67,23 @@ export function createMetrics(readings: Readings, { ofProcess }: { ofProcess: bo
   single('sluice_gateway_acme_failures', 'Orders to the ACME authority that failed in a row', readings.acmeFailures)
   if (ofProcess) collectDefaultMetrics({ register })
 
+  /** The figures of one combination of labels, which are few: looking them up costs more than counting. */
+  const known = new Map<string, { count: Counter.Internal; duration: Histogram.Internal<'listener' | 'route'> }>()
+  function figuresOf(listener: string, route: string, status: number) {
+    const key = `${listener} ${route} ${status}`
+    const figures = known.get(key) ?? {
+      count: requests.labels({ listener, route, status: String(status) }),
+      duration: durations.labels({ listener, route }),
+    }
+    known.set(key, figures)
+    return figures
+  }
+
   return {
     observe(listener, route, status, seconds) {
-      requests.inc({ listener, route, status: String(status) })
-      durations.observe({ listener, route }, seconds)
+      const { count, duration } = figuresOf(listener, route, status)
+      count.inc()
+      duration.observe(seconds)
     },
     text: () => register.metrics(),
     contentType: register.contentType,

@@ -27,11 +27,12 @@ export function createRateLimiter(
   return {
     take(key) {
       const at = now()
-      const before = buckets.get(key)
-      const tokens =
-        before === undefined ? burst : Math.min(burst, before.tokens + ((at - before.at) * perSecond) / 1000)
+      const bucket = buckets.get(key) ?? { tokens: burst, at }
+      const tokens = Math.min(burst, bucket.tokens + ((at - bucket.at) * perSecond) / 1000)
+      bucket.tokens = tokens >= 1 ? tokens - 1 : tokens
+      bucket.at = at
       buckets.delete(key)
-      buckets.set(key, { tokens: tokens >= 1 ? tokens - 1 : tokens, at })
+      buckets.set(key, bucket)
       if (buckets.size > maxKeys) for (const oldest of buckets.keys()) if (buckets.delete(oldest)) break
       return tokens >= 1 ? 0 : Math.ceil(((1 - tokens) * 1000) / perSecond)
     },

@@ -59,7 +59,7 @@ export function createRelay(
 
     const relay: RouteHandler = async (request) => {
       const alone = await relayTogether(request)
-      if (alone === undefined || request.signal.aborted) return
+      if (alone === undefined || request.response.destroyed) return
       const { caller, parameters, body, signal, response } = request
       const answer = await link.request('control', {
         method: 'POST',

@@ -209,6 +209,10 @@ export function devicePath(id: DeviceRouteId, parameters: Record<string, string>
   })
 }
 
+const routesBySegments = (Object.entries(deviceRoutes) as [DeviceRouteId, DeviceRoute][]).map(
+  ([id, { method, path }]) => ({ id, method, path, wanted: path.split('/'), isPlain: !path.includes('/:') }),
+)
+
 /**
  * Finds the route of a request, with its parameters; undefined when there is none. Only plain
  * segments match: no `..`, no escapes, no doubled slashes.
@@ -217,10 +221,11 @@ export function matchDeviceRoute(
   method: string,
   path: string,
 ): { id: DeviceRouteId; parameters: Record<string, string> } | undefined {
+  const plain = routesBySegments.find((route) => route.isPlain && route.path === path && route.method === method)
+  if (plain !== undefined) return { id: plain.id, parameters: {} }
   const segments = path.split('/')
-  next: for (const [id, route] of Object.entries(deviceRoutes) as [DeviceRouteId, DeviceRoute][]) {
-    if (route.method !== method) continue
-    const wanted = route.path.split('/')
+  next: for (const { id, method: itsMethod, wanted, isPlain } of routesBySegments) {
+    if (isPlain || itsMethod !== method) continue
     if (wanted.length !== segments.length) continue
     const parameters: Record<string, string> = {}
     for (let i = 0; i < wanted.length; i++) {

@@ -15,18 +15,28 @@ const TARGET = /^\/(?!\/)[!-~]{0,4000}$/
 /** What is ambiguous about a request; undefined when nothing is. */
 export function framingFault(request: IncomingMessage): string | undefined {
   const { headers, rawHeaders, url = '' } = request
-  const count = (name: string) => rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === name).length
+  const counts = countOnce(rawHeaders)
   if (request.httpVersion !== '1.1') return 'HTTP/1.1 only.'
   if (rawHeaders.length > 2 * MAX_HEADERS) return `At most ${MAX_HEADERS} headers.`
   if (!TARGET.test(url) || url.includes('#')) return 'The target must be a plain path.'
-  if (count('host') !== 1 || !HOST.test(headers.host ?? '')) return 'Exactly one Host header with a plain name.'
+  if (counts.host !== 1 || !HOST.test(headers.host ?? '')) return 'Exactly one Host header with a plain name.'
   if (headers.upgrade !== undefined || /upgrade/i.test(headers.connection ?? '')) return 'No upgrade.'
   if (headers.expect !== undefined) return 'No expectations.'
-  if (count('content-length') > 1 || count('transfer-encoding') > 1) return 'One length only.'
+  if (counts['content-length'] > 1 || counts['transfer-encoding'] > 1) return 'One length only.'
   if (headers['transfer-encoding'] !== undefined) {
     if (headers['content-length'] !== undefined) return 'One length only.'
     if (headers['transfer-encoding'].toLowerCase() !== 'chunked') return 'No transfer coding but chunked.'
   }
   if (headers['content-encoding'] !== undefined) return 'Bodies are sent as they are, not compressed.'
   return undefined
+}
+
+/** How often each of the headers comes that may come once; names stand at even places. */
+function countOnce(rawHeaders: readonly string[]) {
+  const counts = { host: 0, 'content-length': 0, 'transfer-encoding': 0 }
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase()
+    if (name === 'host' || name === 'content-length' || name === 'transfer-encoding') counts[name]++
+  }
+  return counts
 }

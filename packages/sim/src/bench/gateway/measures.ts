@@ -143,6 +143,8 @@ export async function pollRows(place: Place & { runs: number; besideBulk: boolea
   const [sitePid, gatewayPid] = [await line.site.pid(), await line.gateway.pid()]
   const cpu = async () => ({ site: await cpuOf(sitePid), gateway: await cpuOf(gatewayPid) })
   const costs = { site: [] as number[], gateway: [] as number[], devices: [] as number[] }
+  // Bodies of policy are made when a device first asks after a change; what is measured is asking.
+  await fleet.poll({ asking: ASKING, warmMs: 0, measureMs: 1_000 })
   const alone: PollFigures[] = []
   const beside: PollFigures[] = []
   for (let round = 0; round < runs; round++) {
