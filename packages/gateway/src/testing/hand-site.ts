@@ -43,6 +43,8 @@ export interface HandSite {
   objects: Map<string, Buffer>
   /** Answers what is relayed; the default echoes route and caller. */
   onRelay: (relayed: Relayed) => Promise<{ status: number; contentType: string; body: Buffer; lengthBytes?: number }>
+  /** Instead of answering what came together: to refuse, or break off. Returns whether it did. */
+  onTogether: (requests: number, stream: ServerHttp2Stream) => boolean
   /** Instead of answering with the object: to break off, stall, or lie. Returns whether it did. */
   onObject: (name: string, start: number, stream: ServerHttp2Stream) => boolean
   relayed: Relayed[]
@@ -78,6 +80,7 @@ export function createHandSite(options: {
       contentType: 'application/json',
       body: json({ routeId, caller, parameters }),
     }),
+    onTogether: () => false,
     onObject: () => false,
     relayed: [],
     pulled: [],
@@ -156,6 +159,7 @@ export function createHandSite(options: {
   async function answerTogether({ path, headers, stream, signal, readBody }: LinkCall): Promise<void> {
     const requests = readRequestBatch((await readBody(batchBounds.bytes)) ?? Buffer.alloc(0)) ?? []
     const routeId = path.slice(linkPaths.relays.length)
+    if (site.onTogether(requests.length, stream)) return
     stream.respond({ ':status': 200 })
     const answers = requests.map(async ({ caller, body }, i) => {
       const relayed = { routeId, caller, parameters: {}, body: Buffer.from(body), headers, signal }

@@ -4,7 +4,17 @@ import { type ClientHttp2Session, connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { CALLER_HEADER, deviceRoutes, LINK_BULK, LINK_CONTROL, PARAMETERS_HEADER } from '@sluice/protocol'
+import {
+  answerFrameReader,
+  batchBounds,
+  CALLER_HEADER,
+  type Caller,
+  deviceRoutes,
+  LINK_BULK,
+  LINK_CONTROL,
+  PARAMETERS_HEADER,
+  writeRequestBatch,
+} from '@sluice/protocol'
 import type { Connector } from './connector.ts'
 import { createLinkedSite, type LinkedSite, sha256, until } from './testing/linked-site.ts'
 
@@ -128,6 +138,35 @@ describe('what the site answers on the link', () => {
       assert.equal(JSON.parse(answer.text).code, code)
       assert.equal(site.calls.length, 0)
     })
+
+  test('of those that come together each is judged alone, and only routes that say so come together', async () => {
+    const caller = (expired: boolean) => JSON.parse(Buffer.from(asDevice(expired), 'base64url').toString()) as Caller
+    const stranger = { identity: 'anonymous', remoteAddress: '192.0.2.1' } as const
+    const body = Buffer.from('{}')
+    const batch = writeRequestBatch([caller(false), caller(true), stranger].map((who) => ({ caller: who, body })))
+    const together = (routeId: string, bytes: Uint8Array) => {
+      const text = Buffer.from(bytes).toString()
+      return ask(`/link/relays/${routeId}`, {
+        method: 'POST',
+        headers: { 'content-length': String(Buffer.byteLength(text)) },
+        body: text,
+      })
+    }
+    const { status, text } = await together('policy', batch)
+    assert.equal(status, 200)
+    const answers = answerFrameReader()(Buffer.from(text))
+    assert.deepEqual(Object.fromEntries(answers.map((one) => [one.request, one.status])), { 0: 200, 1: 401, 2: 401 })
+    assert.equal(site.calls.length, 1)
+    for (const [routeId, bytes, code] of [
+      ['status', batch, 'NOT_FOUND'],
+      ['constructor', batch, 'NOT_FOUND'],
+      ['policy', Buffer.from('[]\n'), 'BAD_REQUEST'],
+      ['policy', batch.subarray(0, -1), 'BAD_REQUEST'],
+      ['policy', Buffer.alloc(batchBounds.bytes + 1, 'x'), 'BODY_TOO_LARGE'],
+    ] as const)
+      assert.equal(JSON.parse((await together(routeId, bytes)).text).code, code)
+    assert.equal(site.calls.length, 1)
+  })
 
   test('a body over the bound of its route, or without a length', async () => {
     const { maxBodyBytes } = deviceRoutes.policy
