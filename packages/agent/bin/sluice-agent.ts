@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The agent of a device: `sluice-agent.ts --config <file.json>`; other orders begin with a word, as `sluice-agent.ts cache list --config …`. */
+import { flushCompileCache } from 'node:module'
+
 const args = process.argv.slice(2)
 if (args[0] === 'cache') {
   const { cacheCommand } = await import('../src/cache/command.ts')
@@ -23,7 +25,11 @@ if (args[0] === 'cache') {
     throw why
   })
 } else {
+  const { keepSmall } = await import('../src/footprint.ts')
+  keepSmall(args[args.indexOf('--config') + 1])
   const { main } = await import('../src/main.ts')
   const { createRuns } = await import('../src/run/create-runs.ts')
   await main(args, createRuns)
+  // An agent that ends leaves its compiled code; so does one that is killed later, when all is loaded.
+  setTimeout(flushCompileCache, 60_000).unref()
 }

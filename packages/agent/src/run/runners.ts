@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ActionOutcome, AttemptId } from '@sluice/engine'
+import { COMPILE_CACHE } from '../footprint.ts'
 import { type AttemptSpec, type AttemptState, createAttempt, fenceAttempt, observeAttempt } from './attempt.ts'
 import { percentPath } from './perform.ts'
 import { sessionMembers, signalMembers } from './session.ts'
@@ -65,7 +66,7 @@ export function createRunners(options: {
       detached: true,
       stdio: 'ignore',
       cwd: folder,
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', NODE_NO_WARNINGS: '1' },
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', NODE_NO_WARNINGS: '1', ...compileCache() },
     })
     child.unref()
     const ended = new Promise<void>((resolve) => {
@@ -133,6 +134,12 @@ export function createRunners(options: {
       }
     },
   }
+}
+
+/** Runners start from the code that the agent keeps compiled. */
+const compileCache = (): Record<string, string> => {
+  const folder = process.env[COMPILE_CACHE]
+  return folder === undefined ? {} : { [COMPILE_CACHE]: folder }
 }
 
 /** How long what a dead runner left behind may still go on, by a clock that only rises. */

@@ -16,6 +16,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { Environment, lookUp, type Variable, type VariableChange, type Variables } from '@sluice/engine'
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
+import { COMPILE_CACHE } from '../footprint.ts'
 
 /** Tells a step's processes where the file is. */
 export const STEP_VARIABLES = 'SLUICE_VARIABLES'
@@ -64,8 +65,10 @@ export function createStepVariables(path: string, variables: Variables): StepVar
   mkdirSync(programFolder, { mode: 0o700 })
   const program = join(programFolder, 'sluice-ts')
   // The Node that runs the runner: there may be no other on the system.
-  const words = [process.execPath, PROGRAM].map((word) => `'${word.replaceAll("'", "'\\''")}'`)
-  writeFileSync(program, `#!/bin/sh\nNODE_NO_WARNINGS=1 exec ${words.join(' ')} "$@"\n`)
+  const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
+  const kept = process.env[COMPILE_CACHE]
+  const settings = `NODE_NO_WARNINGS=1${kept === undefined ? '' : ` ${COMPILE_CACHE}=${quoted(kept)}`}`
+  writeFileSync(program, `#!/bin/sh\n${settings} exec ${quoted(process.execPath)} ${quoted(PROGRAM)} "$@"\n`)
   chmodSync(program, 0o700)
   return {
     environment: {
