@@ -181,6 +181,7 @@ test('a gateway: joins with a code, takes content, and can be told not to serve'
   const { bundle } = await json<{ bundle: unknown }>('devices', 'token', '--no-token')
   const bundleFile = join(folder, 'check-bundle.json')
   await writeFile(bundleFile, JSON.stringify(bundle))
+  assert.match(await text('gateway', 'check', 'edge', '--hold', '1', '--bundle', bundleFile), /No fault was found/)
   const trusted = await sluice([...alone, '--bundle', bundleFile])
   assert.equal(trusted.code, 0, trusted.stdout)
   assert.match((await sluice(['gateway', 'check', 'http://127.0.0.1'])).stderr, /is not an https address/)

@@ -67,9 +67,11 @@ export function addGatewayCheck(group: Command, session: Session): void {
         const gateway = (await site.call('gateways')).find((one) => one.id === id)
         if (gateway === undefined) return failLocally(`There is no gateway ${wanted}.`)
         for (const hop of await siteView(site, gateway, Date.now())) tell(hop)
-        const { gatewayAuthority } = await site.call('enrolmentBundle')
         const { deviceUrl, enrolmentUrl } = gateway
-        target = { deviceUrl, enrolmentUrl, authorities: [gatewayAuthority] }
+        const given = await authoritiesOf(options)
+        // Whoever may not see enrolment bundles at the site gives one.
+        const authorities = given.length > 0 ? given : [(await site.call('enrolmentBundle')).gatewayAuthority]
+        target = { deviceUrl, enrolmentUrl, authorities }
       }
       const check = {
         ...target,
@@ -93,10 +95,15 @@ async function targetOf(deviceUrl: string, options: CheckOptions): Promise<Targe
   const enrolmentUrl = options.enrolmentUrl ?? deviceUrl
   for (const url of [deviceUrl, enrolmentUrl])
     if (!URL.canParse(url) || new URL(url).protocol !== 'https:') failLocally(`${url} is not an https address.`)
-  const authorities: string[] = []
-  if (options.gatewayAuthority !== undefined) authorities.push(await readPem(options.gatewayAuthority))
-  if (options.bundle !== undefined) authorities.push(await authorityOf(options.bundle))
-  return { deviceUrl, enrolmentUrl, authorities }
+  return { deviceUrl, enrolmentUrl, authorities: await authoritiesOf(options) }
+}
+
+/** Those that the options name. */
+async function authoritiesOf({ gatewayAuthority, bundle }: CheckOptions): Promise<string[]> {
+  return [
+    ...(gatewayAuthority === undefined ? [] : [await readPem(gatewayAuthority)]),
+    ...(bundle === undefined ? [] : [await authorityOf(bundle)]),
+  ]
 }
 
 async function authorityOf(file: string): Promise<string> {
