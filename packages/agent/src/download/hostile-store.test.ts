@@ -5,11 +5,11 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { seededBytes } from '@sluice/content/testing'
 import type { ObjectRequest, TestPackage } from './testing/test-contents.ts'
-import { startTestLine } from './testing/test-line.ts'
+import { startTestLine, type TestLine } from './testing/test-line.ts'
 import { never, once, silent, type TestRun } from './testing/test-run.ts'
 
 const MiB = 1024 * 1024
-type Fault = (response: ServerResponse, asked: ObjectRequest) => void
+type Fault = (response: ServerResponse, asked: ObjectRequest, line: TestLine) => void
 
 const headOf = ({ start, end, totalBytes }: ObjectRequest) => ({
   'content-range': `bytes ${start}-${end - 1}/${totalBytes}`,
@@ -53,6 +53,14 @@ const faults: Record<string, Fault> = {
   },
   'something that is not HTTP': (response) => void response.socket?.write('220 mail.example.com ESMTP\r\n\r\n'),
   'wrong bytes': (response, asked) => response.writeHead(206, headOf(asked)).end(Buffer.alloc(asked.end - asked.start)),
+  'a flipped bit': async (response, asked, { contents }) => {
+    const got = await contents.store.get(asked, asked)
+    assert.ok(got.ok)
+    const bytes = Buffer.concat(await got.value.body.toArray())
+    const at = bytes.length >> 1
+    bytes[at] = (bytes[at] ?? 0) ^ 4
+    response.writeHead(206, headOf(asked)).end(bytes)
+  },
   'an error page': (response) => response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>'),
   'a page that says 200': (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Log in</h1>'),
   'too many requests': (response) => response.writeHead(429, { 'retry-after': '0' }).end(),
@@ -61,6 +69,11 @@ const faults: Record<string, Fault> = {
     response.writeHead(206, headOf(asked))
     response.write(Buffer.alloc(1))
   },
+  'a trickle': (response, asked) => {
+    response.writeHead(206, headOf(asked))
+    const timer = setInterval(() => response.write(Buffer.alloc(1)), 20)
+    response.on('close', () => clearInterval(timer))
+  },
 }
 
 const bomb = gzipSync(Buffer.alloc(64 * MiB))
@@ -68,37 +81,48 @@ const bomb = gzipSync(Buffer.alloc(64 * MiB))
 const acquire = (run: TestRun, pack: TestPackage) =>
   run.contents.acquire({ packageId: pack.policy.id, retry: once }, never, silent)
 
-for (const [what, fault] of Object.entries(faults)) {
-  test(`${what}, once at each place, is survived`, async (t) => {
-    const line = await startTestLine(t)
-    const pack = await line.add('ABC00001', { 'some.bin': seededBytes('some', 3 * MiB) })
-    const run = await line.open([pack], { limits: { idleMs: 300, maxPauseMs: 50 } })
-    const events = new Set<string>()
-    line.contents.fault = (request) => {
-      const place = `${request.hash} ${request.start}`
-      if (events.has(place)) return undefined
-      events.add(place)
-      return (response) => fault(response, request)
-    }
-    const before = process.memoryUsage().rss
-    const got = await acquire(run, pack)
-    assert.ok(got.ok, JSON.stringify(got))
-    const { neededBytes, fetchedBytes } = got.value
-    assert.equal(neededBytes, pack.policy.storedBytes)
-    assert.ok(fetchedBytes - neededBytes <= events.size * 1.1 * MiB, 'a chunk for each event, at most')
-    assert.ok(process.memoryUsage().rss - before < 200 * MiB)
-  })
+test('a hostile store', async (t) => {
+  const line = await startTestLine(t)
+  let packages = 0
+  /** With bytes of its own: nothing of it is on the device. */
+  const add = (sizeBytes: number) => {
+    const id = `ABC${String(++packages).padStart(5, '0')}`
+    return line.add(id, { 'some.bin': seededBytes(id, sizeBytes) })
+  }
 
-  test(`${what}, always, ends the try with a named problem`, async (t) => {
-    const line = await startTestLine(t)
-    const pack = await line.add('ABC00001', { 'some.bin': seededBytes('some', MiB) })
-    const run = await line.open([pack], { limits: { idleMs: 200, maxPauseMs: 50, noProgressMs: 600 } })
-    line.contents.fault = (request) => (request.kind === 'pack' ? (response) => fault(response, request) : undefined)
-    const got = await acquire(run, pack)
-    assert.ok(!got.ok)
-    assert.match(got.problem.code, /^(BAD_ANSWER|CONTENT_SOURCE_FAILED|UNREACHABLE|CONTENT_CORRUPT|BUSY)$/)
-  })
-}
+  for (const [what, fault] of Object.entries(faults)) {
+    await t.test(`${what}, once at each place, is survived`, async () => {
+      line.contents.fault = undefined
+      const pack = await add(3 * MiB)
+      const run = await line.open([pack], { limits: { idleMs: 150, maxPauseMs: 10 } })
+      const events = new Set<string>()
+      line.contents.fault = (request) => {
+        const place = `${request.hash} ${request.start}`
+        if (events.has(place)) return undefined
+        events.add(place)
+        return (response) => fault(response, request, line)
+      }
+      const before = process.memoryUsage().rss
+      const got = await acquire(run, pack)
+      assert.ok(got.ok, JSON.stringify(got))
+      assert.ok(events.size > 2)
+      const { neededBytes, fetchedBytes } = got.value
+      assert.equal(neededBytes, pack.policy.storedBytes)
+      assert.ok(fetchedBytes - neededBytes <= events.size * 1.1 * MiB, 'a chunk for each event, at most')
+      assert.ok(process.memoryUsage().rss - before < 200 * MiB)
+    })
+
+    await t.test(`${what}, always, ends the try with a named problem`, async () => {
+      const pack = await add(MiB)
+      const run = await line.open([pack], { limits: { idleMs: 80, maxPauseMs: 10, noProgressMs: 100 } })
+      line.contents.fault = (request) =>
+        request.kind === 'pack' ? (response) => fault(response, request, line) : undefined
+      const got = await acquire(run, pack)
+      assert.ok(!got.ok)
+      assert.match(got.problem.code, /^(BAD_ANSWER|CONTENT_SOURCE_FAILED|UNREACHABLE|CONTENT_CORRUPT|BUSY)$/)
+    })
+  }
+})
 
 test('addresses that expire again and again on a slow line cost questions, no bytes and no step', async (t) => {
   const line = await startTestLine(t)
