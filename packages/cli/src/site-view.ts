@@ -82,10 +82,10 @@ function outboundHop({ outbound, outboundBytes }: GatewayInfo): Hop {
 }
 
 /** Not yet there is a warning: it may be on its way. */
-function distributionHop({ id }: GatewayInfo, packages: readonly PackageInfo[]): Hop {
+function distributionHop({ id, contentPoint }: GatewayInfo, packages: readonly PackageInfo[]): Hop {
   const hop = 'Distribution'
   const here = packages.flatMap((one) =>
-    one.distribution.filter(({ pointId }) => pointId === id).map((state) => ({ name: one.id, ...state })),
+    one.distribution.filter(({ pointId }) => pointId === (contentPoint ?? id)).map((state) => ({ name: one.id, ...state })),
   )
   if (here.length === 0) return passedHop(hop, 'nothing was distributed to it')
   const named = (state: (typeof here)[number]) => `${state.name} version ${state.version} is ${state.state}`

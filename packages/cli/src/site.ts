@@ -63,12 +63,15 @@ export class Site {
   /** What may stand after `--to`: points and groups, by id or name; and the points that they mean. */
   async targets(wanted: string[]): Promise<{ to: DistributionTarget[]; points: DistributionPointId[] }> {
     const groups = await this.call('pointGroups')
-    const all = [...(await this.call('gateways')), ...(await this.call('distributionPoints')), ...groups]
+    const gateways = await this.call('gateways')
+    const all = [...gateways, ...(await this.call('distributionPoints')), ...groups]
     const isId = (text: string) => DistributionTarget.safeParse(text).success
     const to = wanted.map(
       (one) => pick<Point | PointGroupInfo>('distribution point', all, isId(one), one, (it) => it.name).id,
     )
-    const points = to.flatMap((id) => groups.find((one) => one.id === id)?.members ?? [id as DistributionPointId])
+    const named = to.flatMap((id) => groups.find((one) => one.id === id)?.members ?? [id as DistributionPointId])
+    // A gateway that uses storage instead of its folder stands for it.
+    const points = named.map((id) => gateways.find((one) => one.id === id)?.contentPoint ?? id)
     return { to, points: [...new Set(points)] }
   }
 
