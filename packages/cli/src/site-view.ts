@@ -85,7 +85,9 @@ function outboundHop({ outbound, outboundBytes }: GatewayInfo): Hop {
 function distributionHop({ id, contentPoint }: GatewayInfo, packages: readonly PackageInfo[]): Hop {
   const hop = 'Distribution'
   const here = packages.flatMap((one) =>
-    one.distribution.filter(({ pointId }) => pointId === (contentPoint ?? id)).map((state) => ({ name: one.id, ...state })),
+    one.distribution
+      .filter(({ pointId }) => pointId === (contentPoint ?? id))
+      .map((state) => ({ name: one.id, ...state })),
   )
   if (here.length === 0) return passedHop(hop, 'nothing was distributed to it')
   const named = (state: (typeof here)[number]) => `${state.name} version ${state.version} is ${state.state}`
