@@ -2,8 +2,11 @@
  * The part of the agent that exists once the device belongs to a site: what it trusts, its runs, and
  * the loops that keep policy, certificate and status up to date.
  */
+import { join } from 'node:path'
 import type { Problem, Result } from '@sluice/protocol'
 import { ClientSettings, failed, ok, problem } from '@sluice/protocol'
+import { createCacheReport } from './cache/cache-report.ts'
+import { createCacheRows } from './cache/cache-rows.ts'
 import type { AgentConfig } from './config.ts'
 import type { GatewayClient } from './gateway-client/gateway-client.ts'
 import type { DeviceKeys } from './identity/device-keys.ts'
@@ -91,6 +94,11 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
   const mayStart = (): Problem | undefined =>
     client.revoked() ? problem('CERTIFICATE_REVOKED', 'The site shut this device out.') : trust.mayStart()
   const { startable, refusalsNow } = createStartable(mayStart, time.now)
+  const reportCache = createCacheReport({
+    state,
+    outbox,
+    cache: createCacheRows(state.db, join(config.stateFolder, 'cache')),
+  })
   const policy = createPolicyLoop({
     trust,
     client,
@@ -99,6 +107,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     log,
     random,
     onPolicy({ body }) {
+      reportCache()
       for (const runId of body.cancelledRuns ?? []) runs.cancel(runId)
       runs.keepPaused(body.pausedRuns ?? [], body.resumedRuns)
       runs.debug(body.debugOrders ?? [])
@@ -140,7 +149,10 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     policyAt: () => trust.policy.freshness()?.freshAt,
     start() {
       runs.onProgress(() => {
-        if (runs.progress()?.phase === 'finished') deadlines.look()
+        if (runs.progress()?.phase === 'finished') {
+          deadlines.look()
+          reportCache()
+        }
         onChange()
       })
       client.onOnline(() => {

@@ -28,6 +28,8 @@ function statusText(event: StatusEvent): string {
       return `restarts${event.message === '' ? '' : `: ${event.message}`}`
     case 'debugState':
       return `debugger: ${event.state.mode}${because(event.state.refused ?? event.state.problem)}`
+    case 'cacheState':
+      return `has ${event.contents.length + event.more} contents in its cache`
     case 'agentProblem':
       return `has a problem${because(event.problem)}`
     case 'runFinished': {

@@ -2,23 +2,14 @@
  * What lies between two versions of a package, from their manifests and layouts, page by page. Nothing of
  * their files is read.
  */
-import type { ContentId, PackageDiff, Sha256 } from '@sluice/protocol'
-import { ProblemError } from '@sluice/protocol'
+import type { PackageDiff } from '@sluice/protocol'
 import { comparePaths } from './entry-path.ts'
 import type { FileEntry } from './file-entry.ts'
 import { sha256 } from './hash.ts'
-import { type Layout, openLayoutPage, openLayoutRoot } from './layout.ts'
-import { openManifestPage, readManifestRoot } from './manifest.ts'
 import type { Store } from './store.ts'
+import { openVersion, type StoredVersion, type VersionReader } from './version-reader.ts'
 
 const LISTED_EXAMPLES = 100
-
-export interface DiffVersion {
-  contentId: ContentId
-  /** The manifest root. */
-  root: Uint8Array
-  layout: { hash: Sha256; sizeBytes: number }
-}
 
 type VersionDiff = Omit<PackageDiff, 'from' | 'to'>
 
@@ -32,31 +23,19 @@ interface Whole {
 export async function diffVersions(options: {
   store: Store
   packageKey: Uint8Array
-  from: DiffVersion
-  to: DiffVersion
+  from: StoredVersion
+  to: StoredVersion
   signal?: AbortSignal
 }): Promise<VersionDiff> {
-  const { store, packageKey, signal } = options
+  const { signal } = options
 
-  async function read(hash: Sha256): Promise<Buffer> {
-    signal?.throwIfAborted()
-    const got = await store.get({ kind: 'page', hash }, undefined, signal)
-    if (!got.ok) throw new ProblemError(got.problem)
-    return Buffer.concat(await got.value.body.toArray())
-  }
-  async function open({ contentId, root, layout }: DiffVersion) {
-    const manifest = must(readManifestRoot(root, contentId))
-    return { manifest, layout: must(openLayoutRoot(await read(layout.hash), packageKey, contentId)) }
-  }
-  type Opened = Awaited<ReturnType<typeof open>>
-  const pageOf = async ({ manifest, layout }: Opened, number: number) =>
-    must(openManifestPage(await read(manifestHash(layout, number)), packageKey, manifest, number))
+  const open = (version: StoredVersion) => openVersion(options, version)
 
   /** Whole files again, also those that go over several pages. */
-  async function* entries(version: Opened, chunks?: Set<string>): AsyncGenerator<Whole> {
+  async function* entries(version: VersionReader, chunks?: Set<string>): AsyncGenerator<Whole> {
     let last: { path: string; signature: string } | undefined
     for (let number = 0; number < version.manifest.pages.length; number++) {
-      const page = await pageOf(version, number)
+      const page = await version.page(number)
       for (const { id } of page.chunks) chunks?.add(id)
       for (const entry of page.entries) {
         if (last !== undefined && last.path === entry.path)
@@ -114,8 +93,8 @@ export async function diffVersions(options: {
       diff.wholeBytes += sizeBytes
       if (!oldPages.has(hash)) diff.pageBytes += sizeBytes
     }
-    const manifestPage = await pageOf(to, number)
-    const locations = must(openLayoutPage(await read(page.layout), packageKey, to.layout, manifestPage))
+    const manifestPage = await to.page(number)
+    const locations = await to.locations(number, manifestPage)
     for (const [i, { pack, frameOffset, frameBytes }] of locations.entries()) {
       const frame = `${pack}${frameOffset}`
       if (!seen.all.has(frame)) diff.wholeBytes += frameBytes
@@ -128,18 +107,9 @@ export async function diffVersions(options: {
   return diff
 }
 
-const manifestHash = (layout: Layout, number: number): Sha256 => layout.root.pages[number]?.manifest as Sha256
-
 function signatureOf(entry: FileEntry): string {
   if (entry.kind === 'symlink') return `link ${entry.target}`
   if (entry.kind === 'folder') return 'folder'
   const extents = entry.extents.map((extent) => (extent.kind === 'chunk' ? extent.id : `hole ${extent.sizeBytes}`))
   return `${entry.executable} ${entry.sizeBytes} ${extents.join(' ')}`
-}
-
-function must<T>(
-  result: { ok: true; value: T } | { ok: false; problem: ConstructorParameters<typeof ProblemError>[0] },
-): T {
-  if (!result.ok) throw new ProblemError(result.problem)
-  return result.value
 }

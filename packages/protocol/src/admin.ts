@@ -22,6 +22,7 @@ import { DeviceUser, enrolmentRoutes } from './admin/enrolment.ts'
 import { gatewayRoutes } from './admin/gateway.ts'
 import { linkProxyRoutes } from './admin/link-proxy.ts'
 import { organisationRoutes } from './admin/organisation.ts'
+import { PackageCosts, PackageCostsRequest } from './admin/package-costs.ts'
 import { CollectionReport, PackageDelete, PackageDeleted } from './admin/package-delete.ts'
 import { PackageDiff, PackageDiffRequest } from './admin/package-diff.ts'
 import { PackageOptions } from './admin/package-options.ts'
@@ -319,6 +320,14 @@ export const adminRoutes = {
     ...plain,
     body: PackageDiffRequest,
     answer: PackageDiff,
+  },
+  /** What an update costs each device, by what its cache holds. `NOT_FOUND`. */
+  packageCosts: {
+    method: 'POST',
+    path: '/admin/v1/packages/:id/costs',
+    ...plain,
+    body: PackageCostsRequest,
+    answer: PackageCosts,
   },
   /** Refused while somebody needs it. What devices may be fetching stays until they are done. */
   deletePackage: {

@@ -8,6 +8,9 @@ import { ContentId, DeploymentId, PackageId, RunId } from './ids.ts'
 import { Problem } from './problem.ts'
 import { ByteSources, RunReport, StepOutcome } from './run-report.ts'
 
+/** Contents that a device lists of its cache. */
+export const MAX_CACHE_CONTENTS = 200
+
 const run = { runId: RunId, deploymentId: DeploymentId }
 
 export const StatusEvent = z.discriminatedUnion('kind', [
@@ -58,6 +61,13 @@ export const StatusEvent = z.discriminatedUnion('kind', [
   /** The run stands still in the debugger, goes on, or obeyed an order. */
   z.object({ kind: z.literal('debugState'), ...run, state: DebugState }),
   z.object({ kind: z.literal('runFinished'), ...run, report: RunReport }),
+  /** What the cache holds whole, the last used first. It takes the place of what was said before. */
+  z.object({
+    kind: z.literal('cacheState'),
+    contents: z.array(ContentId).max(MAX_CACHE_CONTENTS),
+    /** Contents that are not listed. */
+    more: z.int().nonnegative(),
+  }),
   /** Something outside any run that the administrator should know. */
   z.object({ kind: z.literal('agentProblem'), problem: Problem }),
 ])

@@ -25,6 +25,7 @@ import type { SiteConfig } from './config.ts'
 import { createConnector } from './connector/connector.ts'
 import { openLinkProxy } from './connector/link-proxy.ts'
 import { createContentLibrary } from './content/content-library.ts'
+import { keepDeviceContents } from './content/device-contents.ts'
 import { createPackageOptionsStore } from './content/package-options.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Database } from './db/database.ts'
@@ -212,7 +213,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     onOrdered: push.deviceChanged,
   })
   const debugging = createDebugging({ db, onOrdered: push.deviceChanged })
-  const listeners = [deployments.onStatus, debugging.onStatus]
+  const listeners = [deployments.onStatus, debugging.onStatus, keepDeviceContents]
   const status = createStatus({ db, clock, requireDevice, listeners })
 
   const devicePlane = createDevicePlane({

@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path'
 import {
   ContentTarget,
+  type PackageCosts,
   PackageId,
   type PackageInfo,
   PackageKind,
@@ -102,12 +103,17 @@ export function addPackageCommands(program: Command, session: Session): void {
 
   group
     .command('diff')
-    .description('shows what an update costs a device that has an older version')
+    .description('shows what an update costs: each device by what its cache holds, or from one version to another')
     .argument('<id>', 'package id', packageId)
-    .argument('<from>', 'version that the device has', versionNumber)
+    .argument('[from]', 'version that a device has (default: what each device says of its cache)', versionNumber)
     .argument('[to]', 'version that it gets (default: the newest)', versionNumber)
-    .action(async (id: PackageId, from: number, wanted: number | undefined): Promise<void> => {
+    .action(async (id: PackageId, from: number | undefined, wanted: number | undefined): Promise<void> => {
       const site = await session.site()
+      if (from === undefined) {
+        const costs = await site.call('packageCosts', { id, body: {} })
+        session.out.result(costs, () => costLines(id, costs))
+        return
+      }
       const to = wanted ?? (await site.call('package', { id })).version
       const diff = await site.call('diffPackage', { id, body: { from, to } })
       const fetched = diff.frameBytes + diff.pageBytes
@@ -245,12 +251,30 @@ function addDeletion(group: Command, session: Session): void {
       session.out.result(report, () =>
         fields([
           ['Deleted versions gone', report.versions],
+          [
+            'Packs rewritten now',
+            `${report.rewrittenPacks} (${formatBytes(report.rewrittenBytes)}, ${formatBytes(report.copiedBytes)} of them copied)`,
+          ],
+          ['Versions moving to other packs', report.movingVersions],
+          ['Waiting for', report.latePoints.length === 0 ? undefined : report.latePoints.join(', ')],
           ['Objects condemned now', report.condemnedObjects],
           ['Objects deleted now', `${report.deletedObjects} (${formatBytes(report.deletedBytes)})`],
           ['Objects still to be deleted', `${report.waitingObjects} (${formatBytes(report.waitingBytes)})`],
         ]),
       )
     })
+}
+
+function costLines(id: PackageId, { to, wholeBytes, devices, more }: PackageCosts): string[] {
+  return [
+    `${id} version ${to}. A device that holds no version of it fetches ${formatBytes(wholeBytes)}.`,
+    '',
+    ...table(
+      ['DEVICE', 'HOLDS VERSION', 'FETCHES AT MOST'],
+      devices.map(({ hostname, versions, fetchBytes }) => [hostname, versions.join(', '), formatBytes(fetchBytes)]),
+    ),
+    ...(more ? [`And more than these ${devices.length} devices.`] : []),
+  ]
 }
 
 function showPackage(session: Session, one: PackageInfo): void {

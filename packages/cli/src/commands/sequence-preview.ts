@@ -1,6 +1,6 @@
 /** What a sequence would do on a device, and what content that means. */
 import { bytesOfContent, type Preview, type PreviewedContent, PreviewFacts, previewSequence } from '@sluice/engine'
-import { type PackageId, type PolicyVariable, ProblemError } from '@sluice/protocol'
+import { type DeviceId, type PackageId, type PolicyVariable, ProblemError } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import { nameAndValue } from '../options.ts'
@@ -25,9 +25,10 @@ export function addSequencePreviewCommand(group: Command, session: Session): voi
     .action(async (wanted: string, options: PreviewOptions): Promise<void> => {
       const source = await readSequenceSource(wanted, session)
       const fromFile = await isFile(options.device)
-      const { facts, variables, masked } = fromFile
-        ? { facts: await readFacts(options.device), variables: [], masked: [] }
+      const known = fromFile
+        ? { id: undefined, facts: await readFacts(options.device), variables: [], masked: [] }
         : await knownOfDevice(options.device, session)
+      const { facts, variables, masked } = known
       const sequence = await withChildrenOfSite(source.sequence, session)
       const preview = await previewSequence(sequence, facts, options.input ?? {}, variables)
       if (!preview.ok) throw new ProblemError(preview.problem)
@@ -36,8 +37,10 @@ export function addSequencePreviewCommand(group: Command, session: Session): voi
       const { assumptions } = preview.value
       if (masked.length > 0)
         assumptions.push(`steps ask for ${masked.join(', ')} like for secrets; no condition sees them`)
-      if (preview.value.content.length > 0)
-        assumptions.push('the device has none of this content yet; what lies in its cache, only the device knows')
+      if (preview.value.content.length > 0 && known.id === undefined)
+        assumptions.push('the device has none of this content yet')
+      if (preview.value.content.length > 0 && known.id !== undefined && sizes !== undefined)
+        assumptions.push(await takeOffCached(known.id, preview.value.packages, sizes, session))
       const bytes = sizes === undefined ? {} : { bytes: bytesOfContent(preview.value.content, sizes) }
       session.out.result({ ...preview.value, ...bytes }, () => linesOf(preview.value, sizes))
     })
@@ -53,6 +56,7 @@ async function knownOfDevice(wanted: string, session: Session) {
     value === undefined ? [] : [{ name, value, level: from === 'device' ? 'device' : 'collection' }],
   )
   return {
+    id: device.id,
     facts: PreviewFacts.parse({ ...device.facts, machine: { agentVersion: device.agent.version } }),
     variables,
     masked: effective.flatMap((one) => (one.masked ? one.name : [])),
@@ -62,6 +66,27 @@ async function knownOfDevice(wanted: string, session: Session) {
 async function sizesOfPackages(session: Session): Promise<Map<PackageId, number>> {
   const site = await session.site()
   return new Map((await site.call('packages')).map(({ id, totalBytes }) => [id, totalBytes]))
+}
+
+/** Puts what a device still has to fetch in the place of sizes, by what it says of its cache. */
+async function takeOffCached(
+  device: DeviceId,
+  packages: readonly PackageId[],
+  sizes: Map<PackageId, number>,
+  session: Session,
+): Promise<string> {
+  const site = await session.site()
+  const held: string[] = []
+  for (const id of packages) {
+    if (!sizes.has(id)) continue
+    const [one] = (await site.call('packageCosts', { id, body: { device } })).devices
+    if (one === undefined) continue
+    sizes.set(id, one.fetchBytes)
+    held.push(`${id} version ${one.versions.join(' and ')}`)
+  }
+  return held.length === 0
+    ? 'the device has none of this content yet, as it says of its cache'
+    : `the device still has ${held.join(', ')}, as it says of its cache`
 }
 
 async function readFacts(file: string): Promise<PreviewFacts> {

@@ -58,6 +58,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   setPackageOptions: access('package.modify', 'site'),
   diffPackage: access('package.read', 'open'),
   deletePackage: access('package.modify', 'site'),
+  packageCosts: access('package.read', 'site'),
   collectContent: access('package.modify', 'site'),
   distributePackage: access('package.distribute', 'site'),
   distributeSequence: access('package.distribute', 'site'),

@@ -26,6 +26,15 @@ export const CollectionReport = z.object({
   /** Objects that were deleted from the content library now. */
   deletedObjects: count,
   deletedBytes: count,
+  /** Packs of which less than half was needed and that versions began to leave now. */
+  rewrittenPacks: count.default(0),
+  rewrittenBytes: count.default(0),
+  /** Bytes that were copied out of them into new packs now, before compression. */
+  copiedBytes: count.default(0),
+  /** Versions that are on their way to other packs. */
+  movingVersions: count.default(0),
+  /** Distribution points that hold their old packs only so far. */
+  latePoints: z.array(z.string()).default([]),
   /** Objects that are condemned and still there. */
   waitingObjects: count,
   waitingBytes: count,

@@ -119,6 +119,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     updatePackage: ({ id, body }) => content.updatePackage(packageId(id), body),
     packageOptions: ({ id }) => areas.packageOptions.get(packageId(id)),
     setPackageOptions: ({ id, body }) => areas.packageOptions.set(packageId(id), body),
+    packageCosts: ({ id, body }) => content.costs(packageId(id), body),
     deletePackage: ({ id, body }) => content.deletePackage(packageId(id), body),
     collectContent: () => content.collect(),
     distributePackage: ({ id, body }) => content.distribute(packageId(id), body.to),

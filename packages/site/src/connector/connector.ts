@@ -48,7 +48,7 @@ const LONGEST_DELAY_MS = 5_000
 /** A connection that lived this long was no failure. */
 const SETTLED_MS = 5_000
 /** How long a gateway without a link serves content (design §5). */
-const UNLINKED_CONTENT_MS = 4 * 3600_000
+export const UNLINKED_CONTENT_MS = 4 * 3600_000
 
 const protocols: Record<LinkKind, string> = { control: LINK_CONTROL, bulk: LINK_BULK }
 

@@ -12,29 +12,53 @@ const BATCH = 1_000
 const toBytes = (hash: Sha256): Uint8Array => Buffer.from(hash, 'hex')
 const toHash = (bytes: Uint8Array): Sha256 => Sha256.parse(Buffer.from(bytes).toString('hex'))
 
-export function createChunkIndex({ db, clock }: { db: Kysely<Database>; clock: Clock }): ChunkIndex {
+export interface LibraryIndex extends ChunkIndex {
+  /** Where chunks lie in packs that hold what was rewritten, apart from these packs; any number of ids. */
+  moved(ids: readonly Sha256[], apartFrom: ReadonlySet<Sha256>): Promise<Map<Sha256, ChunkLocation>>
+}
+
+/** @param options.rewritten packs that are written hold what lived in others */
+export function createChunkIndex(options: { db: Kysely<Database>; clock: Clock; rewritten?: boolean }): LibraryIndex {
+  const { db, clock, rewritten = false } = options
+
+  async function rowsOf(ids: readonly Sha256[], which: 'all' | 'rewritten') {
+    return await db
+      .selectFrom('chunks')
+      .innerJoin('packs', 'packs.number', 'chunks.pack')
+      .select(['id', 'hash', 'frame_offset', 'frame_bytes', 'frame_hash', 'offset_in_frame'])
+      .where('id', 'in', ids.map(toBytes))
+      .$if(which === 'rewritten', (query) => query.where('rewritten', '=', 1))
+      .orderBy('packs.number')
+      .execute()
+  }
+  type Row = Awaited<ReturnType<typeof rowsOf>>[number]
+  const locationOf = (row: Row, id: Sha256): ChunkLocation => ({
+    pack: row.hash,
+    frameOffset: row.frame_offset,
+    frameBytes: row.frame_bytes,
+    frameHash: row.frame_hash === null ? id : toHash(row.frame_hash),
+    offsetInFrame: row.offset_in_frame,
+  })
+
   return {
     async find(ids) {
       const found = new Map<Sha256, ChunkLocation[]>()
       if (ids.length === 0) return found
-      const rows = await db
-        .selectFrom('chunks')
-        .innerJoin('packs', 'packs.number', 'chunks.pack')
-        .select(['id', 'hash', 'frame_offset', 'frame_bytes', 'frame_hash', 'offset_in_frame'])
-        .where('id', 'in', [...new Set(ids)].map(toBytes))
-        .orderBy('packs.number')
-        .execute()
-      for (const row of rows) {
+      for (const row of await rowsOf([...new Set(ids)], 'all')) {
         const id = toHash(row.id)
-        const location: ChunkLocation = {
-          pack: row.hash,
-          frameOffset: row.frame_offset,
-          frameBytes: row.frame_bytes,
-          frameHash: row.frame_hash === null ? id : toHash(row.frame_hash),
-          offsetInFrame: row.offset_in_frame,
-        }
+        const location = locationOf(row, id)
         found.set(id, [...(found.get(id) ?? []), location])
       }
+      return found
+    },
+
+    async moved(ids, apartFrom) {
+      const found = new Map<Sha256, ChunkLocation>()
+      for (let i = 0; i < ids.length; i += BATCH)
+        for (const row of await rowsOf(ids.slice(i, i + BATCH), 'rewritten')) {
+          const id = toHash(row.id)
+          if (!apartFrom.has(row.hash)) found.set(id, locationOf(row, id))
+        }
       return found
     },
 
@@ -57,7 +81,7 @@ export function createChunkIndex({ db, clock }: { db: Kysely<Database>; clock: C
         const number = await nextNumbers(trx, 'packs', 1)
         await trx
           .insertInto('packs')
-          .values({ number, hash, size_bytes: sizeBytes, salt, created_at: clock.now() })
+          .values({ number, hash, size_bytes: sizeBytes, salt, created_at: clock.now(), rewritten: rewritten ? 1 : 0 })
           .execute()
         for (let i = 0; i < chunks.length; i += BATCH)
           await trx

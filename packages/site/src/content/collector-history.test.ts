@@ -1,23 +1,36 @@
 /**
- * Seeded histories of a library: imports, deletions, distributions, tokens, runs, collections beside imports,
- * and time. Whatever happened, what a version, a token or a run needs can be read; and in the end nothing is
- * left of what was deleted.
+ * Seeded histories of a library: imports, deletions, distributions, tokens, runs, collections and rewriting beside
+ * imports, collections that break off, gateways that lag behind, and time. Whatever happened, what a version, a
+ * token or a run needs can be read, in the library and at every gateway that serves it, also by who knows the
+ * layout of before only; and in the end nothing is left of what was deleted.
  */
 import assert from 'node:assert/strict'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openLayoutRoot } from '@sluice/content'
 import { restore, seededBytes } from '@sluice/content/testing'
-import { CollectionId, type ContentId, DeploymentId, PackageId, ProblemError, SequenceId } from '@sluice/protocol'
+import {
+  CollectionId,
+  type ContentId,
+  DeploymentId,
+  type GatewayId,
+  PackageId,
+  ProblemError,
+  SequenceId,
+  type Sha256,
+} from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Database } from '../db/database.ts'
 import { onEveryDatabase } from '../db/testing.ts'
 import { newId } from '../identity/new-id.ts'
 import { insertDevice } from '../testing/enrolled-device.ts'
 import { createLibraryWorld, driver, internal, internet, type LibraryWorld } from './testing/library-world.ts'
+import { createSimpleGateway } from './testing/simple-gateway.ts'
 
 const HOUR = 3600_000
-const SEEDS = [1, 2]
-const STEPS = 25
+const SEEDS = process.env.SLUICE_SOAK === '1' ? Array.from({ length: 30 }, (_, i) => i + 1) : [1, 2]
+const STEPS = 24
+const FIRST = ['import', 'little is left of a version', 'import']
 
 /** Small whole numbers below `end`, the same for the same seed. */
 function numbers(seed: number): (end: number) => number {
@@ -41,13 +54,31 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
   const { id: device } = await insertDevice(db, site.clock.now())
   const deployment = await insertDeployment(db, site.clock.now())
   const second = site.createLibrary('second')
+  const gateways = [internet, internal].map((id) => createSimpleGateway(site, id))
+  /** Which layout a device got with a token, what it names, and the gateways that had it. */
+  let granted: { contentId: ContentId; until: number; objects: Set<Sha256>; at: GatewayId[] }[] = []
   let folders = 0
+  let rewritten = false
   let told: string[] = []
 
   async function pick(): Promise<{ id: PackageId; contentId: ContentId } | undefined> {
     const all = (await site.library.list()).filter(({ contentId }) => contentId !== undefined)
     const one = all[below(Math.max(1, all.length))]
     return one?.contentId === undefined ? undefined : { id: one.id, contentId: one.contentId }
+  }
+
+  /** A version of which 600,000 bytes are left, in a pack of 1,600,000, and that lies at a gateway. */
+  async function leaveLittle(): Promise<void> {
+    const name = `${folders++}`
+    const id = PackageId.parse(`ABD${name.padStart(5, '0')}`)
+    const kept = { [`b${name}`]: 300_000, [`c${name}`]: 300_000 }
+    for (const content of [{ [`a${name}`]: 1_000_000, ...kept }, kept])
+      files.set((await site.imported(content, id)).contentId ?? assert.fail(), content)
+    await site.library.distribute(id, [internet])
+    await gateways[0]?.readLists()
+    await site.library.deletePackage(id, { version: 1, force: false })
+    site.clock.advance(25 * HOUR)
+    await collect()
   }
 
   async function importSome(): Promise<void> {
@@ -77,6 +108,7 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
 
   const steps: Record<string, () => Promise<void>> = {
     import: importSome,
+    'little is left of a version': leaveLittle,
     'import beside a collection': async () => {
       site.clock.advance(below(60) * HOUR)
       await Promise.all([importSome(), second.collect().catch(busy), site.library.collect().catch(busy)])
@@ -104,9 +136,18 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
     distribute: async () => {
       const one = await pick()
       if (one === undefined) return
-      const point = below(2) === 0 ? internet : internal
-      await site.library.distribute(one.id, [point])
-      await site.install(point, one.contentId)
+      const point = gateways[below(2)] ?? assert.fail()
+      await site.library.distribute(one.id, [point.id])
+      await point.readLists()
+    },
+    'a gateway reads its lists': async () => await gateways[below(2)]?.readLists(),
+    'a collection breaks off': async () => {
+      site.clock.advance(below(30) * HOUR)
+      const short = site.createLibrary(`short ${folders++}`)
+      const collected = short.collect().catch(() => undefined)
+      await new Promise((resolve) => setTimeout(resolve, below(40)))
+      await short.stop()
+      await collected
     },
     token: async () => {
       const one = await pick()
@@ -118,7 +159,20 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
     },
     'a run ends': endRun,
     'time passes': async () => site.clock.advance(below(72) * HOUR),
-    collect: async () => void (await site.library.collect().catch(busy)),
+    'gateways keep up, and time passes': async () => {
+      for (const hours of [3, 3, 22, 3]) {
+        site.clock.advance(hours * HOUR)
+        await collect()
+        for (const gateway of gateways) await gateway.readLists()
+      }
+    },
+    collect,
+  }
+
+  async function collect(): Promise<void> {
+    await site.library.collect().catch(busy)
+    const packs = await db.selectFrom('packs').select('hash').where('rewritten', '=', 1).execute()
+    rewritten ||= packs.length > 0
   }
 
   async function token(one: { contentId: ContentId }): Promise<void> {
@@ -128,6 +182,62 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
       .values({ content_id: one.contentId, device_id: device, until })
       .onConflict((conflict) => conflict.columns(['content_id', 'device_id']).doUpdateSet({ until }))
       .execute()
+    const objects = await layoutObjects(one.contentId)
+    const at = gateways.filter(({ id, knows }) => knows(one.contentId) && isInstalled.has(`${one.contentId} ${id}`))
+    granted.push({ contentId: one.contentId, until, objects, at: at.map(({ id }) => id) })
+  }
+
+  /** What the layout that is given out now names. */
+  async function layoutObjects(contentId: ContentId): Promise<Set<Sha256>> {
+    const row = await db
+      .selectFrom('package_versions as version')
+      .innerJoin('packages', 'packages.id', 'version.package_id')
+      .select(['layout_hash', 'package_key'])
+      .where('content_id', '=', contentId)
+      .executeTakeFirstOrThrow()
+    const got = await site.store.get({ kind: 'page', hash: row.layout_hash })
+    assert.ok(got.ok)
+    const layout = openLayoutRoot(Buffer.concat(await got.value.body.toArray()), row.package_key, contentId)
+    assert.ok(layout.ok)
+    const pages = layout.value.root.pages.flatMap((page) => [page.manifest, page.layout])
+    return new Set([row.layout_hash, ...pages, ...layout.value.packs.keys()])
+  }
+
+  /** Content and gateway, as the site believes it. */
+  const isInstalled = new Set<string>()
+
+  /** A gateway that has not heard of the site for longer serves nothing. */
+  async function gatewaysServe(): Promise<void> {
+    isInstalled.clear()
+    const rows = await db
+      .selectFrom('distributions')
+      .select(['content_id', 'point_id'])
+      .where('state', '=', 'installed')
+      .where('superseded_at', 'is', null)
+      .execute()
+    for (const { content_id, point_id } of rows) isInstalled.add(`${content_id} ${point_id}`)
+    granted = granted.filter(({ until }) => until > site.clock.now())
+    for (const { contentId, objects, at } of granted) {
+      for (const hash of objects) {
+        const there = await Promise.all([
+          site.store.has({ kind: 'pack', hash }),
+          site.store.has({ kind: 'page', hash }),
+        ])
+        assert.ok(there.includes(true), `${hash} of a layout that was given out is in the library`)
+      }
+      for (const gateway of gateways)
+        if (
+          gateway.sinceReadMs() < 4 * HOUR &&
+          at.includes(gateway.id) &&
+          isInstalled.has(`${contentId} ${gateway.id}`)
+        )
+          assert.ok(gateway.serves(contentId, objects), 'a layout that was given out is served')
+    }
+    for (const { content_id, point_id } of rows) {
+      const gateway = gateways.find(({ id }) => id === point_id)
+      if (gateway === undefined || gateway.sinceReadMs() >= 4 * HOUR) continue
+      assert.ok(gateway.serves(content_id, await layoutObjects(content_id)), 'the layout of now is served')
+    }
   }
 
   async function run(one: { contentId: ContentId }): Promise<void> {
@@ -189,11 +299,13 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
   const names = Object.keys(steps)
   try {
     for (let i = 0; i < STEPS; i++) {
-      const name = (i < 3 ? 'import' : names[below(names.length)]) ?? ''
+      const name = FIRST[i] ?? names[below(names.length)] ?? ''
       told = [...told, name]
       await steps[name]?.()
       await allIsThere()
+      await gatewaysServe()
     }
+    assert.ok(rewritten, 'something was rewritten')
     await endRun()
     for (const { id } of await site.library.list()) await site.library.deletePackage(id, { force: true })
     for (let day = 0; day < 4; day++) {
@@ -209,6 +321,7 @@ async function history(site: LibraryWorld, db: Kysely<Database>, below: (end: nu
       'chunks',
       'condemned_objects',
       'distributions',
+      ...(['layout_moves', 'next_objects', 'layout_arrivals'] as const),
     ] as const)
       assert.deepEqual(await db.selectFrom(table).selectAll().execute(), [], table)
   } catch (error) {
@@ -232,6 +345,6 @@ async function insertDeployment(db: Kysely<Database>, now: number): Promise<Depl
   return id
 }
 
-function busy(error: unknown): void {
+function busy(error: unknown): undefined {
   if (!(error instanceof ProblemError && error.problem.code === 'BUSY')) throw error
 }

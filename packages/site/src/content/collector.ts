@@ -18,8 +18,9 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import { type Lease, takeLease } from '../db/lease.ts'
 import type { Log } from '../log.ts'
-import { batches, countCondemned, isImporting, lockLibrary } from './condemned.ts'
+import { batches, countCondemned, isImporting, lockLibrary, referredTo } from './condemned.ts'
 import { purgeVersions } from './deletion.ts'
+import type { Rewriter } from './rewriting/rewriter.ts'
 
 export const CONDEMNED_MS = 48 * 3600_000
 const DAY_MS = 24 * 3600_000
@@ -44,8 +45,9 @@ export function createCollector(options: {
   owner: string
   /** Takes away from distribution points what may go; versions wait for that. */
   sweepPoints(): Promise<void>
+  rewriter: Rewriter
 }): Collector {
-  const { db, store, clock, log, owner } = options
+  const { db, store, clock, log, owner, rewriter } = options
   const stopped = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let work: Promise<unknown> = Promise.resolve()
@@ -74,6 +76,13 @@ export function createCollector(options: {
                   .selectFrom('version_objects')
                   .select('content_id')
                   .whereRef('version_objects.hash', '=', 'packs.hash'),
+              ),
+            ),
+          )
+          .where((eb) =>
+            eb.not(
+              eb.exists(
+                eb.selectFrom('next_objects').select('content_id').whereRef('next_objects.hash', '=', 'packs.hash'),
               ),
             ),
           )
@@ -125,11 +134,10 @@ export function createCollector(options: {
     return await db.transaction().execute(async (trx) => {
       await lockLibrary(trx)
       const hashes = objects.map(({ hash }) => hash)
-      const known = await trx.selectFrom('version_objects').select('hash').where('hash', 'in', hashes).execute()
-      const packs = await trx.selectFrom('packs').select('hash').where('hash', 'in', hashes).execute()
+      const known = await referredTo(trx, kind, hashes)
       const listed = await trx.selectFrom('condemned_objects').select('hash').where('hash', 'in', hashes).execute()
-      const all = new Set([...known, ...packs, ...listed].map(({ hash }) => hash))
-      const unknown = objects.filter(({ hash }) => !all.has(hash))
+      for (const { hash } of listed) known.add(hash)
+      const unknown = objects.filter(({ hash }) => !known.has(hash))
       if (unknown.length === 0) return 0
       await trx
         .insertInto('condemned_objects')
@@ -160,10 +168,7 @@ export function createCollector(options: {
         const hashes = due.flatMap((one) => (one.kind === kind ? [one.hash] : []))
         if (hashes.length === 0) continue
         // An import that was under way when K4 looked has made them its own since.
-        const used = [
-          ...(await trx.selectFrom('version_objects').select('hash').where('hash', 'in', hashes).execute()),
-          ...(await trx.selectFrom('packs').select('hash').where('hash', 'in', hashes).execute()),
-        ].map(({ hash }) => hash)
+        const used = [...(await referredTo(trx, kind, hashes))]
         if (used.length > 0)
           await trx.deleteFrom('condemned_objects').where('kind', '=', kind).where('hash', 'in', used).execute()
         await trx
@@ -225,6 +230,7 @@ export function createCollector(options: {
       }
       await options.sweepPoints()
       const versions = await purgeVersions(db, clock)
+      const rewritten = await rewriter.round(lease, stopped.signal)
       const condemned = (await condemnPacks()) + (await condemnUnknown())
       const waiting = await db
         .selectFrom('condemned_objects')
@@ -232,6 +238,7 @@ export function createCollector(options: {
         .executeTakeFirstOrThrow()
       const report = {
         ...{ versions, condemnedObjects: condemned, deletedObjects: deleted.objects, deletedBytes: deleted.bytes },
+        ...rewritten,
         ...{ waitingObjects: Number(waiting.objects), waitingBytes: Number(waiting.bytes ?? 0) },
       }
       log.info('garbage collected', { ...report })
@@ -240,15 +247,17 @@ export function createCollector(options: {
 
   async function look(): Promise<void> {
     const due = collectedAt === undefined || clock.now() - collectedAt >= DAY_MS
-    if (due) await collect()
-    else {
-      const left = await db
-        .selectFrom('condemned_objects')
-        .select('hash')
-        .where('state', '=', 'deleting')
-        .executeTakeFirst()
-      if (left !== undefined) await withLease(sweep)
+    if (due) {
+      await collect()
+      return
     }
+    const left = await db
+      .selectFrom('condemned_objects')
+      .select('hash')
+      .where('state', '=', 'deleting')
+      .executeTakeFirst()
+    if (left !== undefined) await withLease(sweep)
+    if (await rewriter.isUnderWay()) await withLease((lease) => rewriter.round(lease, stopped.signal))
   }
 
   return {

@@ -9,7 +9,7 @@
  *       off the list, for its bytes are still there.
  *   G4. Nothing is deleted while an import runs, and none begins while something is being deleted.
  */
-import type { StoredObject } from '@sluice/protocol'
+import type { Sha256, StoredObject } from '@sluice/protocol'
 import type { Transaction } from 'kysely'
 import { nextNumbers } from '../db/counter.ts'
 import type { Database, Db } from '../db/database.ts'
@@ -34,6 +34,30 @@ export async function referTo(trx: Transaction<Database>, objects: readonly Stor
   }
   for (const some of batches(hashes('page')))
     await trx.deleteFrom('condemned_objects').where('kind', '=', 'page').where('hash', 'in', some).execute() // G3
+}
+
+/** Those of some objects of one kind that a version consists of, now or soon, or that the index knows. */
+export async function referredTo(
+  source: Db,
+  kind: StoredObject['kind'],
+  hashes: readonly Sha256[],
+): Promise<Set<Sha256>> {
+  const rows = [
+    ...(await source
+      .selectFrom('version_objects')
+      .select('hash')
+      .where('kind', '=', kind)
+      .where('hash', 'in', hashes)
+      .execute()),
+    ...(await source
+      .selectFrom('next_objects')
+      .select('hash')
+      .where('kind', '=', kind)
+      .where('hash', 'in', hashes)
+      .execute()),
+    ...(kind === 'pack' ? await source.selectFrom('packs').select('hash').where('hash', 'in', hashes).execute() : []),
+  ]
+  return new Set(rows.map(({ hash }) => hash))
 }
 
 /** How many packs were ever condemned: an import that saw another number may have counted on one of them. */

@@ -20,6 +20,8 @@ import {
   type GatewayId,
   type JobId,
   type JobInfo,
+  type PackageCosts,
+  type PackageCostsRequest,
   type PackageDelete,
   type PackageDeleted,
   type PackageDiff,
@@ -46,6 +48,7 @@ import { createCollector } from './collector.ts'
 import { condemnations } from './condemned.ts'
 import { type ContentTokenOptions, createContentTokenHandler } from './content-token.ts'
 import { deleteVersions, refuseNeeded } from './deletion.ts'
+import { packageCosts } from './device-contents.ts'
 import { resolveTargets, targetPoints } from './distribution-targets.ts'
 import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
@@ -53,7 +56,9 @@ import { collectEarly } from './import-thrift.ts'
 import { createLayoutRoots } from './layout-roots.ts'
 import { createPackages } from './packages.ts'
 import { createPointGroups, type PointGroups } from './point-groups.ts'
+import { uploadBeside } from './point-upload.ts'
 import { createPointWork } from './point-work.ts'
+import { createRewriter } from './rewriting/rewriter.ts'
 
 export interface ContentLibraryOptions
   extends Pick<
@@ -135,6 +140,8 @@ export interface ContentLibrary extends ContentSource {
   cloudPoints: CloudPoints
   /** What one version costs a device that has another. `NOT_FOUND`. */
   diff(id: PackageId, versions: PackageDiffRequest): Promise<PackageDiff>
+  /** What an update costs each device, by what its cache holds. `NOT_FOUND` */
+  costs(id: PackageId, order: PackageCostsRequest): Promise<PackageCosts>
   /** `NOT_FOUND` */
   job(id: JobId): Promise<JobInfo>
   contentToken: DeviceHandler<'contentToken'>
@@ -165,7 +172,12 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     onChanged: () => onContentsChanged(),
     onArrived: options.onArrived,
   })
-  const collector = createCollector({ db, store, clock, log, owner, sweepPoints: work.sweep })
+  const rewriter = createRewriter({
+    ...options,
+    bring: async (at) => uploadBeside(options, { ...at, cloud: await cloudPoints.open(at.pointId) }),
+    onChanged: () => onContentsChanged(),
+  })
+  const collector = createCollector({ db, store, clock, log, owner, sweepPoints: work.sweep, rewriter })
   const queue = createImportQueue({ db, clock, log, run: importJob })
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
@@ -282,6 +294,15 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     })
   }
 
+  async function diff(id: PackageId, { from, to }: PackageDiffRequest): Promise<PackageDiff> {
+    const { packageKey } = await packages.row(db, id)
+    const both = await Promise.all([from, to].map((version) => packages.layoutOf(id, version)))
+    const [older, newer] = both
+    if (older === undefined || newer === undefined)
+      fail('NOT_FOUND', `${id} has no version ${older === undefined ? from : to}.`)
+    return { from, to, ...(await diffVersions({ store, packageKey, from: older, to: newer })) }
+  }
+
   return {
     list: () => packages.infos(),
     packages: (ids) => packages.infos(ids),
@@ -361,13 +382,10 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     }),
     cloudPoints,
 
-    async diff(id, { from, to }) {
-      const { packageKey } = await packages.row(db, id)
-      const both = await Promise.all([from, to].map((version) => packages.layoutOf(id, version)))
-      const [older, newer] = both
-      if (older === undefined || newer === undefined)
-        fail('NOT_FOUND', `${id} has no version ${older === undefined ? from : to}.`)
-      return { from, to, ...(await diffVersions({ store, packageKey, from: older, to: newer })) }
+    diff: (id, versions) => diff(id, versions),
+    async costs(id, { to, device }) {
+      const newest = to ?? (await packages.row(db, id)).version
+      return await packageCosts(db, id, { to: newest, device }, (from, wanted) => diff(id, { from, to: wanted }))
     },
 
     job: (id) => queue.info(id),

@@ -36,7 +36,7 @@ import type { LayoutRoots } from './layout-roots.ts'
 import { runContents } from './needed.ts'
 import type { Packages } from './packages.ts'
 
-const TOKEN_LIFE_MS = 24 * 3600_000
+export const TOKEN_LIFE_MS = 24 * 3600_000
 
 export interface ContentTokenOptions {
   siteId: SiteId

@@ -14,6 +14,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import { batches, lockLibrary } from './condemned.ts'
 import { neededContents } from './needed.ts'
+import { abandonMove } from './rewriting/moves.ts'
 
 /** Who would miss a package: names. */
 export interface NeededBy {
@@ -131,6 +132,7 @@ export async function purgeVersions(db: Kysely<Database>, clock: Clock): Promise
         .where('content_id', '=', content_id)
         .executeTakeFirst()
       if (there !== undefined || (await neededContents(trx, now)).has(content_id)) return
+      await abandonMove(trx, content_id)
       const pages = await trx
         .selectFrom('version_objects as mine')
         .select(['hash', 'size_bytes'])
@@ -146,6 +148,14 @@ export async function purgeVersions(db: Kysely<Database>, clock: Clock): Promise
                 .where('other.content_id', '!=', content_id),
             ),
           ),
+        )
+        .execute()
+      // Of their packs less may be needed now.
+      await trx
+        .updateTable('packs')
+        .set({ live_bytes: null })
+        .where('hash', 'in', (eb) =>
+          eb.selectFrom('version_objects').select('hash').where('content_id', '=', content_id),
         )
         .execute()
       await trx.deleteFrom('version_objects').where('content_id', '=', content_id).execute()

@@ -34,6 +34,7 @@ import { type Clock, timestamp } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { ContentTables } from '../db/schema/content.ts'
 import { afterReport, MOST_TRIES } from './distribution.ts'
+import { nextContents, nextObjects, nextReport } from './rewriting/moves.ts'
 
 /** As long as a started run may fetch what its policy named. */
 export const SUPERSEDED_MS = 7 * 24 * 3600_000
@@ -268,7 +269,7 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
           ...(own && row.state === 'waiting' ? { verify: row.changed_at } : orderOf(known)),
         })
       }
-      return [...contents.values()]
+      return [...contents.values(), ...(await nextContents(db, gatewayId))]
     },
 
     async contentObjects(contentId) {
@@ -277,11 +278,16 @@ export function createDistributions({ db, clock }: { db: Kysely<Database>; clock
         .select(['kind', 'hash', 'size_bytes'])
         .where('content_id', '=', contentId)
         .execute()
+      if (rows.length === 0) {
+        const next = await nextObjects(db, contentId)
+        if (next.length > 0) return ok(next)
+      }
       if (rows.length === 0) return failed(problem('NOT_FOUND', `There is no content ${contentId}.`))
       return ok(rows.map(({ kind, hash, size_bytes }) => ({ kind, hash, sizeBytes: size_bytes })))
     },
 
     async contentReport(gatewayId, report) {
+      await nextReport(db, gatewayId, report.contentId, report.state === 'present')
       return await db.transaction().execute(async (trx) => {
         const row = await trx
           .selectFrom('distributions')

@@ -1,5 +1,5 @@
 /** Packages as an administrator sees them, and their versions. */
-import { type DiffVersion, type ImportedVersion, sha256 } from '@sluice/content'
+import { type ImportedVersion, type StoredVersion, sha256 } from '@sluice/content'
 import {
   type ContentId,
   fail,
@@ -54,7 +54,7 @@ export interface Packages {
   infos(ids?: readonly PackageId[]): Promise<PackageInfo[]>
   version(source: Db, id: PackageId, version: number): Promise<VersionRow | undefined>
   /** What a version is and where its bytes are; undefined when there is none. */
-  layoutOf(id: PackageId, version: number): Promise<DiffVersion | undefined>
+  layoutOf(id: PackageId, version: number): Promise<StoredVersion | undefined>
   /** Keeps what an import made; nobody is told of it before `release`. @throws PackCondemned then it is to be made again */
   addVersion(trx: Transaction<Database>, id: PackageId, version: number, imported: ImportedVersion): Promise<void>
   /** The catalogue has it: it is the newest version now. */

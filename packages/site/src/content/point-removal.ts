@@ -74,6 +74,19 @@ async function removeObjects(options: PointRemovalOptions, id: CloudPointId, sto
           eb.exists(
             eb
               .selectFrom('distributions')
+              .innerJoin('next_objects as object', 'object.content_id', 'distributions.content_id')
+              .select('object.hash')
+              .where('distributions.point_id', '=', id)
+              .whereRef('object.hash', '=', 'point_objects.hash')
+              .whereRef('object.kind', '=', 'point_objects.kind'),
+          ),
+        ),
+      )
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb
+              .selectFrom('distributions')
               .innerJoin('version_objects as object', 'object.content_id', 'distributions.content_id')
               .select('object.hash')
               .where('distributions.point_id', '=', id)

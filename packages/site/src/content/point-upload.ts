@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto'
 import { Transform } from 'node:stream'
 import type { Store } from '@sluice/content'
 import type { CloudStore } from '@sluice/content/stores'
-import { ProblemError, problem, type StoredObject } from '@sluice/protocol'
+import { type CloudPointId, ProblemError, problem, type StoredObject } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
@@ -70,24 +70,63 @@ export async function upload(
         counted += bytes
       })
       doneBytes += object.sizeBytes - counted
-      await db.transaction().execute(async (trx) => {
-        await lease.confirm(trx) // W1
-        await trx
-          .insertInto('point_objects')
-          .values({
-            ...{ point_id: order.point_id, kind: object.kind, hash: object.hash, size_bytes: object.sizeBytes },
-            ...{ state: 'present', verified_at: clock.now() },
-          })
-          .onConflict((conflict) =>
-            conflict.columns(['point_id', 'kind', 'hash']).doUpdateSet({ verified_at: clock.now() }),
-          )
-          .execute()
-      })
+      await note({ db, clock }, order.point_id, object, lease)
     })
   } finally {
     clearInterval(timer)
     await writing
   }
+}
+
+/**
+ * Stores objects at a point beside what its orders are about. One that is just being removed there is left
+ * out (W4). @throws ProblemError
+ */
+export async function uploadBeside(
+  { db, store, clock }: { db: Kysely<Database>; store: Store; clock: Clock },
+  at: {
+    pointId: CloudPointId
+    objects: readonly StoredObject[]
+    lease: Lease
+    cloud: CloudStore
+    signal: AbortSignal
+  },
+): Promise<void> {
+  const { pointId, objects, lease, cloud, signal } = at
+  await several(objects, OBJECTS_AT_ONCE, signal, async (object) => {
+    const known = await db
+      .selectFrom('point_objects')
+      .select('hash')
+      .where('point_id', '=', pointId)
+      .where('kind', '=', object.kind)
+      .where('hash', '=', object.hash)
+      .executeTakeFirst()
+    if (known !== undefined) return
+    await bring({ store, cloud, signal }, object, false, () => {})
+    await note({ db, clock }, pointId, object, lease)
+  })
+}
+
+/** W1, W2 */
+async function note(
+  { db, clock }: { db: Kysely<Database>; clock: Clock },
+  pointId: CloudPointId,
+  object: StoredObject,
+  lease: Lease,
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await lease.confirm(trx)
+    await trx
+      .insertInto('point_objects')
+      .values({
+        ...{ point_id: pointId, kind: object.kind, hash: object.hash, size_bytes: object.sizeBytes },
+        ...{ state: 'present', verified_at: clock.now() },
+      })
+      .onConflict((conflict) =>
+        conflict.columns(['point_id', 'kind', 'hash']).doUpdateSet({ verified_at: clock.now() }),
+      )
+      .execute()
+  })
 }
 
 /** W2. @param known it was there before: then it is read and hashed, and mended */

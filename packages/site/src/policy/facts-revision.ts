@@ -44,6 +44,7 @@ const besideThePoint: Partial<Record<keyof Database | 'migrations', 'whole' | Re
   ...{ migrations: 'whole', counters: 'whole', policy_bodies: 'whole', jobs: 'whole', status_messages: 'whole' },
   ...{ devices: 'whole', device_certificates: 'whole', enrolment_tokens: 'whole', token_uses: 'whole' },
   ...{ packs: 'whole', chunks: 'whole', version_objects: 'whole', condemned_objects: 'whole' },
+  ...{ layout_moves: 'whole', next_objects: 'whole', layout_arrivals: 'whole', device_contents: 'whole' },
   ...{ catalogue_metadata: 'whole', catalogue_blobs: 'whole', catalogue_drafts: 'whole' },
   ...{ administrators: 'whole', admin_recovery_codes: 'whole', admin_passkeys: 'whole', admin_invitations: 'whole' },
   ...{ admin_sessions: 'whole', admin_challenges: 'whole', sign_in_failures: 'whole', api_tokens: 'whole' },

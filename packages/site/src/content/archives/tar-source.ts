@@ -8,10 +8,10 @@ import { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress, constants as zlib } from 'node:zlib'
 import type { OpenSource, SourceEntry } from '@sluice/content'
 import { ok, ProblemError, problem } from '@sluice/protocol'
-import xz from 'xz-decompress'
 import { type ArchiveEntry, type ArchiveTree, createArchiveTree } from './archive-tree.ts'
 import type { Archive } from './open-archive.ts'
 import { createTarReader, type TarHeader, type TarReader } from './tar-reader.ts'
+import { openXz } from './xz-stream.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'xz'
 
@@ -34,14 +34,22 @@ export const tarSource =
 export const compressedTarSource =
   ({ path, sizeBytes }: Archive, compression: Compression): OpenSource =>
   async ({ target, signal }) => {
-    const openReader = () => createTarReader(decompress(path, compression, signal))
+    // An archive is not always read to its end.
+    const closed = new AbortController()
+    const until = signal === undefined ? closed.signal : AbortSignal.any([signal, closed.signal])
+    const openReader = () => createTarReader(decompress(path, compression, until))
     const tree = createArchiveTree(target, sizeBytes)
     await look(tree, openReader(), () => ({
       kind: 'stream',
       open: () => Promise.reject(new Error('a file of the archive is read out of its order')),
     }))
     const { survey, entries } = tree.finish('archive')
-    return ok({ survey, sorted: false, entries: () => inOrder(openReader(), entries), close: async () => {} })
+    return ok({
+      survey,
+      sorted: false,
+      entries: () => inOrder(openReader(), entries),
+      close: async () => closed.abort(),
+    })
   }
 
 /** The entries again, each with the body that the reader has come to. */
@@ -93,11 +101,8 @@ function decompress(
   compression: Compression,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
+  if (compression === 'xz') return openXz(path, signal)
   const file = createReadStream(path, { highWaterMark: READ_BYTES, signal })
-  if (compression === 'xz') {
-    const plain = new xz.XzReadableStream(Readable.toWeb(file) as ReadableStream<Uint8Array>)
-    return Readable.fromWeb(plain as Parameters<typeof Readable.fromWeb>[0])
-  }
   const through =
     compression === 'gzip'
       ? createGunzip({ chunkSize: READ_BYTES })

@@ -138,9 +138,10 @@ export async function createLibraryWorld(db: Kysely<Database>) {
 
     /** The gateway says that it has all of the content. */
     async install(gatewayId: GatewayId, contentId: ContentId): Promise<void> {
-      const verified = (await library.gatewayContents(gatewayId)).find((one) => one.contentId === contentId)?.verify
-      const report = { contentId, revision: 1, state: 'present', presentBytes: 1, totalBytes: 1 } as const
-      await library.contentReport(gatewayId, { ...report, verified })
+      const listed = (await library.gatewayContents(gatewayId)).find((one) => one.contentId === contentId)
+      const { revision = 1, totalBytes = 1, verify } = listed ?? {}
+      const report = { contentId, revision, state: 'present', presentBytes: totalBytes, totalBytes } as const
+      await library.contentReport(gatewayId, { ...report, verified: verify })
     },
 
     /** Writes the newest version of a package back from the store. */

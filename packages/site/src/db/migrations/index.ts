@@ -19,6 +19,7 @@ import { migration as pauses } from './0015-pauses.ts'
 import { migration as debugging } from './0016-debugging.ts'
 import { migration as variables } from './0017-variables.ts'
 import { migration as enrolmentSignIn } from './0018-enrolment-sign-in.ts'
+import { migration as rewriting } from './0019-rewriting.ts'
 import { migration as siteCredentials } from './0020-site-credentials.ts'
 import { migration as resumptions } from './0022-resumptions.ts'
 
@@ -42,6 +43,7 @@ export const migrations: readonly Migration[] = [
   debugging,
   variables,
   enrolmentSignIn,
+  rewriting,
   siteCredentials,
   resumptions,
 ]

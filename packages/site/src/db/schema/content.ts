@@ -2,6 +2,7 @@
 import type {
   ContentId,
   ContentTarget,
+  DeviceId,
   DistributionPointId,
   DistributionState,
   JobId,
@@ -72,7 +73,29 @@ export interface ContentTables {
     size_bytes: number
     salt: Uint8Array
     created_at: number
+    /** Sealed bytes of the frames that versions need; null when that is to be counted again. */
+    live_bytes: Generated<number | null>
+    /** It holds what lived in packs that were rewritten. */
+    rewritten: Generated<Flag>
   }
+  /** Versions whose bytes lie in other packs soon (`rewriting/moves.ts`). */
+  layout_moves: {
+    content_id: ContentId
+    /** The next sealed layout root. */
+    layout_hash: Sha256
+    layout_bytes: number
+    /** With the next layout. */
+    stored_bytes: number
+    state: 'bringing' | 'both' | 'switched'
+    /** When it came into this state. */
+    changed_at: number
+  }
+  /** What the cache of a device holds whole, as it said last. */
+  device_contents: { device_id: DeviceId; content_id: ContentId }
+  /** What a distribution point must hold for the next layout. */
+  next_objects: { content_id: ContentId; kind: ObjectKind; hash: Sha256; size_bytes: number }
+  /** Gateways that hold all objects of a next layout. */
+  layout_arrivals: { layout_hash: Sha256; point_id: DistributionPointId }
   /** Where each chunk lies; one row for each place. */
   chunks: {
     /** 32 bytes. */
@@ -123,6 +146,8 @@ export interface ContentTables {
     folder: string
     /** Files that look as they did are read too. */
     read_all: Flag
+    /** Paths that Windows programs may not open are refused. */
+    refuse_long_paths: Generated<Flag>
     /** Chosen when the job first runs. */
     version: number | null
     done_bytes: number

@@ -195,10 +195,17 @@ async function ready(server: ChildProcess): Promise<void> {
     })
     server.once('exit', () => reject(new Error(`PostgreSQL did not start: ${text}`)))
   })
-  const timeout = AbortSignal.timeout(START_TIMEOUT_MS)
-  const late = once(timeout, 'abort').then(() => {
-    server.stdin?.destroy()
-    throw new Error(`PostgreSQL was not ready in time: ${text}`)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      server.stdin?.destroy()
+      reject(new Error(`PostgreSQL was not ready in time: ${text}`))
+    }, START_TIMEOUT_MS)
   })
-  await Promise.race([accepted, late])
+  try {
+    await Promise.race([accepted, late])
+  } finally {
+    // A server that is used for longer stays.
+    clearTimeout(timer)
+  }
 }
