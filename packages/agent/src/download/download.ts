@@ -16,37 +16,23 @@
  *   D5. The layout may change at any time: when an object is gone, it is asked for again, and only what
  *       still lacks is planned anew.
  */
-import {
-  type ChunkLocation,
-  type Layout,
-  type ManifestPage,
-  openLayoutPage,
-  openLayoutRoot,
-  openManifestPage,
-  readManifestRoot,
-} from '@sluice/content'
-import type { CatalogueReference, ContentId, ManifestRoot, Problem, Sha256 } from '@sluice/protocol'
+import { type ManifestPage, readManifestRoot } from '@sluice/content'
+import type { CatalogueReference, ContentId, ManifestRoot, Problem } from '@sluice/protocol'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 import type { EntryId } from '../cache/entry.ts'
 import { type Checkpoint, createCheckpoint } from './checkpoint.ts'
 import { type ContentTree, openContentTree } from './content-tree.ts'
 import { fetchFrames } from './fetch-frames.ts'
-import { fetchPage, type PageSource } from './fetch-page.ts'
+import type { PageSource } from './fetch-page.ts'
 import { createFileChoice } from './file-choice.ts'
 import { type LackingChunk, planFrames } from './frame-plan.ts'
+import { type ContentAccess, createLayouts, type Layouts, MOST_LAYOUTS } from './layouts.ts'
 import type { Ledger } from './ledger.ts'
 import type { Patience } from './patience.ts'
 import type { Seeds } from './seeds/seeds.ts'
 import { createStreamCount, type StreamCount } from './stream-count.ts'
 import { createStreamPool, type StreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
-
-/** What opens a content's pages, and where its layout is. */
-export interface ContentAccess {
-  /** 32 bytes. */
-  packageKey: Uint8Array
-  layout: { hash: Sha256; sizeBytes: number }
-}
 
 export interface DownloadOrder {
   contentId: ContentId
@@ -86,8 +72,6 @@ const PAGES_AT_ONCE = 3
 export const FIRST_STREAMS = 8
 /** Frames in memory beside those that the streams are receiving: they wait to be opened. */
 const FRAMES_AHEAD = 3
-/** Layouts that may be wrong one after the other without a byte in between. */
-const MOST_LAYOUTS = 5
 
 /**
  * Problems: `CONTENT_CORRUPT`, `MANIFEST_REFUSED`, `NO_SPACE`, refusals of site or gateway, or why the
@@ -271,109 +255,6 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
   for (const index of page.chunks.keys()) bits.add(index)
   ledger.write(entryId, number, bits)
   return ok(undefined)
-}
-
-interface Layouts {
-  manifestPage(number: number): Promise<Result<ManifestPage>>
-  /** Where the chunks of a page lie now. */
-  locations(number: number, page: ManifestPage): Promise<Result<{ chunks: ChunkLocation[]; layout: Layout }>>
-  renew(): Promise<Result<void>>
-}
-
-/** Packs whose addresses are asked for together with the first pages. */
-const FIRST_PACKS = 16
-
-/**
- * Pages of manifest and layout by number; the layout root is loaded when it is first needed. On a long
- * line every question costs a round trip, so those that will be asked anyway are asked together: both
- * pages of a number and of the next one, and where the first packs are.
- */
-function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts {
-  const { contentId, source } = order
-  let loaded: { access: ContentAccess; layout: Layout } | undefined
-  /** Pages that are on their way. */
-  const coming = new Map<Sha256, Promise<Result<Uint8Array>>>()
-
-  const pageBytes = (hash: Sha256, sizeBytes: number): Promise<Result<Uint8Array>> => {
-    const known = coming.get(hash)
-    if (known !== undefined) return known
-    const fetched = fetchPage({ contentId, hash, sizeBytes }, source).finally(() => coming.delete(hash))
-    // Whoever needs it hears what became of it.
-    fetched.catch(() => {})
-    coming.set(hash, fetched)
-    return fetched
-  }
-  const expectPages = ({ root: { pages } }: Layout, number: number) => {
-    // Whoever needs it hears what became of it.
-    for (const named of pages.slice(number, number + 2))
-      for (const page of [pageBytes(named.manifest, named.manifestBytes), pageBytes(named.layout, named.layoutBytes)])
-        page.catch(() => {})
-  }
-  const expectPacks = ({ packs }: Layout) => {
-    for (const hash of [...packs.keys()].slice(0, FIRST_PACKS)) void source.urls.get({ contentId, kind: 'pack', hash })
-  }
-
-  const load = async (access: Result<ContentAccess>): Promise<Result<{ access: ContentAccess; layout: Layout }>> => {
-    if (!access.ok) return access
-    const bytes = await fetchPage({ contentId, ...access.value.layout }, source)
-    if (!bytes.ok) return bytes
-    const layout = openLayoutRoot(bytes.value, access.value.packageKey, contentId)
-    if (!layout.ok) return layout
-    if (layout.value.root.pages.length !== root.pages.length)
-      return failed(problem('MANIFEST_REFUSED', `The layout of ${contentId} has another number of pages.`))
-    loaded = { access: access.value, layout: layout.value }
-    // What is here already is only read again.
-    if (order.trustLedger && order.files === undefined) expectPacks(layout.value)
-    return ok(loaded)
-  }
-  /** Objects of the layout that are gone are a layout that is no longer true. */
-  const withLayout = async <T>(
-    use: (at: { access: ContentAccess; layout: Layout }) => Promise<Result<T>>,
-  ): Promise<Result<T>> => {
-    let gone: Problem | undefined
-    for (let tries = 0; tries < MOST_LAYOUTS; tries++) {
-      const at = loaded === undefined ? await load(await insist(order.access, gone, order)) : ok(loaded)
-      const result = at.ok ? await use(at.value) : at
-      if (result.ok || result.problem.code !== 'PACK_GONE') return result
-      gone = result.problem
-      loaded = undefined
-    }
-    return failed(gone ?? problem('PACK_GONE', contentId))
-  }
-
-  return {
-    manifestPage: (number) =>
-      withLayout(async ({ access, layout }) => {
-        const named = layout.root.pages[number]
-        if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
-        // Of some files only, most pages have nothing.
-        if (order.trustLedger && order.files === undefined) expectPages(layout, number)
-        const bytes = await pageBytes(named.manifest, named.manifestBytes)
-        return bytes.ok ? openManifestPage(bytes.value, access.packageKey, root, number) : bytes
-      }),
-    locations: (number, page) =>
-      withLayout(async ({ access, layout }) => {
-        const named = layout.root.pages[number]
-        if (named === undefined) return failed(problem('MANIFEST_REFUSED', `The layout has no page ${number}.`))
-        const bytes = await pageBytes(named.layout, named.layoutBytes)
-        if (!bytes.ok) return bytes
-        const chunks = openLayoutPage(bytes.value, access.packageKey, layout, page)
-        return chunks.ok ? ok({ chunks: chunks.value, layout }) : chunks
-      }),
-    async renew() {
-      const next = await load(await insist(order.renewAccess, undefined, order))
-      return next.ok ? ok(undefined) : next
-    },
-  }
-}
-
-/** Asks for access; anew when an object of the last one was gone. */
-function insist(
-  ask: () => Promise<Result<ContentAccess>>,
-  gone: Problem | undefined,
-  order: DownloadOrder,
-): Promise<Result<ContentAccess>> {
-  return order.patience.insist(gone === undefined ? ask : order.renewAccess, order.signal)
 }
 
 interface Progress {
