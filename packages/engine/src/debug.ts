@@ -1,6 +1,6 @@
 /**
  * The debugger of a run (configmgr-behaviour §3.14), as far as the engine has a part in it: what is
- * durable of it, what an order changes, and what is shown. When a run stops is in `run.ts`; whether the
+ * durable of it, what an order changes, and what is shown. When a run stops is in `debug-stops.ts`; whether the
  * order may be given at all, and how it came, is the caller's business.
  *
  * B1. An order changes state only by a commit that also counts it: obeyed once, whatever crashes.

@@ -1,7 +1,8 @@
 /**
  * Carries out a sequence on a device, one instruction after another. Owns the order of things and
  * what is durable when. Does not own what a step type does (steps/), how failures pass through
- * groups (unwind.ts), or how anything outside happens (host.ts).
+ * groups (unwind.ts), what follows the end of a step (step-end.ts) or of a run (run-end.ts), when the
+ * debugger stops it (debug-stops.ts), or how anything outside happens (host.ts).
  *
  * R1. State changes only by `#move`, and every change is committed before anything follows from it.
  * R2. Intent before action: an attempt is started only after a commit that names it.
@@ -29,22 +30,36 @@
  * It is one class because every method is a transition of one state; what can be told without the state
  * is elsewhere.
  */
-import { type DebugReason, type Problem, ProblemError, problem, type Step, type StepOutcome } from '@sluice/protocol'
+import { type Problem, ProblemError, problem } from '@sluice/protocol'
+import { arrival } from './arrival.ts'
 import { decide } from './condition.ts'
-import { isSwitchedOn, stopsAt, waiting } from './debug.ts'
+import { waiting } from './debug.ts'
+import { debugStop, debugStopped, stopsAtFailure } from './debug-stops.ts'
 import { downloadRetry } from './download-retry.ts'
-import { flags, unknownFlags } from './flags.ts'
+import { unknownFlags } from './flags.ts'
 import type { GroupStart, InstructionTable, StepInstruction } from './flatten.ts'
 import type { Action, ActionOutcome, Host, VariableChange } from './host.ts'
-import { choosePackage } from './package-choice.ts'
 import { probeAction } from './probe.ts'
-import { type RestartRequest, takeRestartRequest, useNextDelay } from './restart-request.ts'
 import { returnCode } from './return-code.ts'
+import { RunClock } from './run-clock.ts'
+import { brokenOff, cancelled, endOfPart, endOfRun, presentName, stuck, tookTooLong } from './run-end.ts'
 import type { JournalEntry, Phase, RunResult, RunState, StepPlace } from './run-state.ts'
+import { createStepContext } from './step-context.ts'
+import {
+  type EndPlace,
+  goingOn,
+  leaving,
+  placeOf,
+  requestOf,
+  retriesOf,
+  retrying,
+  type StepEnd,
+  stepFinished,
+} from './step-end.ts'
 import { bind } from './steps/index.ts'
 import type { Conclusion, Prepared, StepContext } from './steps/step-kind.ts'
 import { groupStart, skippedSteps, unwind } from './unwind.ts'
-import { Environment, type Variables } from './variables.ts'
+import { Environment } from './variables.ts'
 
 export const MAX_TRIES = 3
 export const MAX_TRANSITIONS = 10
@@ -93,23 +108,12 @@ export async function advance(options: AdvanceOptions): Promise<Advance> {
   return new Run(options).advance()
 }
 
-/** How far a step is, without what else its phase says. */
-const placeOf = ({ startedAt, part, retries, requests }: StepPlace): StepPlace => ({
-  startedAt,
-  ...(part === undefined ? {} : { part }),
-  ...(retries === undefined ? {} : { retries }),
-  ...(requests === undefined ? {} : { requests }),
-})
-
-const retriesOf = (step: Step): number => ('retry' in step ? (step.retry?.count ?? 0) : 0)
-
 /** What the step set, by the rules for everybody; the first refusal. */
 function applyChanges(changes: readonly VariableChange[] | undefined, environment: Environment): Problem | undefined {
   const refused = changes?.map(({ name, value, hidden }) => environment.set(name, value, hidden))
   return refused?.find((one) => one !== undefined)
 }
 
-type StepEnd = Conclusion & { outcome?: StepOutcome }
 type Starting = Extract<Phase, { kind: 'stepStarting' }>
 
 class Run {
@@ -123,8 +127,7 @@ class Run {
   readonly #pauseWanted: () => boolean
   readonly #debugWanted: () => boolean
   readonly #mayDebug: boolean
-  /** Up to when the run's time is counted, on the rising clock. */
-  #countedMs: number
+  readonly #clock: RunClock
 
   constructor({ table, state, host, stop, cancel, ...options }: AdvanceOptions) {
     this.#state = state
@@ -135,7 +138,7 @@ class Run {
     this.#pauseWanted = options.pauseWanted ?? (() => false)
     this.#debugWanted = options.debugWanted ?? (() => false)
     this.#mayDebug = options.mayDebug ?? false
-    this.#countedMs = host.monotonicMs()
+    this.#clock = new RunClock(host)
   }
 
   async advance(): Promise<Advance> {
@@ -168,22 +171,13 @@ class Run {
 
   /** Takes note of a restart since the last commit. */
   async #arrive(): Promise<void> {
-    const { phase, restarts } = this.#state
-    if (phase.kind === 'ready' || phase.kind === 'finished') return
-    if (this.#exhausted()) return
+    const { phase } = this.#state
+    if (phase.kind === 'ready' || phase.kind === 'finished' || this.#exhausted()) return
     if (phase.kind !== 'rebootPending') this.#announce(this.#step())
-    const bootId = this.#host.bootId()
-    const at = this.#host.now()
-    if (phase.bootId !== bootId) {
-      let next: Phase = { kind: 'ready' }
-      if (phase.kind !== 'rebootPending') next = { ...phase, bootId }
-      else if (phase.resume !== undefined) {
-        next = { kind: 'preparing', bootId, ...phase.resume }
-        this.#announce(this.#step())
-      }
-      await this.#move({ phase: next, restarts: restarts + 1 }, [{ kind: 'restarted', at, bootId }])
-    } else if (phase.kind === 'rebootPending')
-      await this.#move({}, [{ kind: 'restartRequested', at, message: phase.message }]) // R5; counted for R7
+    const arrived = arrival(this.#state, this.#host.bootId(), this.#host.now())
+    if (arrived === undefined) return
+    if (phase.kind === 'rebootPending' && arrived.changes.phase?.kind === 'preparing') this.#announce(this.#step())
+    await this.#move(arrived.changes, arrived.entries)
   }
 
   async #nextInstruction(): Promise<void> {
@@ -399,50 +393,34 @@ class Run {
     const { pointer } = this.#state
     const { step } = this.#step()
     const at = this.#host.now()
-    const request = this.#takeRequest(end, environment)
+    const request = requestOf(this.#state, end, environment)
     if (request.kind === 'restart' && request.again) return this.#runAgain(place, request.order, environment, entries)
     const failure = request.kind === 'refused' ? request.problem : end.problem
     const asked = request.kind === 'restart' ? request.order : end.restart
     if (failure === undefined && end.next !== undefined)
       return this.#goOn({ ...place, part: end.next }, asked, environment, entries)
-    if (failure !== undefined && end.final !== true && (place.retries ?? 0) < retriesOf(step) && !this.#isCancelled())
-      return this.#planRetry(place, failure, environment, entries)
+    if (failure !== undefined && end.final !== true && (place.retries ?? 0) < retriesOf(step) && !this.#isCancelled()) {
+      const again = retrying(step, place, failure, environment, this.#endPlace(at))
+      return this.#move(again.changes, [...entries, ...again.entries])
+    }
     environment.setOwn('_SMSTSLastActionName', step.name)
     environment.setOwn('_SMSTSLastActionRetCode', String(end.exitCode ?? returnCode(failure)))
     environment.setOwn('_SMSTSLastActionSucceeded', failure === undefined ? 'true' : 'false')
 
     const stopsHere = failure !== undefined && step.continueOnError !== true && this.#debugsFailures(environment)
     const continues = failure === undefined || step.continueOnError === true
-    const journal: JournalEntry[] = [
-      ...entries,
-      ...environment.changes,
-      {
-        kind: 'stepFinished',
-        at,
-        instruction: pointer,
-        name: step.name,
-        stepType: step.type,
-        outcome: end.outcome ?? (failure === undefined ? 'succeeded' : continues ? 'failedContinued' : 'failed'),
-        ms:
-          this.#enteredMs === undefined
-            ? Math.max(0, at - place.startedAt)
-            : this.#host.monotonicMs() - this.#enteredMs,
-        ...(end.exitCode === undefined ? {} : { exitCode: end.exitCode }),
-        ...(failure === undefined ? {} : { problem: failure }),
-      },
-    ]
+    const ms =
+      this.#enteredMs === undefined ? Math.max(0, at - place.startedAt) : this.#host.monotonicMs() - this.#enteredMs
+    const ended = stepFinished(step, end, failure, { at, instruction: pointer, ms })
+    const journal: JournalEntry[] = [...entries, ...environment.changes, ended]
     this.#enteredMs = undefined
     const { variables } = environment
     if (continues) {
       const restart = failure === undefined || request.kind === 'restart' ? asked : undefined
-      let phase: Phase = { kind: 'ready' }
-      if (restart !== undefined) {
-        phase = { kind: 'rebootPending', bootId: this.#host.bootId(), ...restart }
-        journal.push({ kind: 'restartRequested', at, message: restart.message })
-      }
-      await this.#move({ pointer: pointer + 1, phase, variables: this.#afterRestart(restart, variables) }, journal)
+      const left = leaving(restart, variables, this.#endPlace(at))
+      await this.#move(left.changes, [...journal, ...left.entries])
     } else if (stopsHere) {
-      journal.push(this.#stopped(at, 'failed', failure))
+      journal.push(debugStopped(this.#table, this.#state, at, 'failed', failure))
       const debug = waiting(this.#state.debug, pointer, 'failed', failure)
       await this.#move({ phase: { kind: 'ready' }, variables, transitions: 0, debug }, journal)
     } else await this.#passOn(failure, journal, { variables })
@@ -456,32 +434,18 @@ class Run {
 
   /** R10: whether the run stands still now. */
   async #debugs(): Promise<boolean> {
-    const { pointer, debug, ending, variables, restarts, attempts } = this.#state
-    const kind = this.#table.instructions[pointer]?.kind
-    if (ending !== undefined || pointer >= this.#endOfPart()) return false
-    if (debug?.mode === 'waiting') return true
-    const begins = debug === undefined && pointer === 0 && attempts === 0 && restarts === 0
-    const starts = begins && this.#mayDebug && isSwitchedOn(variables, 'TSDebugMode')
-    const why: DebugReason | undefined = starts ? 'started' : kind === 'groupEnd' ? undefined : stopsAt(debug, pointer)
-    // What was ordered is done first: a step ends soon by itself.
-    if (why === undefined) return debug?.mode !== 'stepping' && this.#debugWanted()
-    const entry = this.#stopped(this.#host.now(), why)
-    await this.#move({ debug: waiting(debug, pointer, why), transitions: 0 }, [entry])
+    const stop = debugStop(this.#table, this.#state, this.#mayDebug)
+    if (stop.kind !== 'stops') return stop.kind === 'waits' || (stop.kind === 'passes' && this.#debugWanted())
+    const { pointer, debug } = this.#state
+    const entry = debugStopped(this.#table, this.#state, this.#host.now(), stop.why)
+    await this.#move({ debug: waiting(debug, pointer, stop.why), transitions: 0 }, [entry])
     return true
   }
 
-  /** R10. A variable of the run may ask for it, since the step may have set it. */
-  #debugsFailures(environment: Environment): boolean {
-    const { debug, ending, flags: started } = this.#state
-    if (ending !== undefined || !this.#mayDebug || this.#isCancelled() || this.#leftMs() === 0) return false
-    if (debug !== undefined && debug.mode !== 'detached') return true
-    return started.includes(flags.debugOnError) && isSwitchedOn(environment.variables, 'TSDebugOnError')
-  }
-
-  #stopped(at: number, why: DebugReason, reason?: Problem): JournalEntry {
-    const { pointer: instruction } = this.#state
-    const of = { kind: 'debugStopped', at, instruction, name: this.#present(), why } as const
-    return reason === undefined ? of : { ...of, problem: reason }
+  /** R10 */
+  #debugsFailures({ variables }: Environment): boolean {
+    if (!this.#mayDebug || this.#isCancelled() || this.#leftMs() === 0) return false
+    return stopsAtFailure(this.#state, variables)
   }
 
   /** The failure of the present step, to the groups around it. */
@@ -518,99 +482,32 @@ class Run {
     environment: Environment,
     entries: JournalEntry[],
   ): Promise<void> {
-    const bootId = this.#host.bootId()
-    const journal = [...entries, ...environment.changes]
-    let phase: Phase = { kind: 'preparing', bootId, ...resume }
-    if (restart !== undefined) {
-      phase = { kind: 'rebootPending', bootId, ...restart, resume }
-      journal.push({ kind: 'restartRequested', at: this.#host.now(), message: restart.message })
-    }
-    const variables = this.#afterRestart(restart, environment.variables)
-    await this.#move({ phase, variables, transitions: 0 }, journal)
+    const on = goingOn(resume, restart, environment, this.#endPlace(this.#host.now()))
+    await this.#move(on.changes, [...entries, ...on.entries])
   }
 
-  async #planRetry(
-    place: StepPlace,
-    reason: Problem,
-    environment: Environment,
-    entries: JournalEntry[],
-  ): Promise<void> {
-    const { step } = this.#step()
-    const retries = (place.retries ?? 0) + 1
-    const delayMs = ('retry' in step ? (step.retry?.delaySeconds ?? 0) : 0) * 1000
-    const phase: Phase = { kind: 'retryPending', bootId: this.#host.bootId(), delayMs, ...place, retries }
-    const { name } = step
-    const retried: JournalEntry = {
-      ...{ kind: 'stepRetried', at: this.#host.now(), instruction: this.#state.pointer },
-      ...{ name, retry: retries, delayMs, problem: reason },
-    }
-    const journal = [...entries, ...environment.changes, retried]
-    await this.#move({ phase, variables: environment.variables, transitions: 0 }, journal)
-  }
-
-  /** Flag `restartVariables`. What a failed step asked for counts only where the run goes on. */
-  #takeRequest(end: StepEnd, environment: Environment): RestartRequest {
-    const isAsked = this.#state.flags.includes(flags.restartVariables) && end.outcome !== 'unknown'
-    return isAsked ? takeRestartRequest(environment) : { kind: 'none' }
-  }
-
-  #afterRestart(restart: Conclusion['restart'], variables: Variables): Variables {
-    if (restart === undefined || !this.#state.flags.includes(flags.restartVariables)) return variables
-    const environment = new Environment(variables, () => this.#host.now())
-    useNextDelay(environment)
-    return environment.variables
+  /** The boot and the time in which something of the present step ends. */
+  #endPlace(at: number): EndPlace {
+    return { state: this.#state, bootId: this.#host.bootId(), at }
   }
 
   /** Ends the run where it stands. */
   async #breakOff(reason: Problem): Promise<void> {
-    const { pointer, phase } = this.#state
-    const instruction = this.#table.instructions[pointer]
-    const at = this.#host.now()
-    const entries: JournalEntry[] = []
-    if (
-      instruction?.kind === 'step' &&
-      (phase.kind === 'preparing' || phase.kind === 'stepStarting' || phase.kind === 'retryPending')
-    )
-      entries.push({
-        kind: 'stepFinished',
-        at,
-        instruction: pointer,
-        name: instruction.step.name,
-        stepType: instruction.step.type,
-        outcome: 'failed',
-        ms: Math.max(0, at - phase.startedAt),
-        problem: reason,
-      })
-    const cancelled = reason.code === 'RUN_CANCELLED'
-    await this.#finish(
-      cancelled ? { kind: 'cancelled' } : { kind: 'failure', step: this.#present(), problem: reason },
-      entries,
-    )
+    const { changes, entries } = brokenOff(this.#table, this.#state, reason, this.#host.now())
+    await this.#move(changes, entries)
   }
 
   /** The end of the main part, or of the run (R8). */
   #finish(came: RunResult, entries: JournalEntry[], changes: Partial<RunState> = {}): Promise<void> {
-    const { ending } = this.#state
-    const at = this.#host.now()
-    if (ending === undefined && this.#table.cleanup !== undefined)
-      return this.#move(
-        { ...changes, pointer: this.#table.cleanup, openGroups: [], phase: { kind: 'ready' }, ending: came },
-        [...entries, { kind: 'cleanupStarted', at, result: came }],
-      )
-    const result = ending === undefined || ending.kind === 'success' ? came : ending
-    return this.#move({ ...changes, phase: { kind: 'finished', result } }, [
-      ...entries,
-      { kind: 'runFinished', at, result },
-    ])
+    const end = endOfRun(this.#table, this.#state, came, this.#host.now())
+    return this.#move({ ...changes, ...end.changes }, [...entries, ...end.entries])
   }
 
   /** R1 */
   async #move(changes: Partial<RunState>, entries: JournalEntry[]): Promise<void> {
     const moved = changes.pointer !== undefined && changes.pointer !== this.#state.pointer
     const transitions = changes.transitions ?? (moved ? 0 : this.#state.transitions + 1)
-    const now = this.#host.monotonicMs()
-    const activeMs = (this.#state.activeMs ?? 0) + now - this.#countedMs
-    this.#countedMs = now
+    const activeMs = (this.#state.activeMs ?? 0) + this.#clock.count()
     this.#state = { ...this.#state, ...changes, transitions, activeMs }
     await this.#host.commit(this.#state, entries)
   }
@@ -620,23 +517,20 @@ class Run {
   }
 
   #stuck(): Problem {
-    return problem('RUN_STUCK', `${MAX_TRANSITIONS} changes at ${this.#present()} without progress.`)
+    return stuck(MAX_TRANSITIONS, this.#present())
   }
 
   #cancelled(): Problem {
-    return problem('RUN_CANCELLED', `Cancelled at ${this.#present()}.`)
+    return cancelled(this.#present())
   }
 
   #tookTooLong(): Problem {
-    const minutes = Math.round((this.#state.limitMs ?? 0) / 60_000)
-    return problem('RUN_TIME_EXCEEDED', `More than ${minutes} minutes had passed at ${this.#present()}.`)
+    return tookTooLong(this.#state.limitMs ?? 0, this.#present())
   }
 
   /** Milliseconds that the run may still take; undefined: any number. */
   #leftMs(): number | undefined {
-    const { limitMs, activeMs = 0, ending } = this.#state
-    if (limitMs === undefined || ending !== undefined) return undefined
-    return Math.max(0, limitMs - activeMs - (this.#host.monotonicMs() - this.#countedMs))
+    return this.#clock.leftMs(this.#state)
   }
 
   /** What the end of the maximum run time does not stop: what is waited for, and a run that is through. */
@@ -656,46 +550,22 @@ class Run {
     return AbortSignal.any([this.#stop, this.#cancel])
   }
 
-  /** Behind the last instruction of the part that the pointer is in. */
   #endOfPart(): number {
-    const { cleanup, instructions } = this.#table
-    return this.#state.ending === undefined ? (cleanup ?? instructions.length) : instructions.length
+    return endOfPart(this.#table, this.#state)
   }
 
   #stepContext(environment: Environment, entries: JournalEntry[], part: number): StepContext {
-    return {
-      host: this.#host,
-      environment,
-      part,
-      decide: (condition) => decide(condition, environment.variables, this.#host),
-      note: (text) => {
-        const { name } = this.#step().step
-        entries.push({ kind: 'stepNote', at: this.#host.now(), instruction: this.#state.pointer, name, text })
-      },
-      choose: (choice) => choosePackage(choice, environment),
-      acquire: async (packageId, files) => {
+    const { pointer: instruction } = this.#state
+    const { name } = this.#step().step
+    return createStepContext({
+      ...{ host: this.#host, environment, entries, part, instruction, name },
+      fetch: async (packageId, files) => {
         const signal = this.#interrupts()
         const content = await this.#host.acquire(packageId, downloadRetry(environment), signal, files, this.#leftMs())
         signal.throwIfAborted()
-        if (content.ok) {
-          environment.setOwn(`_SMSTS${packageId}`, content.value.folder)
-          environment.setOwn('_SMSTSLastContentDownloadLocation', content.value.folder)
-        }
         return content
       },
-      contentFailed: (packageId, reason) => {
-        const { pointer } = this.#state
-        const { name } = this.#step().step
-        entries.push({
-          kind: 'contentFailed',
-          at: this.#host.now(),
-          instruction: pointer,
-          name,
-          packageId,
-          problem: reason,
-        })
-      },
-    }
+    })
   }
 
   #environment(): Environment {
@@ -710,9 +580,6 @@ class Run {
 
   /** Name of the present instruction, for people. */
   #present(): string {
-    const instruction = this.#table.instructions[this.#state.pointer]
-    if (instruction === undefined) return 'the end of the sequence'
-    if (instruction.kind === 'step') return instruction.step.name
-    return (instruction.kind === 'groupEnd' ? groupStart(this.#table, instruction.start) : instruction).group.name
+    return presentName(this.#table, this.#state.pointer)
   }
 }
