@@ -8,6 +8,8 @@ export type FindingKind =
   | 'cycle'
   /** A secret stood in clear text; it is not in what is stored. */
   | 'secretRemoved'
+  /** A step names a secret whose value is not in the file: exports leave passwords out. */
+  | 'missingSecret'
   /** A text looks as if a secret stood in it; it is kept. */
   | 'possibleSecret'
   /** Content is named that nothing here stands for. */

@@ -13,6 +13,7 @@ import {
 } from '@sluice/protocol'
 import { MAX_TEXT_LENGTH } from '../document.ts'
 import { check, type Fault } from '../faults.ts'
+import { secretsOf } from '../obstacles.ts'
 import { formatPath, type Path } from '../path.ts'
 import { applyRules } from '../rules.ts'
 import { writeSequenceFile } from '../write-file.ts'
@@ -180,6 +181,14 @@ class Reading {
     const read = readStep(original)
     if (read.type === 'kept') return { type: 'kept', ...shared, original } as SequenceNode
     const step = { type: read.type, ...shared, ...read.fields } as Exclude<SequenceNode, { type: 'group' | 'kept' }>
+    for (const secret of secretsOf(step))
+      if (!this.#secrets.some(({ suggestedName }) => suggestedName === secret))
+        this.#tell(
+          'missingSecret',
+          node.offset,
+          path,
+          `the value of the secret ${secret} is not in the file: set it at the site`,
+        )
     if (step.type === 'setVariable' && actionVariable.test(step.variable))
       this.#tell(
         'differs',
