@@ -559,7 +559,7 @@ class Run {
     const { name } = this.#step().step
     return createStepContext({
       ...{ host: this.#host, environment, entries, part, instruction, name },
-      fetch: async (packageId, files) => {
+      acquire: async (packageId, files) => {
         const signal = this.#interrupts()
         const content = await this.#host.acquire(packageId, downloadRetry(environment), signal, files, this.#leftMs())
         signal.throwIfAborted()

@@ -16,7 +16,7 @@ export interface StepContextParts {
   instruction: number
   name: string
   /** Fetches within the time that the run has; rejects when the run is stopped or cancelled. */
-  fetch: (packageId: PackageId, files: readonly string[] | undefined) => Promise<Result<AcquiredContent>>
+  acquire: (packageId: PackageId, files: readonly string[] | undefined) => Promise<Result<AcquiredContent>>
 }
 
 export function createStepContext(parts: StepContextParts): StepContext {
@@ -29,7 +29,7 @@ export function createStepContext(parts: StepContextParts): StepContext {
     },
     choose: (choice) => choosePackage(choice, environment),
     async acquire(packageId, files) {
-      const content = await parts.fetch(packageId, files)
+      const content = await parts.acquire(packageId, files)
       if (content.ok) {
         environment.setOwn(`_SMSTS${packageId}`, content.value.folder)
         environment.setOwn('_SMSTSLastContentDownloadLocation', content.value.folder)
