@@ -54,6 +54,20 @@ const name = fc.oneof(
 const path = fc.array(name, { minLength: 1, maxLength: 5 }).map((names) => names.join('/'))
 const seeded = { seed: 20260101, numRuns: 5000 }
 
+test('each class of name that Windows reserves or takes for another is refused for it, and kept for Linux', () => {
+  const classes = [
+    ...['CON', 'nul.txt', 'con .txt', 'Aux.tar.gz', 'COM0', 'com9.log', 'COM¹', 'lpt³.x', 'CONIN$', 'conout$'],
+    ...['a:b', 'a\\b', 'a*', 'a?', '"a"', '<a>', 'a|b', 'a\u0001'],
+    ...['a.', 'a ', 'A\u030a', 'x'.repeat(256)],
+  ]
+  for (const one of classes) {
+    for (const target of ['windows', 'any'] as const) ok(pathFault(`folder/${one}`, target) !== undefined, one)
+    if (one.length < 256) equal(pathFault(`folder/${one}`, 'linux'), undefined, one)
+  }
+  for (const one of ['CONSOLE', 'com10', 'nul-x', 'a.b', '.hidden', 'ä'])
+    for (const target of ['windows', 'any', 'linux'] as const) equal(pathFault(one, target), undefined, one)
+})
+
 test('a path that is let through stays below its folder on every target', () => {
   fc.assert(
     fc.property(path, fc.constantFrom('linux', 'windows', 'any'), (given, target) => {

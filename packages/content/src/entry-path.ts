@@ -8,7 +8,7 @@ import type { ContentTarget } from '@sluice/protocol'
 export const MAX_PATH_BYTES = 4096
 const MAX_NAME_LENGTH = 255
 
-const windowsReserved = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)/i
+const windowsReserved = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)/i
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what Windows forbids in names
 const windowsForbidden = /[\u0000-\u001f<>:"\\|?*]/
 
@@ -27,6 +27,15 @@ export function nameFault(name: string, target: ContentTarget): string | undefin
   if (name.normalize('NFC') !== name) return 'not in Unicode normal form C'
   return undefined
 }
+
+/** Paths that programs on Windows open without asking for more, with the character that ends them. */
+const WINDOWS_PATH_LENGTH = 260
+/** Room for the folder that steps get: `C:\ProgramData\Sluice\cache\contents\`, the name of a content, a separator. */
+export const WINDOWS_BASE_LENGTH = 120
+
+/** Whether many programs on Windows could not open the path in the cache. The agent itself can. */
+export const isLongOnWindows = (path: string, target: ContentTarget): boolean =>
+  target === 'windows' && WINDOWS_BASE_LENGTH + path.length >= WINDOWS_PATH_LENGTH
 
 /** Why a relative path with `/` between names may not be in a package for this target. */
 export function pathFault(path: string, target: ContentTarget): string | undefined {

@@ -17,7 +17,7 @@ import {
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ContentTarget, type PackageId, ProblemError } from '@sluice/protocol'
 import { openFolderStore } from './folder-store.ts'
@@ -252,6 +252,24 @@ test('what the target cannot hold is refused before anything is stored', async (
 
   const linux = await site.import({ target: 'linux' })
   equal(linux.fileCount, bad.length + 4)
+})
+
+test('paths that many programs on Windows cannot open are listed, or refused where that is wanted', async (t) => {
+  const site = await workshop(t)
+  const deep = `${'driver store/'.repeat(11)}x.inf`
+  await mkdir(join(site.folder, dirname(deep)), { recursive: true })
+  await writeFile(join(site.folder, deep), 'x')
+  await writeFile(join(site.folder, 'short.inf'), 'y')
+  const lossesFor = async (target: 'windows' | 'linux' | 'any') => {
+    const imported = await site.run({ target })
+    return imported.ok ? imported.value.losses : imported.problem.detail
+  }
+  deepEqual(await lossesFor('windows'), [
+    `a path that is longer than 260 characters with the 120 of the cache folder: 1 entry, ${deep}`,
+  ])
+  deepEqual([await lossesFor('linux'), await lossesFor('any')], [[], []])
+  const refused = await site.run({ target: 'windows', refuseLongPaths: true })
+  ok(!refused.ok && refused.problem.code === 'CONTENT_NOT_SAFE' && refused.problem.detail.includes(deep))
 })
 
 test('what is no file, folder or symlink is refused', async (t) => {

@@ -46,6 +46,8 @@ export interface ImportOptions {
   packageId: PackageId
   version: number
   target: ContentTarget
+  /** Paths that many programs on Windows cannot open end the import; otherwise they are among the losses. */
+  refuseLongPaths?: boolean | undefined
   /** 32 bytes, the same for every version of the package. */
   packageKey: Uint8Array
   index: ChunkIndex
@@ -102,7 +104,13 @@ export async function importVersion(options: ImportOptions): Promise<Result<Impo
   let source: ImportSource | undefined
   try {
     const open = typeof folder === 'string' ? folderSource(folder) : folder
-    const opened = await open({ hands, target: options.target, scratch, signal })
+    const opened = await open({
+      hands,
+      target: options.target,
+      refuseLongPaths: options.refuseLongPaths,
+      scratch,
+      signal,
+    })
     if (!opened.ok) return opened
     source = opened.value
     const refused = refusal(source.survey)

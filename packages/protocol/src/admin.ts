@@ -75,6 +75,8 @@ export const PackageImport = z.strictObject({
   target: ContentTarget,
   /** Absolute path of a folder or an archive that the site can read. */
   folder: z.string().min(1).max(4000),
+  /** Paths that many programs on Windows cannot open are refused, not only listed. */
+  refuseLongPaths: z.boolean().optional(),
 })
 export type PackageImport = z.infer<typeof PackageImport>
 
@@ -82,6 +84,7 @@ export const PackageUpdate = z.strictObject({
   folder: z.string().min(1).max(4000),
   /** Files that look as they did are read too. */
   readAll: z.boolean().optional(),
+  refuseLongPaths: z.boolean().optional(),
 })
 
 export const DistributionState = z.enum([

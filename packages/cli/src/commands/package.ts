@@ -16,6 +16,7 @@ import type { Session } from '../run.ts'
 import { fields, formatBytes, onOff, table } from '../text.ts'
 import { waitForDistribution, waitForJob } from '../wait.ts'
 
+const LONG_PATHS = 'refuse paths that many programs on Windows cannot open, instead of listing them'
 const architectures = PreCacheTags.shape.architecture.unwrap().options
 
 export function addPackageCommands(program: Command, session: Session): void {
@@ -33,10 +34,11 @@ export function addPackageCommands(program: Command, session: Session): void {
         .default('any'),
     )
     .option('--id <id>', 'package id such as ABC00001 (default: the site chooses)', packageId)
+    .option('--refuse-long-paths', LONG_PATHS)
     .action(
       async (
         folder: string,
-        options: { name?: string; kind: PackageKind; target: ContentTarget; id?: PackageId },
+        options: { name?: string; kind: PackageKind; target: ContentTarget; id?: PackageId; refuseLongPaths?: boolean },
       ): Promise<void> => {
         const site = await session.site()
         const path = resolve(folder)
@@ -57,16 +59,27 @@ export function addPackageCommands(program: Command, session: Session): void {
     .description('imports a folder or an archive as the next version of a package; unchanged bytes cost nothing')
     .argument('<id>', 'package id', packageId)
     .argument('<source>', 'folder, .zip, .iso, .tar, .tar.gz, .tar.zst or .tar.xz')
+    .option('--refuse-long-paths', LONG_PATHS)
     .option('--rehash', 'reads every file, also those that nobody touched since the last import')
-    .action(async (id: PackageId, folder: string, options: { rehash?: boolean }): Promise<void> => {
-      const site = await session.site()
-      const { jobId } = await site.call('updatePackage', {
-        id,
-        body: { folder: resolve(folder), readAll: options.rehash === true },
-      })
-      await waitForJob(session, jobId, 'Importing')
-      showPackage(session, await site.call('package', { id }))
-    })
+    .action(
+      async (
+        id: PackageId,
+        folder: string,
+        options: { rehash?: boolean; refuseLongPaths?: boolean },
+      ): Promise<void> => {
+        const site = await session.site()
+        const { jobId } = await site.call('updatePackage', {
+          id,
+          body: {
+            folder: resolve(folder),
+            readAll: options.rehash === true,
+            refuseLongPaths: options.refuseLongPaths === true,
+          },
+        })
+        await waitForJob(session, jobId, 'Importing')
+        showPackage(session, await site.call('package', { id }))
+      },
+    )
 
   group
     .command('list')

@@ -28,6 +28,12 @@ export interface Reading {
   parts: (CutPart | undefined)[]
 }
 
+/** What may be in an import. */
+export interface ImportRules {
+  target: ContentTarget
+  refuseLongPaths?: boolean | undefined
+}
+
 /** What a first walk finds out before a byte is read. */
 export interface TreeSurvey {
   entryCount: number
@@ -41,7 +47,7 @@ export interface TreeSurvey {
 
 export interface Jobs {
   /** Walks a folder and writes its entries, in their order, as lines of `entry-line.ts` into a file. */
-  survey: { asked: { folder: string; target: ContentTarget; list: string }; answer: TreeSurvey }
+  survey: { asked: ImportRules & { folder: string; list: string }; answer: TreeSurvey }
   /** Reads, cuts and hashes. */
   read: { asked: Part[]; answer: Reading }
   /** Cuts and hashes bytes that came from elsewhere; `last`: nothing follows them. Gives the bytes back. */

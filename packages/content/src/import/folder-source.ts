@@ -6,8 +6,8 @@ import type { OpenSource, SourceEntry } from './source.ts'
 /** @param folder absolute path. What the file system says when it cannot be walked is thrown. */
 export const folderSource =
   (folder: string): OpenSource =>
-  async ({ hands, target, scratch }) => {
-    const survey = await hands.do('survey', { folder, target, list: scratch })
+  async ({ hands, target, refuseLongPaths, scratch }) => {
+    const survey = await hands.do('survey', { folder, target, refuseLongPaths, list: scratch })
     return ok({
       survey,
       sorted: true,

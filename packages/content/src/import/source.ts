@@ -3,9 +3,9 @@
  * everything before it gives anything, so a refusal comes before the first byte is stored.
  */
 import type { Readable } from 'node:stream'
-import type { ContentTarget, Result } from '@sluice/protocol'
+import type { Result } from '@sluice/protocol'
 import type { Hands } from '../hands/hands.ts'
-import type { TreeSurvey } from '../hands/jobs.ts'
+import type { ImportRules, TreeSurvey } from '../hands/jobs.ts'
 import type { TreeEntry } from '../tree.ts'
 
 /** Where the bytes of a file are. */
@@ -37,9 +37,6 @@ export interface ImportSource {
  * from the survey.
  * @param scratch a path of a file that it may make; the import removes it
  */
-export type OpenSource = (place: {
-  hands: Hands
-  target: ContentTarget
-  scratch: string
-  signal?: AbortSignal | undefined
-}) => Promise<Result<ImportSource>>
+export type OpenSource = (
+  place: ImportRules & { hands: Hands; scratch: string; signal?: AbortSignal | undefined },
+) => Promise<Result<ImportSource>>

@@ -3,7 +3,8 @@
  * looked at before a byte is stored, and written down, so that it is looked at once. Blocks: for a thread.
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
-import type { Jobs, TreeSurvey } from '../hands/jobs.ts'
+import { isLongOnWindows, WINDOWS_BASE_LENGTH } from '../entry-path.ts'
+import type { ImportRules, Jobs, TreeSurvey } from '../hands/jobs.ts'
 import { type Sighting, walkTree } from '../tree.ts'
 import { writeEntryLine } from './entry-line.ts'
 
@@ -12,8 +13,8 @@ const LISTED_LOSSES = 5
 const LIST_BYTES = 256 * 1024
 
 /** Walks the folder and writes its entries into a new file. Throws what the file system says. */
-export function surveyFolder({ folder, target, list }: Jobs['survey']['asked']): TreeSurvey {
-  const survey = createSurvey()
+export function surveyFolder({ folder, target, refuseLongPaths, list }: Jobs['survey']['asked']): TreeSurvey {
+  const survey = createSurvey({ target, refuseLongPaths })
   const file = openSync(list, 'wx', 0o600)
   try {
     let text = ''
@@ -32,12 +33,20 @@ export function surveyFolder({ folder, target, list }: Jobs['survey']['asked']):
   return survey.result()
 }
 
-/** Sums up what is seen, wherever it is seen. */
-export function createSurvey() {
+const LONG = `a path that is longer than 260 characters with the ${WINDOWS_BASE_LENGTH} of the cache folder`
+
+/**
+ * Sums up what is seen, wherever it is seen.
+ * @param rules.refuseLongPaths paths that many programs on Windows cannot open are refused, not only listed
+ */
+export function createSurvey({ target, refuseLongPaths = false }: ImportRules) {
   const losses = new Map<string, { count: number; paths: string[] }>()
   const found = { entryCount: 0, totalBytes: 0, refused: 0, refusals: [] as string[] }
   return {
-    see(sighting: Sighting): void {
+    see(seen: Sighting): void {
+      const long = seen.kind === 'entry' && isLongOnWindows(seen.entry.path, target)
+      const sighting: Sighting =
+        long && refuseLongPaths ? { kind: 'refused', path: seen.entry.path, reason: LONG } : seen
       if (sighting.kind === 'refused') {
         if (found.refused++ < LISTED_REFUSALS)
           found.refusals.push(`${JSON.stringify(sighting.path)}: ${sighting.reason}`)
@@ -45,7 +54,7 @@ export function createSurvey() {
       }
       found.entryCount++
       if (sighting.entry.kind === 'file') found.totalBytes += sighting.entry.sizeBytes
-      for (const loss of sighting.losses) {
+      for (const loss of long ? [...sighting.losses, LONG] : sighting.losses) {
         const noted = losses.get(loss) ?? { count: 0, paths: [] }
         if (noted.count++ < LISTED_LOSSES) noted.paths.push(sighting.entry.path)
         losses.set(loss, noted)

@@ -160,7 +160,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   packageOptions: administrators('NOT_FOUND'),
   setPackageOptions: siteWide('BAD_REQUEST', applications),
   diffPackage: administrators('BAD_REQUEST'),
-  packageCosts: siteWide('NOT_FOUND', all),
+  packageCosts: siteWide('BAD_REQUEST', all),
   deletePackage: siteWide('BAD_REQUEST', applications),
   collectContent: siteWide('in', applications),
   distributePackage: siteWide('BAD_REQUEST', distributors),

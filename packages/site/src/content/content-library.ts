@@ -200,13 +200,17 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     if (await options.isReleased(target)) await makeNewest(packageId, version, hold) // L3
   }
 
-  async function importFolder({ packageId, version, folder, readAll }: ImportJob, hold: JobHold): Promise<void> {
+  async function importFolder(
+    { packageId, version, folder, readAll, refuseLongPaths }: ImportJob,
+    hold: JobHold,
+  ): Promise<void> {
     const { packageKey, target: rules } = await packages.row(db, packageId)
     const imported = await importVersion({
       folder: isArchiveName(folder) ? archiveSource(folder) : folder,
       packageId,
       version,
       target: rules,
+      refuseLongPaths,
       packageKey,
       index,
       store,
@@ -308,21 +312,21 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
     packages: (ids) => packages.infos(ids),
     get,
 
-    async importPackage({ folder, ...wanted }) {
+    async importPackage({ folder, refuseLongPaths = false, ...wanted }) {
       await checkFolder(folder)
       const started = await db.transaction().execute(async (trx) => {
         const packageId = await packages.create(trx, wanted)
-        return { packageId, jobId: await queue.add(trx, packageId, { folder, readAll: false }) }
+        return { packageId, jobId: await queue.add(trx, packageId, { folder, readAll: false, refuseLongPaths }) }
       })
       queue.wake()
       return started
     },
 
-    async updatePackage(packageId, { folder, readAll = false }) {
+    async updatePackage(packageId, { folder, readAll = false, refuseLongPaths = false }) {
       await checkFolder(folder)
       const jobId = await db.transaction().execute(async (trx) => {
         await packages.row(trx, packageId)
-        return await queue.add(trx, packageId, { folder, readAll })
+        return await queue.add(trx, packageId, { folder, readAll, refuseLongPaths })
       })
       queue.wake()
       return { packageId, jobId }

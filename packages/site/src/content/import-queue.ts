@@ -29,6 +29,7 @@ export interface ImportJob {
   folder: string
   /** Files that look as they did are read too. */
   readAll: boolean
+  refuseLongPaths: boolean
   version: number
 }
 
@@ -42,7 +43,7 @@ export interface JobHold {
 
 export interface ImportQueue {
   /** Part of the caller's transaction; call `wake` after it. */
-  add(trx: Db, packageId: PackageId, source: Pick<ImportJob, 'folder' | 'readAll'>): Promise<JobId>
+  add(trx: Db, packageId: PackageId, source: Pick<ImportJob, 'folder' | 'readAll' | 'refuseLongPaths'>): Promise<JobId>
   wake(): void
   /** `NOT_FOUND` */
   info(id: JobId): Promise<JobInfo>
@@ -110,7 +111,7 @@ export function createImportQueue(options: {
     if (busy !== undefined) return undefined
     const job = await trx
       .selectFrom('jobs')
-      .select(['folder', 'read_all', 'version', 'state'])
+      .select(['folder', 'read_all', 'refuse_long_paths', 'version', 'state'])
       .where('id', '=', id)
       .executeTakeFirst()
     if (job === undefined || (job.state !== 'waiting' && job.state !== 'running')) return undefined
@@ -130,7 +131,14 @@ export function createImportQueue(options: {
       .set({ state: 'running', version, lease_owner: owner, lease_until: now + LEASE_MS, changed_at: now })
       .where('id', '=', id)
       .execute()
-    return { id, packageId, folder: job.folder, readAll: job.read_all === 1, version }
+    return {
+      id,
+      packageId,
+      folder: job.folder,
+      readAll: job.read_all === 1,
+      refuseLongPaths: job.refuse_long_paths === 1,
+      version,
+    }
   }
 
   const held = (source: Db, id: JobId) =>
@@ -217,7 +225,7 @@ export function createImportQueue(options: {
   }
 
   return {
-    async add(trx, packageId, { folder, readAll }) {
+    async add(trx, packageId, { folder, readAll, refuseLongPaths }) {
       changeConcerns(packageId)
       const id = newId('job', JobId)
       const now = clock.now()
@@ -230,6 +238,7 @@ export function createImportQueue(options: {
           package_id: packageId,
           folder,
           read_all: readAll ? 1 : 0,
+          refuse_long_paths: refuseLongPaths ? 1 : 0,
           version: null,
           done_bytes: 0,
           total_bytes: 0,

@@ -18,7 +18,7 @@ import type { Distributions } from './distributions.ts'
 
 const BATCH = 1_000
 
-export type NewPackage = Omit<z.output<typeof PackageImport>, 'folder'>
+export type NewPackage = Omit<z.output<typeof PackageImport>, 'folder' | 'refuseLongPaths'>
 
 export interface PackageRow {
   id: PackageId

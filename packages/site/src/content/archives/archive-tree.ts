@@ -9,6 +9,7 @@ import {
   comparePaths,
   createSurvey,
   type FileBytes,
+  type ImportRules,
   nameKey,
   pathFault,
   type SourceEntry,
@@ -16,7 +17,7 @@ import {
   type TreeSurvey,
   twinFault,
 } from '@sluice/content'
-import { type ContentTarget, ProblemError, problem } from '@sluice/protocol'
+import { ProblemError, problem } from '@sluice/protocol'
 
 export const MOST_ENTRIES = 250_000
 export const MOST_PLAIN_BYTES = 1024 * 1024 * 1024 * 1024
@@ -54,8 +55,9 @@ interface Node {
 }
 
 /** @param archiveBytes size of the archive. `CONTENT_TOO_LARGE` is thrown as a `ProblemError` (A2). */
-export function createArchiveTree(target: ContentTarget, archiveBytes: number): ArchiveTree {
-  const survey = createSurvey()
+export function createArchiveTree(rules: ImportRules, archiveBytes: number): ArchiveTree {
+  const { target } = rules
+  const survey = createSurvey(rules)
   const root: Node = { name: '', file: undefined, modifiedMs: 0, children: new Map() }
   const inOrder: SourceEntry[] = []
   const refuse = (path: string, reason: string) => survey.see({ kind: 'refused', path: path.slice(0, 500), reason })

@@ -13,13 +13,13 @@ import { openUdf } from './udf.ts'
 
 export const isoSource =
   ({ path, sizeBytes }: Archive): OpenSource =>
-  async ({ target, signal }) => {
+  async ({ target, refuseLongPaths, signal }) => {
     const image = await openImage(path, sizeBytes)
     try {
       const iso = await openIso9660(image)
       const found = iso?.names === 'rockRidge' ? iso : ((await openUdf(image)) ?? iso)
       if (found === undefined) throw new Error('it is no image of a disc: neither ISO 9660 nor UDF')
-      const tree = createArchiveTree(target, sizeBytes)
+      const tree = createArchiveTree({ target, refuseLongPaths }, sizeBytes)
       for await (const entry of found.entries()) {
         signal?.throwIfAborted()
         tree.add(entry)

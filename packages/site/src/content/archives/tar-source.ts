@@ -23,8 +23,8 @@ const specialKinds: Record<string, string> = { '3': 'a device file', '4': 'a dev
 
 export const tarSource =
   ({ path, sizeBytes }: Archive): OpenSource =>
-  async ({ target, signal }) => {
-    const tree = createArchiveTree(target, sizeBytes)
+  async ({ target, refuseLongPaths, signal }) => {
+    const tree = createArchiveTree({ target, refuseLongPaths }, sizeBytes)
     const reader = createTarReader(createReadStream(path, { highWaterMark: READ_BYTES, signal }))
     await look(tree, reader, (header) => ({ kind: 'stretch', path, from: header.offset, watched: false }))
     const { survey, entries } = tree.finish('path')
@@ -33,12 +33,12 @@ export const tarSource =
 
 export const compressedTarSource =
   ({ path, sizeBytes }: Archive, compression: Compression): OpenSource =>
-  async ({ target, signal }) => {
+  async ({ target, refuseLongPaths, signal }) => {
     // An archive is not always read to its end.
     const closed = new AbortController()
     const until = signal === undefined ? closed.signal : AbortSignal.any([signal, closed.signal])
     const openReader = () => createTarReader(decompress(path, compression, until))
-    const tree = createArchiveTree(target, sizeBytes)
+    const tree = createArchiveTree({ target, refuseLongPaths }, sizeBytes)
     await look(tree, openReader(), () => ({
       kind: 'stream',
       open: () => Promise.reject(new Error('a file of the archive is read out of its order')),

@@ -22,10 +22,10 @@ const MAX_LINK_BYTES = 4096
 
 export const zipSource =
   ({ path, sizeBytes }: Archive): OpenSource =>
-  async ({ target }) => {
+  async ({ target, refuseLongPaths }) => {
     const zip = await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: true })
     try {
-      const tree = createArchiveTree(target, sizeBytes)
+      const tree = createArchiveTree({ target, refuseLongPaths }, sizeBytes)
       let packedBytes = 0
       for await (const entry of zip.eachEntry()) {
         packedBytes += entry.compressedSize
