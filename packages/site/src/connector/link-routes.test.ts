@@ -88,7 +88,7 @@ describe('what the site answers on the link', () => {
         answer = found
       })
       stream.on('data', (chunk: Buffer) => {
-        text += chunk.toString()
+        text += chunk.toString('latin1')
       })
       stream.once('error', reject)
       stream.once('end', () => resolve({ status: Number(answer[':status']), headers: answer, text }))
@@ -154,7 +154,7 @@ describe('what the site answers on the link', () => {
     }
     const { status, text } = await together('policy', batch)
     assert.equal(status, 200)
-    const answers = answerFrameReader()(Buffer.from(text))
+    const answers = answerFrameReader()(Buffer.from(text, 'latin1'))
     assert.deepEqual(Object.fromEntries(answers.map((one) => [one.request, one.status])), { 0: 200, 1: 401, 2: 401 })
     assert.equal(site.calls.length, 1)
     for (const [routeId, bytes, code] of [
