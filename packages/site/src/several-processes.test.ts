@@ -75,13 +75,13 @@ test('two processes are one site, also when one of them is killed', {
   resources.defer(() => server.stop())
   const database = { kind: 'postgres', url: await server.createDatabase() }
   const at = (...names: string[]) => join(folder, ...names)
-  const configure = async (name: string) => {
+  const configure = async (name: string, more: object) => {
     const own = { dataFolder: at(name), contentFolder: at('content'), admin: { port: 0 } }
-    await writeFile(at(`${name}.json`), JSON.stringify({ ...own, database }))
+    await writeFile(at(`${name}.json`), JSON.stringify({ ...own, database, ...more }))
     return at(`${name}.json`)
   }
-  const start = async (name: string) => {
-    const running = await startProcess(await configure(name))
+  const start = async (name: string, more = {}) => {
+    const running = await startProcess(await configure(name, more))
     resources.defer(async () => {
       running.process.signal('SIGKILL')
       await running.process.ended
@@ -164,6 +164,16 @@ test('two processes are one site, also when one of them is killed', {
     for (let i = 0; i < 4; i++) assert.equal((await policy()).deployments.length, count + 1)
     await until(async () => notices > before, 'the notice')
   }
+
+  // One that reaches no gateway changes something: the device hears of it through the links of the others.
+  await mkdir(at('third'))
+  await cp(at('first', 'keys'), at('third', 'keys'), { recursive: true })
+  await cp(at('first', 'admin-token'), at('third', 'admin-token'))
+  const third = await start('third', { linkProxy: { url: `http://127.0.0.1:${await freePort()}` } })
+  const before = notices
+  must(await third.admin.call('syncDevice', { id: device.deviceId }))
+  await until(async () => notices > before, 'the notice of a process without a link')
+  third.process.signal('SIGKILL')
 
   let acknowledged = 0
   const event = { kind: 'agentProblem', problem: { code: 'NO_SPACE', title: 'Full', detail: 'Full', retry: 'never' } }

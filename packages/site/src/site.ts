@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { type Store, writeFileAtomic } from '@sluice/content'
-import { type AdminConnection, SequenceId, type SiteId, type SiteInfo } from '@sluice/protocol'
+import { type AdminConnection, type DeviceId, SequenceId, type SiteId, type SiteInfo } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import packageFile from '../package.json' with { type: 'json' }
 import { createAdminApp } from './admin/admin-app.ts'
@@ -24,6 +24,7 @@ import { createVariableStore } from './collections/variables.ts'
 import type { SiteConfig } from './config.ts'
 import { createConnector } from './connector/connector.ts'
 import { openLinkProxy } from './connector/link-proxy.ts'
+import { listenToNeighbours, type Neighbours } from './connector/neighbours.ts'
 import { createContentLibrary } from './content/content-library.ts'
 import { keepDeviceContents } from './content/device-contents.ts'
 import { createPackageOptionsStore } from './content/package-options.ts'
@@ -109,7 +110,14 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     origin: () => adminOrigin(config, adminPort),
   })
 
-  const push = createPush({ db, tell: (devices) => connector.sync(devices), log })
+  /** This process by its links, and the others by theirs. @returns how many gateways this one told */
+  function tellDevices(devices?: readonly DeviceId[]): number {
+    const told = connector.sync(devices)
+    if (devices?.length !== 0) neighbours?.tell(told, devices)
+    return told.length
+  }
+  let neighbours: Neighbours | undefined
+  const push = createPush({ db, tell: tellDevices, log })
   const requireDevice = createAdmission({ db, clock })
   const catalogue = await createCatalogue({ db, keyring, siteId, clock, requireDevice })
   if ((await catalogue.mode()) === 'online')
@@ -281,7 +289,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       signInSettings,
       secrets: createSecrets({ db, vault, clock }),
       administration,
-      syncDevice: (id) => connector.sync([id]),
+      syncDevice: (id) => tellDevices([id]),
     }),
     authenticate: (request) => administration.authenticate(request),
     gate: administration.gate,
@@ -316,6 +324,11 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       const heads = administration.audit.logHeads()
       running.defer(() => heads[Symbol.dispose]())
       running.defer(() => devices.settle())
+      neighbours = listenToNeighbours({
+        ...{ db, location: config.database, log },
+        onHeard: ({ told, devices: named }) => void connector.sync(named, told),
+      })
+      running.defer(() => neighbours?.stop())
       await connector.start()
       running.defer(() => connector.stop())
       running.defer(keepFresh(catalogue, log))

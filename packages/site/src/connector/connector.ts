@@ -78,8 +78,12 @@ export interface Connector {
   configurationChanged(): void
   /** A gateway shall hold other contents than before; all gateways when none is named. */
   contentsChanged(gatewayId?: GatewayId): void
-  /** These devices, or all, shall ask for policy now. Returns how many gateways were told. */
-  sync(devices?: readonly DeviceId[]): number
+  /**
+   * These devices, or all, shall ask for policy now.
+   * @param besides gateways that know already
+   * @returns the gateways that were told
+   */
+  sync(devices?: readonly DeviceId[], besides?: readonly GatewayId[]): GatewayId[]
   stop(): Promise<void>
 }
 
@@ -264,12 +268,12 @@ export function createConnector(options: ConnectorOptions): Connector {
     contentsChanged(gatewayId) {
       for (const stream of streamsOf(gatewayId)) stream.contentsChanged()
     },
-    sync(devices) {
-      if (devices?.length === 0) return 0
+    sync(devices, besides = []) {
+      if (devices?.length === 0) return []
       const named = devices !== undefined && devices.length > linkBounds.syncDevices ? undefined : devices
-      const streams = streamsOf(undefined)
-      for (const stream of streams) stream.sync(named)
-      return streams.length
+      const told = [...events].filter(([id, streams]) => streams.size > 0 && !besides.includes(id))
+      for (const [, streams] of told) for (const stream of streams) stream.sync(named)
+      return told.map(([id]) => id)
     },
     async stop() {
       stopped.abort()
