@@ -1,6 +1,6 @@
 /** `npm run bench -- gateway`: how many devices one gateway carries, and what it takes. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -38,6 +38,7 @@ export async function gatewayBench(words: string[]): Promise<number> {
     process.stdout.write(help)
     return values.help ? 0 : 2
   }
+  const about = aboutHere()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-gateway-'))
   try {
     const any = (...names: GatewayRowName[]) => names.some((name) => wanted.includes(name))
@@ -48,7 +49,7 @@ export async function gatewayBench(words: string[]): Promise<number> {
     if (any('idle-agents-memory')) rows.push(await idleRow(place('idle')))
     if (any('restart-recovery')) rows.push(await restartRow(place('restart')))
     const shown = gatewayRowNames.flatMap((name) => rows.filter((row) => row.name === name && wanted.includes(name)))
-    if (values.write) await writeFile(table, gatewayTable(shown, aboutHere()))
+    if (values.write) await writeFile(table, gatewayTable(shown, about))
     for (const { name, value, unit, target, pass, versus } of shown)
       say(`${pass ? 'met   ' : 'missed'}  ${name.padEnd(25)} ${value} ${unit} (target ${target}): ${versus}`)
     if (values.json) process.stdout.write(`${JSON.stringify({ rows: shown })}\n`)
@@ -58,10 +59,18 @@ export async function gatewayBench(words: string[]): Promise<number> {
   }
 }
 
+/** To be asked before anything is measured: what else runs is seen only then. */
 function aboutHere(): string[] {
   const [model] = cpus()
+  const [busy = 0] = loadavg()
   return [
     `Measured with Node ${process.versions.node} on ${cpus().length} × ${model?.model ?? 'an unknown processor'}, site,`,
     'gateway and all devices together.',
+    ...(busy < 0.5
+      ? []
+      : [
+          `Other work ran on the same processors (load ${busy.toFixed(1)} before it began): rates and delays are to be measured`,
+          'again on a quiet machine; processor time of a poll is what can be compared.',
+        ]),
   ]
 }

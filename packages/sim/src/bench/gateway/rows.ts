@@ -45,6 +45,7 @@ export function gatewayTable(rows: readonly GatewayRow[], about: readonly string
     const sign = kind === 'most' ? '≤' : '≥'
     return `| \`${name}\` | ${meaning} | ${value} ${unit} | ${sign} ${target} | ${pass ? 'yes' : '**no**'} | ${versus} |`
   })
+  const missing = gatewayRowNames.filter((name) => !rows.some((row) => row.name === name))
   return [
     '# Gateway: measured',
     '',
@@ -54,6 +55,8 @@ export function gatewayTable(rows: readonly GatewayRow[], about: readonly string
     '| --- | --- | --- | --- | --- | --- |',
     ...lines,
     '',
+    ...missing.map((name) => `- \`${name}\` was not measured: left out of this run.`),
+    ...(missing.length > 0 ? [''] : []),
     'How it is measured: [README.md](README.md).',
     '',
   ].join('\n')
