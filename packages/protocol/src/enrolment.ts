@@ -44,15 +44,25 @@ export const SignInHandle = z.string().min(20).max(200)
 export const SignInRequest = z.object({ csr: z.string().max(8000) })
 export type SignInRequest = z.infer<typeof SignInRequest>
 
+/** Shown on the device's terminal, whoever sent it: nothing in it steers a terminal. */
+const ShownAddress = z
+  .string()
+  .max(2000)
+  .regex(/^https?:\/\/[\x21-\x7e]+$/, 'an address to open')
+
 /** What the user needs, and what the device asks on with. */
 export const SignInAnswer = z.object({
   handle: SignInHandle,
   /** Open this address anywhere … */
-  verificationUri: z.url().max(2000),
+  verificationUri: ShownAddress,
   /** … and type this in. */
-  userCode: z.string().min(1).max(100),
+  userCode: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(/^\P{C}+$/u, 'a code to type in'),
   /** The address with the code in it. */
-  verificationUriComplete: z.url().max(2000).optional(),
+  verificationUriComplete: ShownAddress.optional(),
   expiresInMs: z.int().positive(),
   retryAfterMs: z.int().positive(),
 })

@@ -24,6 +24,8 @@ const usage = `Usage: sluice-agent enrol --config <file.json> [--sign-in]
 
 /** Failures of the way that are tried again, one after the other, before it gives up. */
 const MAX_FAILURES = 10
+/** Whatever a gateway says. */
+const LONGEST_WAIT_MS = 5 * 60_000
 
 interface Output {
   out: (line: string) => void
@@ -118,7 +120,7 @@ async function untilDecided(
       case 'signingIn':
         failures = 0
         backoff.reset()
-        await sleep(attempt.retryAfterMs)
+        await sleep(Math.min(attempt.retryAfterMs, LONGEST_WAIT_MS))
         break
       case 'failed': {
         // `never`: the same request will not get past it.

@@ -2,7 +2,7 @@
  * The proxy between the site and its gateways. Where it is stands in the configuration; name and password are
  * in the vault, replaced while the site runs, and used from the next dial on.
  */
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { fail, LinkProxyCredentials, type ProxySettings } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Database } from '../db/database.ts'
@@ -19,7 +19,8 @@ export interface LinkProxySettings {
 }
 
 /**
- * A file that the configuration still names is taken into the vault and deleted.
+ * A file that the configuration still names is taken into the vault and deleted. One that could not be deleted, and
+ * is older than what the vault has, says nothing: its credentials were rotated.
  * @throws ProblemError `CONFIGURATION_INVALID` when it holds something else
  */
 export async function openLinkProxy(options: {
@@ -39,7 +40,10 @@ export async function openLinkProxy(options: {
     if (text === undefined) return
     const read = LinkProxyCredentials.shape.credentials.safeParse(text.trim())
     if (!read.success) fail('CONFIGURATION_INVALID', `linkProxy: ${file} does not hold one line name:password.`)
-    await credentials.set(db, 'linkProxy', read.data)
+    // What cannot be opened any more does not count.
+    const kept = await credentials.get('linkProxy').catch(() => undefined)
+    if (kept === undefined || kept.changedAt < (await stat(file)).mtimeMs)
+      await credentials.set(db, 'linkProxy', read.data)
     await rm(file).then(
       () => log.info('the credentials of the proxy are in the vault now', { file }),
       (error: unknown) => log.warn('the credentials of the proxy are in the vault; delete their file', { file, error }),

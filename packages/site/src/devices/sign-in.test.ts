@@ -150,6 +150,18 @@ onEveryDatabase('where the settings say so, who signed in still waits for an adm
   })
 })
 
+onEveryDatabase('who signed in under other rules than those of now lets nobody in', async (db) => {
+  await withSite(db, async ({ signInSettings, begin, ask }) => {
+    await signInSettings.set(settings({ registration: 'pending' }))
+    const key = await makeDeviceKey()
+    const { handle, verificationUriComplete } = await begin(key)
+    await provider.signIn(verificationUriComplete ?? '', 'anna')
+    assert.equal((await ask(key, handle)).state, 'pending')
+    await signInSettings.set(settings({ domains: ['fabrikam.example'] }))
+    assert.match(await why(ask(key, handle)), /^DEVICE_SIGN_IN_REFUSED: What lets devices in/)
+  })
+})
+
 onEveryDatabase('who says no, is late, has no verified address or is in no group lets nobody in', async (db) => {
   await withSite(db, async ({ signInSettings, begin, ask, devices, clock }) => {
     const outcome = async (subject: keyof typeof people, how: 'agree' | 'deny' = 'agree') => {
@@ -208,6 +220,9 @@ onEveryDatabase('few sign-ins go on at once, fewer from one address, and one of 
     assert.equal(await why(begin(await makeDeviceKey(), '192.0.2.2')), 'done', 'others go on')
     clock.advance(31 * 60_000)
     assert.equal(await why(begin(await makeDeviceKey())), 'done', 'what is over makes room')
+    const keys = await Promise.all(Array.from({ length: 25 }, () => makeDeviceKey()))
+    const atOnce = await Promise.all(keys.map((one) => why(begin(one))))
+    assert.equal(atOnce.filter((one) => one === 'done').length, 19, 'those who come at once are counted too')
   })
 })
 
@@ -228,6 +243,7 @@ onEveryDatabase('a provider that is down says nothing of itself to strangers', a
   await withSite(db, async ({ signInSettings, begin }) => {
     await signInSettings.set(settings({ issuer: 'http://127.0.0.1:9' }))
     assert.equal(await why(begin(await makeDeviceKey())), 'BUSY: Nobody can sign in just now.')
+    assert.equal((await db.selectFrom('sign_ins').selectAll().execute()).length, 0, 'it takes no place')
   })
 })
 

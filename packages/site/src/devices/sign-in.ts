@@ -10,8 +10,9 @@
  *       nothing else: what the provider says of a person or of itself stays here.
  *   S3. The provider is asked as slowly as it wants, by one request of all that come at once.
  *   S4. What the provider says once is written down before it is answered: a lost answer costs nothing.
- *   S5. A person counts by a verified address or a group that the settings name now, not when it began.
+ *   S5. A person counts by a verified address or a group that the settings name now, when the device is let in.
  */
+import { createHash } from 'node:crypto'
 import { DeviceUser, type EnrolmentSignIn, fail, ProblemError, type Sha256, type SignInAnswer } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import * as oidc from 'openid-client'
@@ -30,6 +31,8 @@ const MAX_OF_ADDRESS = 20
 const MAX_LIFE_MS = 30 * 60_000
 const MIN_INTERVAL_MS = 1_000
 const DEFAULT_INTERVAL_MS = 5_000
+/** For the provider's first word, and somewhat more: a place that is kept for longer is nobody's any more. */
+const BEGIN_MS = 60_000
 /** RFC 8628 §3.5, `slow_down`. */
 const SLOWER_MS = 5_000
 const PROVIDER_LIFE_MS = 10 * 60_000
@@ -86,17 +89,37 @@ export function createSignIns(options: {
     return { present, registration }
   }
 
-  async function requireRoom(address: string): Promise<void> {
-    await db.deleteFrom('sign_ins').where('expires_at', '<=', clock.now()).execute()
-    const { all, here } = await db
-      .selectFrom('sign_ins')
-      .select((eb) => [
-        eb.fn.countAll<number>().as('all'),
-        eb.fn.sum<number | null>(eb.case().when('address', '=', address).then(1).else(0).end()).as('here'),
-      ])
-      .executeTakeFirstOrThrow()
-    if (Number(all) >= MAX_SIGN_INS || Number(here ?? 0) >= MAX_OF_ADDRESS)
-      fail('BUSY', 'Too many sign-ins go on.', { retryAfterMs: 60_000 })
+  /** S2. Takes the place before the provider is asked, so that those who come at once are counted too. */
+  async function takePlace(handle: string, fingerprint: Sha256, address: string, issuer: string): Promise<void> {
+    const now = clock.now()
+    await db.transaction().execute(async (trx) => {
+      // Changes nothing, but whoever else begins one waits for this transaction.
+      await trx
+        .updateTable('enrolment_sign_in')
+        .set((eb) => ({ document: eb.ref('document') }))
+        .execute()
+      // One for each key: who begins anew has given up the one before.
+      await trx
+        .deleteFrom('sign_ins')
+        .where((eb) => eb.or([eb('expires_at', '<=', now), eb('fingerprint', '=', fingerprint)]))
+        .execute()
+      const { all, here } = await trx
+        .selectFrom('sign_ins')
+        .select((eb) => [
+          eb.fn.countAll<number>().as('all'),
+          eb.fn.sum<number | null>(eb.case().when('address', '=', address).then(1).else(0).end()).as('here'),
+        ])
+        .executeTakeFirstOrThrow()
+      if (Number(all) >= MAX_SIGN_INS || Number(here ?? 0) >= MAX_OF_ADDRESS)
+        fail('BUSY', 'Too many sign-ins go on.', { retryAfterMs: 60_000 })
+      await trx
+        .insertInto('sign_ins')
+        .values({
+          ...{ handle_hash: tokenHash(handle), fingerprint, address, issuer, device_code: '' },
+          ...{ interval_ms: 0, ask_at: now, expires_at: now + BEGIN_MS, person: null, refusal: null },
+        })
+        .execute()
+    })
   }
 
   /** @returns undefined while the person has not finished, and how much slower the provider wants to be asked */
@@ -135,43 +158,46 @@ export function createSignIns(options: {
     }
   }
 
+  async function beginAt(present: EnrolmentSignIn, handle: string): Promise<SignInAnswer> {
+    const at = await provider(present)
+    const begun = await oidc
+      .initiateDeviceAuthorization(at, { scope: [...new Set(['openid', ...present.scopes])].join(' ') })
+      .catch(unavailable)
+    const now = clock.now()
+    const lifeMs = Math.min(begun.expires_in * 1000, MAX_LIFE_MS)
+    const intervalMs = Math.max((begun.interval ?? 0) * 1000 || DEFAULT_INTERVAL_MS, MIN_INTERVAL_MS)
+    const hash = tokenHash(handle)
+    const { numUpdatedRows } = await db
+      .updateTable('sign_ins')
+      .set({
+        device_code: vault.seal(`sign-in/${hash}`, begun.device_code),
+        ...{ interval_ms: intervalMs, ask_at: now + intervalMs, expires_at: now + lifeMs },
+      })
+      .where('handle_hash', '=', hash)
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) fail('BUSY', 'Another sign-in of this key has begun.', { retryAfterMs: 1_000 })
+    return {
+      handle,
+      verificationUri: begun.verification_uri,
+      userCode: begun.user_code,
+      ...(begun.verification_uri_complete === undefined
+        ? {}
+        : { verificationUriComplete: begun.verification_uri_complete }),
+      expiresInMs: lifeMs,
+      retryAfterMs: intervalMs,
+    }
+  }
+
   return {
     async begin(fingerprint, address) {
       const { present } = await allowed()
-      await requireRoom(address)
-      const at = await provider(present)
-      const begun = await oidc
-        .initiateDeviceAuthorization(at, { scope: [...new Set(['openid', ...present.scopes])].join(' ') })
-        .catch(unavailable)
       const handle = newToken()
-      const now = clock.now()
-      const lifeMs = Math.min(begun.expires_in * 1000, MAX_LIFE_MS)
-      const intervalMs = Math.max((begun.interval ?? 0) * 1000 || DEFAULT_INTERVAL_MS, MIN_INTERVAL_MS)
-      // One for each key: who begins anew has given up the one before.
-      await db.deleteFrom('sign_ins').where('fingerprint', '=', fingerprint).execute()
-      await db
-        .insertInto('sign_ins')
-        .values({
-          ...{ handle_hash: tokenHash(handle), fingerprint, address, issuer: present.issuer ?? '' },
-          device_code: vault.seal(`sign-in/${tokenHash(handle)}`, begun.device_code),
-          ...{
-            interval_ms: intervalMs,
-            ask_at: now + intervalMs,
-            expires_at: now + lifeMs,
-            person: null,
-            refusal: null,
-          },
-        })
-        .execute()
-      return {
-        handle,
-        verificationUri: begun.verification_uri,
-        userCode: begun.user_code,
-        ...(begun.verification_uri_complete === undefined
-          ? {}
-          : { verificationUriComplete: begun.verification_uri_complete }),
-        expiresInMs: lifeMs,
-        retryAfterMs: intervalMs,
+      await takePlace(handle, fingerprint, address, present.issuer ?? '')
+      try {
+        return await beginAt(present, handle)
+      } catch (error) {
+        await db.deleteFrom('sign_ins').where('handle_hash', '=', tokenHash(handle)).execute()
+        throw error
       }
     },
 
@@ -190,7 +216,10 @@ export function createSignIns(options: {
       const settled = (row: { person: string | null; refusal: string | null }): SignedIn | undefined => {
         if (row.refusal !== null) return refuse(row.refusal)
         if (row.person === null) return undefined
-        return { state: 'signedIn', user: DeviceUser.parse(JSON.parse(row.person)), registration }
+        const judged = Judged.safeParse(JSON.parse(row.person))
+        if (judged.data?.by !== rulesOf(present))
+          return refuse('What lets devices in here is not what it was when somebody signed in.') // S5
+        return { state: 'signedIn', user: judged.data.user, registration }
       }
       const row = await mine()
       if (row === undefined || row.issuer !== present.issuer)
@@ -219,7 +248,9 @@ export function createSignIns(options: {
       }
       // S4
       const columns =
-        'user' in said ? { person: JSON.stringify(said.user), refusal: null } : { person: null, refusal: said.refusal }
+        'user' in said
+          ? { person: JSON.stringify({ by: rulesOf(present), user: said.user }), refusal: null }
+          : { person: null, refusal: said.refusal }
       await db.updateTable('sign_ins').set(columns).where('handle_hash', '=', hash).execute()
       return settled(columns) ?? refuse('It came to nothing.')
     },
@@ -227,6 +258,13 @@ export function createSignIns(options: {
 }
 
 const refuse = (why: string): never => fail('DEVICE_SIGN_IN_REFUSED', why)
+
+/** Who signed in, and by which rules he counted. */
+const Judged = z.object({ by: z.string(), user: DeviceUser })
+const rulesOf = ({ domains, groups, groupsClaim }: EnrolmentSignIn): string =>
+  createHash('sha256')
+    .update(JSON.stringify([domains, groups, groupsClaim]))
+    .digest('hex')
 
 const Claims = z.object({
   iss: z.string().max(2000),

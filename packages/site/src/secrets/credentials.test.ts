@@ -1,6 +1,6 @@
 /** What the site proves itself with elsewhere: sealed, replaced while everything runs, and taken over from the files of before. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -79,6 +79,15 @@ onEveryDatabase('credentials are sealed, replaced after they were tried, and tak
     await again.set('sluice:another')
     assert.deepEqual(await again.current(), { ...at, credentials: 'sluice:another' })
     assert.ok(!(await kept()).includes('another'))
+    for (const [laterMs, expected] of [
+      [-60_000, 'sluice:another'],
+      [60_000, 'sluice:from-file'],
+    ] as const) {
+      await writeFile(credentialsFile, 'sluice:from-file')
+      const at = new Date(clock.now() + laterMs)
+      await utimes(credentialsFile, at, at)
+      assert.equal((await (await proxy()).current())?.credentials, expected, 'a file from before a rotation is old')
+    }
     await again.forget()
     assert.deepEqual(await again.current(), { ...at, credentials: undefined })
     const direct = await openLinkProxy({ settings: undefined, db, credentials, log: silentLog })
