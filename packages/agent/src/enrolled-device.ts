@@ -17,6 +17,7 @@ import type { Platform } from './platform/platform.ts'
 import { createDeadlines } from './policy/deadlines.ts'
 import { createEvaluationReports } from './policy/evaluation-reports.ts'
 import { createNotices } from './policy/notices.ts'
+import { createLife } from './policy/life.ts'
 import { createPolicyLoop, type PolicyLoop } from './policy/policy-loop.ts'
 import { createPolicyStore } from './policy/policy-store.ts'
 import { createStartable, type RefusalsNow, type Startable } from './policy/startable.ts'
@@ -24,6 +25,7 @@ import type { Outbox } from './report/outbox.ts'
 import { createReporter } from './report/reporter.ts'
 import type { CreateRuns, Runs } from './run/runs.ts'
 import { createRevealSecret } from './secrets/reveal-secret.ts'
+import { createSettings } from './state/settings.ts'
 import type { State } from './state/state.ts'
 import { openTrust } from './trust/trust.ts'
 
@@ -100,6 +102,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     cache: createCacheRows(state.db, join(config.stateFolder, 'cache')),
   })
   const policy = createPolicyLoop({
+    life: createLife(createSettings(state)),
     trust,
     client,
     platform,

@@ -408,9 +408,17 @@ test('the second person: who made a deployment cannot approve it; another admini
     'securityAdministrator',
   )
   await writeFile(second, token)
-  const byBen = await as(['deployments', 'approve', id, '--yes', '--token-file', second])
+  const again = await as(['deployments', 'approve', id, '--yes', '--token-file', second])
+  assert.match(again.stderr, /APPROVAL_REFUSED/, 'another token of the same person')
+
+  const home = { env: { HOME: join(folder, 'ben') } }
+  const invited = await text('admins', 'invite', 'Ben', '--role', 'securityAdministrator')
+  const code = new URL(/https:\S+/.exec(invited)?.[0] ?? '').hash.replace('#code=', '')
+  const password = 'a ladder leans on the wall'
+  assert.equal((await as(['login', '--invited'], { ...home, answers: [code, password, password] })).code, 0)
+  const byBen = await as(['deployments', 'approve', id, '--yes'], home)
   assert.equal(byBen.code, 0, byBen.stderr)
-  assert.match(byBen.stdout, /Approved by \w+ Ben, for 1 devices/)
+  assert.match(byBen.stdout, /Approved by \w+ ben, for 1 devices/)
   assert.match(await text('settings', 'approvals', '--off'), /asks for: no deployment needs a second person/)
   await text('deployments', 'delete', id)
 })

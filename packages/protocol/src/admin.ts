@@ -7,6 +7,7 @@ import { administrationRoutes } from './admin/administration-routes.ts'
 import { alarmRoutes } from './admin/alarm.ts'
 import { ApprovalRule, ApprovalRuleChange, DeploymentApproval, DeploymentApprove } from './admin/approval.ts'
 import { debugRoutes } from './admin/debug.ts'
+import { deviceConflictRoutes } from './admin/device-conflict.ts'
 import {
   DistributeRequest,
   DistributionOrder,
@@ -220,6 +221,8 @@ export const DeviceInfo = z.object({
   enrolledAt: Time,
   lastSeenAt: Time.optional(),
   lastGatewayId: GatewayId.optional(),
+  /** Since when two computers use its identity: it is shut out until that is resolved. */
+  blockedAt: Time.optional(),
   /** Who signed in to let it in. */
   user: DeviceUser.optional(),
 })
@@ -553,6 +556,7 @@ export const adminRoutes = {
   ...alarmRoutes,
   ...organisationRoutes,
   ...enrolmentRoutes,
+  ...deviceConflictRoutes,
   ...debugRoutes,
   ...linkProxyRoutes,
   ...secretRoutes,

@@ -24,6 +24,8 @@ export const DeviceFacts = z.object({
     version: z.string().max(64),
     codename: z.string().max(64).optional(),
   }),
+  /** What tells this machine from every other: the UUID of its firmware (SMBIOS 3.7, 7.2.1). Absent where there is none. */
+  hardwareUuid: z.string().max(64).optional(),
   memoryBytes: z.int().nonnegative(),
   processorMHz: z.int().nonnegative(),
   /** Language tag of the system, as in `sv-SE`. */

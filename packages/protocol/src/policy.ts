@@ -138,6 +138,8 @@ export const PolicyRequest = z.object({
   knownBodyHash: Sha256.optional(),
   facts: DeviceFacts,
   agent: AgentInfo,
+  /** Which life of the agent asks, and the how-manieth question of the device it is: what a copy cannot keep in step. */
+  life: z.object({ id: z.string().min(8).max(64), question: z.int().positive() }).optional(),
 })
 export type PolicyRequest = z.infer<typeof PolicyRequest>
 

@@ -35,6 +35,7 @@ import type { SiteFacts } from './deployments/circumstances.ts'
 import { createDeployments } from './deployments/deployments.ts'
 import { createDevicePlane } from './device-plane/device-plane.ts'
 import { createAdmission } from './devices/admission.ts'
+import { createConflicts } from './devices/conflicts.ts'
 import { createDevices } from './devices/devices.ts'
 import { createEnrolment } from './devices/enrolment.ts'
 import { createSignIns } from './devices/sign-in.ts'
@@ -108,6 +109,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const administration = createAdministration({
     ...{ db, clock, log, siteId, siteName: config.name, auditKey: keyring.audit, vault, signOn: config.admin.signOn },
     origin: () => adminOrigin(config, adminPort),
+    releasesAtOnce: async () => (await catalogue.mode()) === 'online',
   })
 
   /** This process by its links, and the others by theirs. @returns how many gateways this one told */
@@ -136,7 +138,12 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     onCollection: (id) => push.collectionChanged(id),
     onDevice: push.deviceChanged,
   })
+  const conflicts = createConflicts({
+    ...{ db, clock, log, revoke: (id) => devices.revoke(id) },
+    onCertificates: () => connector.certificatesRevoked(),
+  })
   const devices = createDevices({
+    conflicts,
     db,
     identity,
     clock,
@@ -150,6 +157,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const signIns = createSignIns({ db, vault, settings: signInSettings, clock, log })
   const enrolment = createEnrolment({
     ...{ db, identity, clock, log, requireDevice, organisation, signIns },
+    onCertificates: () => connector.certificatesRevoked(),
     trust: async () => catalogue.trust(),
   })
 
@@ -283,7 +291,14 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       devices,
       gateways,
       linkProxy,
-      alarms: createAlarms({ db, clock, gateways: gateways.infos, catalogue: catalogue.info }),
+      conflicts,
+      alarms: createAlarms({
+        db,
+        clock,
+        conflicts: conflicts.list,
+        gateways: gateways.infos,
+        catalogue: catalogue.info,
+      }),
       status,
       organisation,
       signInSettings,

@@ -23,9 +23,9 @@ export async function createLinuxPlatform(options: PlatformOptions): Promise<Pla
   const bootId = (await readBootFile(options.bootFile)) ?? (await readBootId())
   if (bootId === undefined) return undefined
   const { stateFolder, osRoot } = options
-  const facts = async () => portableFacts(options, await linuxFacts(osRoot))
   // Who tells the device's model tells that the firmware seen here is another's.
   const firmware = options.facts.model === undefined && options.facts.manufacturer === undefined
+  const facts = async () => portableFacts(options, await linuxFacts(osRoot, firmware))
   return {
     bootId,
     facts,
@@ -46,15 +46,18 @@ async function readBootId(): Promise<string | undefined> {
   return boot === undefined || ticks === undefined || !/^\d+$/.test(ticks) ? undefined : `${boot}-${ticks}`
 }
 
-async function linuxFacts(osRoot: string): Promise<Partial<DeviceFacts>> {
+async function linuxFacts(osRoot: string, firmware: boolean): Promise<Partial<DeviceFacts>> {
   const dmi = async (name: string) => (await firstLine(`/sys/class/dmi/id/${name}`))?.slice(0, 255) ?? ''
   const language = await readLanguage(osRoot)
+  // Readable for root only.
+  const hardwareUuid = firmware ? await dmi('product_uuid') : ''
   const hz = Number(await firstLine('/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq')) * 1000
   return {
     manufacturer: await dmi('sys_vendor'),
     model: await dmi('product_name'),
     // Readable for root only.
     serialNumber: await dmi('product_serial'),
+    ...(hardwareUuid === '' ? {} : { hardwareUuid: hardwareUuid.slice(0, 64) }),
     ...(hz > 0 ? { processorMHz: Math.round(hz / 1_000_000) } : {}),
     ...(language === undefined ? {} : { language }),
   }

@@ -11,7 +11,7 @@
  *   L3. A deployment of an older revision never replaces a newer one: (epoch, seq) of the policy only
  *       rises, and the site counts revisions (REL-14).
  */
-import { DeviceFacts, type Problem, type Result } from '@sluice/protocol'
+import { DeviceFacts, type PolicyRequest, type Problem, type Result } from '@sluice/protocol'
 import { agentInfo } from '../agent-info.ts'
 import { createBackoff } from '../backoff.ts'
 import { createBell } from '../bell.ts'
@@ -39,6 +39,8 @@ export interface PolicyLoopOptions {
   reports: EvaluationReports
   log: Log
   random: () => number
+  /** Numbers a question, durably, before it is asked. */
+  life?: () => PolicyRequest['life']
   /** A policy was accepted, in this life of the agent or before: its gateways and settings count from now on. */
   onPolicy: (policy: AcceptedPolicy) => void
   /** Deployments were looked at. */
@@ -107,7 +109,9 @@ export function createPolicyLoop(options: PolicyLoopOptions): PolicyLoop {
   async function poll(signal: AbortSignal): Promise<Problem | undefined> {
     const question = trust.policy.question()
     const facts = DeviceFacts.parse(await platform.facts())
-    const answer = await client.call('policy', { body: { ...question, facts, agent: agentInfo }, signal })
+    const life = options.life?.()
+    const body = { ...question, facts, agent: agentInfo, ...(life === undefined ? {} : { life }) }
+    const answer = await client.call('policy', { body, signal })
     if (!answer.ok) return answer.problem
     let accepted = trust.policy.accept(answer.value, question)
     if (!accepted.ok) {

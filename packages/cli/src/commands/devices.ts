@@ -5,6 +5,7 @@ import { failLocally } from '../local-failure.ts'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, table } from '../text.ts'
+import { addConflictCommands } from './device-conflicts.ts'
 import { addDeviceVariables } from './variables.ts'
 
 const HOUR_MS = 3600_000
@@ -23,7 +24,7 @@ export function addDeviceCommands(program: Command, session: Session): void {
           ['ID', 'STATE', 'NAME', 'OS', 'MODEL', 'LAST SEEN'],
           devices.map((one) => [
             one.id,
-            one.state,
+            one.blockedAt === undefined ? one.state : 'blocked',
             one.facts.hostname,
             one.facts.os.name,
             one.facts.model,
@@ -78,6 +79,8 @@ export function addDeviceCommands(program: Command, session: Session): void {
     })
 
   addDeviceVariables(group, session)
+
+  addConflictCommands(group, session)
 
   group
     .command('tokens')
@@ -184,7 +187,10 @@ const showDevice = (session: Session, one: DeviceInfo): void =>
   session.out.result(one, () =>
     fields([
       ['Device', one.id],
-      ['State', one.state],
+      [
+        'State',
+        one.blockedAt === undefined ? one.state : `blocked since ${one.blockedAt}: two computers use its identity`,
+      ],
       ['Name', one.facts.hostname],
       ['Operating system', one.facts.os.name],
       ['Manufacturer', one.facts.manufacturer],

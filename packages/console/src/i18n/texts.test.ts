@@ -39,6 +39,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'FORBIDDEN',
   'RELEASE_REFUSED',
   'DEVICE_SIGN_IN_REFUSED',
+  'DEVICE_BLOCKED',
   'PACKAGE_NEEDED',
   'KEY_ELSEWHERE',
   'DEBUG_NOT_ALLOWED',

@@ -33,12 +33,16 @@ export type Reach =
 export interface Access {
   permission: Permission
   reach: Reach
-  /** A person must have signed in a short time ago: for what would keep a stolen session alive. */
-  fresh?: true
+  /**
+   * A person must have signed in a short time ago: for what would keep a stolen session alive, lets others in,
+   * or decides what runs. `online`: in online mode, where what is imported is released at once.
+   */
+  fresh?: true | 'online'
 }
 
 const access = (permission: Permission, reach: Reach): Access => ({ permission, reach })
 const fresh = (permission: Permission, reach: Reach): Access => ({ permission, reach, fresh: true })
+const releases = (permission: Permission, reach: Reach): Access => ({ permission, reach, fresh: 'online' })
 
 export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   site: access('site.read', 'open'),
@@ -48,12 +52,12 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   catalogueFile: access('site.read', 'open'),
   releases: access('package.read', 'open'),
   releaseBytes: access('package.read', 'open'),
-  publishCatalogue: access('release.publish', 'site'),
-  rotateKey: access('release.publish', 'site'),
+  publishCatalogue: fresh('release.publish', 'site'),
+  rotateKey: fresh('release.publish', 'site'),
   packages: access('package.read', 'open'),
   package: access('package.read', 'open'),
-  importPackage: access('package.modify', 'site'),
-  updatePackage: access('package.modify', 'site'),
+  importPackage: releases('package.modify', 'site'),
+  updatePackage: releases('package.modify', 'site'),
   packageOptions: access('package.read', 'open'),
   setPackageOptions: access('package.modify', 'site'),
   diffPackage: access('package.read', 'open'),
@@ -78,7 +82,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   job: access('package.read', 'open'),
   sequences: access('sequence.read', 'open'),
   sequenceDocument: access('sequence.read', 'open'),
-  applySequence: access('sequence.modify', 'site'),
+  applySequence: releases('sequence.modify', 'site'),
   collections: access('collection.read', 'collections'),
   createCollection: access('collection.modify', 'site'),
   setCollectionMembers: access('collection.modify', 'members'),
@@ -93,9 +97,9 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   deployment: access('deployment.read', 'deployment'),
   createDeployment: access('deployment.modify', 'newDeployment'),
   changeDeployment: access('deployment.modify', 'deployment'),
-  approveDeployment: access('deployment.approve', 'deployment'),
+  approveDeployment: fresh('deployment.approve', 'deployment'),
   approvalRule: access('settings.read', 'open'),
-  setApprovalRule: access('administrator.modify', 'site'),
+  setApprovalRule: fresh('administrator.modify', 'site'),
   cancelRun: access('device.control', 'deployment'),
   pauseRun: access('device.control', 'deployment'),
   debugSession: access('device.debug', 'device'),
@@ -107,7 +111,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   deleteDevice: access('device.admit', 'device'),
   syncDevice: access('device.control', 'device'),
   revokeDevice: access('device.admit', 'device'),
-  createDeviceToken: access('device.admit', 'site'),
+  createDeviceToken: fresh('device.admit', 'site'),
   deviceTokens: access('device.admit', 'site'),
   blockDeviceToken: access('device.admit', 'site'),
   enrolmentBundle: access('device.admit', 'site'),
@@ -123,6 +127,10 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   setOrganisationCrl: access('device.admit', 'site'),
   organisationSettings: access('device.admit', 'site'),
   setOrganisationSettings: fresh('device.admit', 'site'),
+  deviceConflicts: access('device.admit', 'site'),
+  resolveDeviceConflict: fresh('device.admit', 'site'),
+  conflictRule: access('device.admit', 'site'),
+  setConflictRule: fresh('device.admit', 'site'),
   enrolmentSignIn: access('device.admit', 'site'),
   setEnrolmentSignIn: fresh('device.admit', 'site'),
   secrets: access('secret.read', 'site'),

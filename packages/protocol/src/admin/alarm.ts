@@ -19,9 +19,9 @@ export type OutboundThreshold = z.infer<typeof OutboundThreshold>
 export const OUTBOUND_DAYS = 14
 
 export const Alarm = z.object({
-  kind: z.enum(['link', 'certificate', 'signature', 'outbound', 'stopped', 'storage']),
+  kind: z.enum(['link', 'certificate', 'signature', 'outbound', 'stopped', 'storage', 'device']),
   severity: z.enum(['warning', 'critical']),
-  /** Name of the gateway, or the role of the signature. */
+  /** Name of the gateway or device, or the role of the signature. */
   subject: z.string(),
   /** For people: what is, and what to do. */
   text: z.string(),

@@ -36,7 +36,7 @@ export const identityProblems = {
     status: 403,
     retry: 'never',
     title: 'For this you must have signed in a short time ago',
-    remedy: 'Sign in again (`sluice login`), then repeat it within 15 minutes.',
+    remedy: 'Sign in again (`sluice login`), then repeat it within 10 minutes.',
   },
   INVITATION_REFUSED: {
     status: 403,
@@ -88,6 +88,13 @@ export const identityProblems = {
     title: 'The sign-in lets this device not in',
     remedy:
       'The detail says why. Begin again: `sluice-agent enrol --sign-in`. Who may let devices in stands in `sluice identity sign-in`: `docs/devices.md`.',
+  },
+  DEVICE_BLOCKED: {
+    status: 403,
+    retry: 'later',
+    title: 'Two computers use the identity of this device',
+    remedy:
+      'An administrator decides: `sluice devices conflicts`, then `sluice devices resolve`; `docs/devices.md` says how.',
   },
   SECRET_REFUSED: {
     status: 403,

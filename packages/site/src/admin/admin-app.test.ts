@@ -37,7 +37,7 @@ const administration = createAdministration({
     auditKey: keyring.audit,
     vault: createVault(new Uint8Array(32)),
   },
-  ...{ siteName: 'Contoso', origin: () => 'https://localhost' },
+  ...{ siteName: 'Contoso', origin: () => 'https://localhost', releasesAtOnce: async () => true },
 })
 const { authenticate, gate } = administration
 

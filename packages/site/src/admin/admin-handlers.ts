@@ -17,7 +17,7 @@ import {
   TokenId,
 } from '@sluice/protocol'
 import { z } from 'zod'
-import { type Actor, meOf } from '../administrators/actor.ts'
+import { type Actor, meOf, personOf } from '../administrators/actor.ts'
 import type { Administration } from '../administrators/administration.ts'
 import type { Person } from '../administrators/sign-in/account.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
@@ -27,8 +27,8 @@ import type { LinkProxySettings } from '../connector/link-proxy.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
 import type { PackageOptionsStore } from '../content/package-options.ts'
 import type { Debugging } from '../debugging/debugging.ts'
-import { personOf } from '../deployments/approval.ts'
 import type { Deployments } from '../deployments/deployments.ts'
+import type { Conflicts } from '../devices/conflicts.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { SignInSettings } from '../devices/sign-in-settings.ts'
 import type { Gateways } from '../gateways/gateways.ts'
@@ -58,6 +58,7 @@ export interface AdminAreas {
   status: Status
   secrets: Secrets
   organisation: Organisation
+  conflicts: Pick<Conflicts, 'list' | 'resolve' | 'rule' | 'setRule'>
   signInSettings: Pick<SignInSettings, 'get' | 'set'>
   administration: Administration
   /** Tells a device to ask for policy now; gives how many gateways were told. */
@@ -100,6 +101,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     secrets,
     organisation,
     signInSettings,
+    conflicts,
     administration,
   } = areas
   const { own, passkeys } = administration
@@ -234,6 +236,12 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       organisation.setCrl(idIn(Sha256, id, 'authority'), Buffer.from(body.crl, 'base64')),
     organisationSettings: () => organisation.settings(),
     setOrganisationSettings: ({ body }) => organisation.setSettings(body),
+    deviceConflicts: () => conflicts.list(),
+    resolveDeviceConflict: async ({ id, body }) => ({
+      deviceId: await conflicts.resolve(deviceId(id), body.resolution),
+    }),
+    conflictRule: () => conflicts.rule(),
+    setConflictRule: ({ body }) => conflicts.setRule(body),
     enrolmentSignIn: () => signInSettings.get(),
     setEnrolmentSignIn: ({ body }) => signInSettings.set(body),
 

@@ -12,7 +12,12 @@ import {
 import { z } from 'zod'
 
 export type Actor = Grant & { name: string } & (
-    | { kind: 'token'; id: ApiTokenId }
+    | {
+        kind: 'token'
+        id: ApiTokenId
+        /** Whose deed it is when two persons are asked for: the id of who made it, or of who made the token that did. */
+        owner: string
+      }
     | {
         kind: 'administrator'
         id: AdministratorId
@@ -20,6 +25,13 @@ export type Actor = Grant & { name: string } & (
         signedInAt: number
       }
   )
+
+/** Who owns the data folder is one person, whatever its token is called now. */
+export const DATA_FOLDER = 'dataFolder'
+
+/** The person behind an actor, however many tokens he has; as it is kept: the id, then the name. */
+export const personOf = (actor: Actor): string =>
+  actor.kind === 'token' ? `${actor.owner} ${actor.name}` : `${actor.id} ${actor.name}`
 
 const Collections = z.array(CollectionId).nullable()
 

@@ -53,6 +53,8 @@ export interface AdministrationOptions {
   /** Of the pages, as in `https://site.example:8443`; asked for when it is needed, since a port may be any free one. */
   origin(): string
   passwordCost?: PasswordCost
+  /** Whether what is imported and applied is released at once: online mode. */
+  releasesAtOnce(): Promise<boolean>
 }
 
 export function createAdministration(options: AdministrationOptions): Administration {
@@ -73,7 +75,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     accounts: createAccounts({ db, clock, invitations }),
     own: createOwnAccount({ db, clock, passwords, passkeys, sessions, vault, siteName }),
     ...{ passkeys, apiTokens, invitations, signIn, audit },
-    gate: createGate({ audit, clock, scope: createScope({ db }) }),
+    gate: createGate({ audit, clock, scope: createScope({ db }), releasesAtOnce: options.releasesAtOnce }),
     signInPages: (request, from) => pages.fetch(request, from),
 
     async authenticate(request) {

@@ -6,7 +6,7 @@ import { type Clock, timestamp } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { AdministratorsTables } from '../db/schema/administrators.ts'
 import { newId, newToken, tokenHash } from '../identity/new-id.ts'
-import { type Actor, grantColumns, requireWithin, storedGrant } from './actor.ts'
+import { type Actor, DATA_FOLDER, grantColumns, requireWithin, storedGrant } from './actor.ts'
 import { changeConcerns } from './audit/change.ts'
 
 /** A token that is used more often is not written down each time. */
@@ -51,7 +51,7 @@ export function createApiTokens({ db, clock }: { db: Kysely<Database>; clock: Cl
         .insertInto('api_tokens')
         .values({
           ...{ id, name, token_hash: tokenHash(token), ...grantColumns(grant) },
-          ...{ created_at: now, expires_at: now + lifeMs },
+          ...{ created_at: now, expires_at: now + lifeMs, made_by: actor.kind === 'token' ? actor.owner : actor.id },
         })
         .execute()
       return { token, info: tokenInfo(await row(id)) }
@@ -81,7 +81,9 @@ export function createApiTokens({ db, clock }: { db: Kysely<Database>; clock: Cl
       if (found === undefined) return undefined
       if (found.last_used_at === null || found.last_used_at <= now - USED_RESOLUTION_MS)
         await db.updateTable('api_tokens').set({ last_used_at: now }).where('id', '=', found.id).execute()
-      return { kind: 'token', id: found.id, name: found.name, ...storedGrant(found) }
+      // Who made older ones is not known: together they are one person.
+      const owner = found.made_by ?? DATA_FOLDER
+      return { kind: 'token', id: found.id, name: found.name, owner, ...storedGrant(found) }
     },
   }
 }

@@ -17,7 +17,7 @@ import { onEveryDatabase } from '../db/testing.ts'
 import { silentLog } from '../log.ts'
 import { createVault } from '../secrets/vault.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
-import type { Actor } from './actor.ts'
+import { type Actor, personOf } from './actor.ts'
 import { createAdministration } from './administration.ts'
 
 const { privateKey } = generateKeyPairSync('ed25519')
@@ -28,7 +28,7 @@ const auditKey = {
 }
 const DAY_MS = 24 * 3600_000
 
-function setUp(db: Kysely<Database>) {
+function setUp(db: Kysely<Database>, mode = 'online') {
   const clock = createManualClock()
   const siteId = SiteId.parse('site_0123456789')
   return {
@@ -42,10 +42,17 @@ function setUp(db: Kysely<Database>) {
       vault: createVault(new Uint8Array(32)),
       siteName: 'Contoso',
       origin: () => 'https://localhost',
+      releasesAtOnce: async () => mode === 'online',
     }),
   }
 }
-const full: Actor = { kind: 'token', id: 'api_0123456789' as never, name: 'full', roles: ['fullAdministrator'] }
+const full: Actor = {
+  kind: 'token',
+  id: 'api_0123456789' as never,
+  name: 'full',
+  owner: 'dataFolder',
+  roles: ['fullAdministrator'],
+}
 const bearer = (token: string) => new Request('https://site/', { headers: { authorization: `Bearer ${token}` } })
 const code = async (work: Promise<unknown>): Promise<string> => {
   try {
@@ -87,6 +94,22 @@ onEveryDatabase('nobody gives what he does not have, nor takes it from others', 
 
   const scoped: Actor = { ...full, collections: ['col_0123456789' as CollectionId] }
   assert.equal(await code(apiTokens.create(scoped, { name: 'x', roles: ['readOnlyAnalyst'], ...life })), 'FORBIDDEN')
+})
+
+onEveryDatabase('all tokens of one person, and tokens that these make, are that person', async (db) => {
+  const { apiTokens, authenticate } = setUp(db)
+  const anna = {
+    ...{ kind: 'administrator', id: 'adm_0123456789' as AdministratorId, name: 'anna', sessionId: 's', signedInAt: 0 },
+    ...{ roles: ['fullAdministrator'] },
+  } satisfies Actor
+  const tokenOf = async (maker: Actor, name: string): Promise<Actor> => {
+    const { token } = await apiTokens.create(maker, { name, roles: ['fullAdministrator'], lifeMs: DAY_MS })
+    return (await authenticate(bearer(token))) ?? assert.fail('the token is good')
+  }
+  const first = await tokenOf(anna, 'build')
+  const persons = [anna, first, await tokenOf(anna, 'deploy'), await tokenOf(first, 'child')]
+  assert.deepEqual(new Set(persons.map((actor) => personOf(actor).split(' ', 1)[0])), new Set(['adm_0123456789']))
+  assert.equal(personOf(await tokenOf(full, 'night')), 'dataFolder night')
 })
 
 onEveryDatabase('whose scope is a collection sees and touches nothing beside it', async (db) => {
@@ -170,11 +193,18 @@ onEveryDatabase('what would keep a stolen session alive needs a fresh sign-in; a
   const admit = (route: AdminRouteId, actor: Actor) => code(gate.admit({ route, actor, address: '', id: '' }))
   for (const route of ['inviteAdministrator', 'createApiToken', 'addPasskey', 'devices'] as const)
     assert.equal(await admit(route, person), 'in', route)
-  clock.advance(15 * 60_000 + 1)
-  for (const route of ['inviteAdministrator', 'createApiToken', 'addPasskey', 'startTotp'] as const)
+  clock.advance(10 * 60_000 + 1)
+  const steps = ['rotateKey', 'publishCatalogue', 'approveDeployment', 'setApprovalRule', 'createDeviceToken'] as const
+  for (const route of ['inviteAdministrator', 'createApiToken', 'addPasskey', 'startTotp', ...steps] as const)
     assert.equal(await admit(route, person), 'SIGN_IN_AGAIN', route)
   for (const route of ['devices', 'createDeployment', 'account', 'endSession'] as const)
     assert.equal(await admit(route, person), 'in', route)
+  const offline = setUp(db, 'offline').gate
+  for (const route of ['importPackage', 'updatePackage', 'applySequence'] as const) {
+    assert.equal(await admit(route, person), 'SIGN_IN_AGAIN', `${route}: it would be released at once`)
+    assert.equal(await code(offline.admit({ route, actor: person, address: '', id: '' })), 'in', 'released elsewhere')
+    assert.equal(await admit(route, full), 'in', 'by a program')
+  }
   assert.equal(await admit('inviteAdministrator', full), 'in')
   assert.equal(await admit('account', full), 'FORBIDDEN')
 })

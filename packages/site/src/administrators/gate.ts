@@ -15,8 +15,8 @@ import { asChange, type Change } from './audit/change.ts'
 import { redacted } from './audit/redact.ts'
 import type { Scope } from './scope.ts'
 
-/** How long somebody who signed in may do what would keep a stolen session alive. */
-const FRESH_MS = 15 * 60_000
+/** How long somebody who signed in may do what would keep a stolen session alive, or decides what runs. */
+const FRESH_MS = 10 * 60_000
 
 export interface Call {
   route: AdminRouteId
@@ -36,7 +36,14 @@ export interface Gate {
   ): Promise<T>
 }
 
-export function createGate({ audit, scope, clock }: { audit: Audit; scope: Scope; clock: Clock }): Gate {
+export function createGate(options: {
+  audit: Audit
+  scope: Scope
+  clock: Clock
+  /** Whether what is imported and applied is released at once. */
+  releasesAtOnce(): Promise<boolean>
+}): Gate {
+  const { audit, scope, clock, releasesAtOnce } = options
   const unguarded = Object.keys(adminRoutes).filter((id) => adminAccess[id as AdminRouteId] === undefined)
   if (unguarded.length > 0) throw new Error(`no access is declared for the admin routes ${unguarded.join(', ')}`) // 1.
 
@@ -49,7 +56,10 @@ export function createGate({ audit, scope, clock }: { audit: Audit; scope: Scope
 
   return {
     async admit(call) {
-      const reason = hindrance(call, clock.now())
+      const now = clock.now()
+      const releases =
+        adminAccess[call.route].fresh === 'online' && !isFresh(call.actor, now) && (await releasesAtOnce())
+      const reason = hindrance(call, now, releases)
       if (reason === undefined) return
       await audit.record({ ...told(call), outcome: reason.code }) // 3.
       throw new ProblemError(reason)
@@ -90,7 +100,7 @@ export function createGate({ audit, scope, clock }: { audit: Audit; scope: Scope
 }
 
 /** Why this caller may not use the route, whatever he asks for. */
-function hindrance({ route, actor }: Call, now: number): Problem | undefined {
+function hindrance({ route, actor }: Call, now: number, releases: boolean): Problem | undefined {
   const { permission, reach, fresh } = adminAccess[route]
   if (!may(actor, permission))
     return problem('FORBIDDEN', `This needs the permission ${permission}, which none of your roles has.`)
@@ -98,7 +108,10 @@ function hindrance({ route, actor }: Call, now: number): Problem | undefined {
     return problem('FORBIDDEN', 'This concerns the whole site, and your scope is some collections.')
   if (reach === 'account' && actor.kind !== 'administrator')
     return problem('FORBIDDEN', 'Sign in for this: a token has no account of its own.')
-  if (fresh === true && actor.kind === 'administrator' && now - actor.signedInAt > FRESH_MS)
-    return problem('SIGN_IN_AGAIN', 'You signed in more than 15 minutes ago.')
+  if ((fresh === true || releases) && !isFresh(actor, now))
+    return problem('SIGN_IN_AGAIN', 'You signed in more than 10 minutes ago.')
   return undefined
 }
+
+/** A token is given to a program for its whole life. */
+const isFresh = (actor: Actor, now: number): boolean => actor.kind === 'token' || now - actor.signedInAt <= FRESH_MS

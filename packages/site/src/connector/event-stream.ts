@@ -72,6 +72,8 @@ export function news(before: GatewayConfiguration, now: GatewayConfiguration): L
   const rest = (configuration: GatewayConfiguration) => JSON.stringify({ ...configuration, revokedCertificates: [] })
   if (rest(before) !== rest(now)) return { kind: 'configuration', configuration: now }
   if (certificates.length > 0) return { kind: 'revoked', certificates }
-  // Certificates that left the list have expired; there is no hurry to forget them.
+  // What left the list has expired, or is let in again: a device that was blocked waits for it.
+  const listed = new Set(now.revokedCertificates)
+  if (before.revokedCertificates.some((hash) => !listed.has(hash))) return { kind: 'configuration', configuration: now }
   return undefined
 }

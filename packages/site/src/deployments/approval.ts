@@ -5,7 +5,7 @@
  *   A1. What waits is in no policy: no device hears of it, and it entitles to no content.
  *   A2. An approval is for what would run: settings, sequence and packages. Any change waits again, and so
  *       does a deployment whose collection grew above the bound.
- *   A3. Who made or last changed it cannot approve it.
+ *   A3. Who made or last changed it cannot approve it, with none of his tokens either.
  *   A4. A looser rule needs two persons as well; a stricter one counts at once.
  */
 import {
@@ -21,8 +21,7 @@ import { sha256 } from '../catalogue/metadata.ts'
 import { nextNumbers } from '../db/counter.ts'
 import type { Database, Db } from '../db/database.ts'
 
-/** Whoever acts, as it is kept: the id, then the name. */
-export const personOf = ({ id, name }: { id: string; name: string }): string => `${id} ${name}`
+/** Of a person as `personOf` writes it. */
 const idOf = (person: string): string => person.split(' ', 1)[0] ?? ''
 const ONLY = 1
 

@@ -29,6 +29,8 @@ export interface RememberedDevice {
   /** `DeviceFacts` and `AgentInfo` as JSON. */
   facts: string
   agent: string
+  hardware: string | null
+  agents: string | null
 }
 
 /** `renew` alone may be called with a certificate that expired. */
@@ -61,6 +63,7 @@ export const deviceByCertificate = (db: Db) =>
     .select(['device.id', 'device.state', 'device.fingerprint', 'device.seal_key'])
     .select(['certificate.expires_at', 'certificate.revoked_at'])
     .select(['device.last_seen_at', 'device.last_gateway_id', 'device.facts', 'device.agent'])
+    .select(['device.hardware', 'device.agents', 'device.blocked_at'])
 
 export type FoundDevice = Awaited<ReturnType<ReturnType<typeof deviceByCertificate>['executeTakeFirstOrThrow']>>
 
@@ -81,6 +84,7 @@ export function admitDevice(
   if (found.state === 'revoked' || found.revoked_at !== null)
     fail('CERTIFICATE_REVOKED', `The certificate of ${found.id} was revoked.`)
   if (found.state === 'pending') fail('DEVICE_PENDING', `${found.id} waits for approval.`)
+  if (found.blocked_at !== null) fail('DEVICE_BLOCKED', `Two computers use the identity of ${found.id}.`)
   const renewable = admission === 'validOrExpired' && now < found.expires_at + RENEWAL_GRACE_MS
   if ((caller.expired || now >= found.expires_at) && !renewable)
     fail(
@@ -97,6 +101,8 @@ export function admitDevice(
       lastGatewayId: found.last_gateway_id,
       facts: found.facts,
       agent: found.agent,
+      hardware: found.hardware,
+      agents: found.agents,
     },
   }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type Caller,
+  type DeviceFacts,
   type DeviceId,
   type EnrolmentAnswer,
   EnrolmentAnswer as EnrolmentAnswerSchema,
@@ -29,11 +30,14 @@ import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent as agent, someFacts as facts } from '../testing/enrolled-device.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { createAdmission } from './admission.ts'
+import { createConflicts } from './conflicts.ts'
 import { createDevices } from './devices.ts'
 import { createEnrolment } from './enrolment.ts'
 import { createSignIns } from './sign-in.ts'
 import { createSignInSettings } from './sign-in-settings.ts'
 
+/** Of an answer to a device that waits: nothing else is told. */
+const PENDING_FIELDS = ['deviceId', 'fingerprint', 'retryAfterMs', 'state']
 type EnrolmentDecision = Exclude<EnrolmentAnswer, { state: 'signingIn' }>
 const DAY_MS = 24 * 3600_000
 const gatewayId = newId('gw', GatewayId)
@@ -59,7 +63,15 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   const identity = await openSiteIdentity({ db, folder, clock, log: silentLog })
   const requireDevice = createAdmission({ db, clock })
   const revoked: Sha256[] = []
+  const told = { certificates: 0 }
+  const conflicts = createConflicts({
+    ...{ db, clock, log: silentLog, revoke: (id) => devices.revoke(id) },
+    onCertificates: () => {
+      told.certificates++
+    },
+  })
   const devices = createDevices({
+    conflicts,
     db,
     identity,
     clock,
@@ -82,7 +94,17 @@ async function makeSite(db: Kysely<Database>, folder: string) {
     settings: createSignInSettings({ db, vault }),
   })
   const handlers = createEnrolment({
-    ...{ signIns, db, identity, clock, log: silentLog, requireDevice, trust: async () => trust },
+    ...{
+      signIns,
+      onCertificates: () => {},
+      maxPending: 1_200,
+      db,
+      identity,
+      clock,
+      log: silentLog,
+      requireDevice,
+      trust: async () => trust,
+    },
     organisation: createOrganisation({ db, siteId: identity.siteId, clock, log: silentLog, revoke: devices.revoke }),
   })
   const gateway = { gatewayId, kind: 'internet' } as const
@@ -93,12 +115,25 @@ async function makeSite(db: Kysely<Database>, folder: string) {
     devices,
     requireDevice,
     revoked,
-    async enrol(key: DeviceKey, token?: string, sealKey = 'c2VhbA=='): Promise<EnrolmentDecision> {
+    conflicts,
+    told,
+    async enrol(
+      key: DeviceKey,
+      token?: string,
+      sealKey = 'c2VhbA==',
+      more: { facts?: DeviceFacts; address?: string } = {},
+    ): Promise<EnrolmentDecision> {
       const answer = await handlers.enrol({
-        caller: { identity: 'anonymous', remoteAddress: '192.0.2.1' },
+        caller: { identity: 'anonymous', remoteAddress: more.address ?? '192.0.2.1' },
         gateway,
         parameters: {},
-        body: { csr: await key.request(), sealKey, facts, agent, ...(token === undefined ? {} : { token }) },
+        body: {
+          csr: await key.request(),
+          sealKey,
+          facts: more.facts ?? facts,
+          agent,
+          ...(token === undefined ? {} : { token }),
+        },
         signal,
       })
       const decision = EnrolmentAnswerSchema.parse(answer.body)
@@ -348,3 +383,35 @@ onEveryDatabase('only a device that waits can be deleted; when it asks again it 
     await assert.rejects(site.devices.delete(again.deviceId), withCode('CONFLICT'), 'or its key could come again')
   })
 })
+
+onEveryDatabase(
+  'a thousand registrations without a token: all wait, none gets anything, and others get in',
+  async (db) => {
+    await withSite(db, async (site) => {
+      const { bundle } = await site.devices.createToken({ uses: 1 })
+      const keys = await Promise.all(Array.from({ length: 1_000 }, () => makeDeviceKey()))
+      const flood = { address: '198.51.100.7' }
+      const answers = await Promise.all(keys.map((key) => site.enrol(key, undefined, undefined, flood)))
+      for (const answer of answers) assert.deepEqual(Object.keys(answer).toSorted(), PENDING_FIELDS)
+      assert.equal((await db.selectFrom('device_certificates').selectAll().execute()).length, 0)
+      for (const table of ['policy_bodies', 'token_uses', 'device_conflicts'] as const)
+        assert.equal((await db.selectFrom(table).selectAll().execute()).length, 0, table)
+
+      // In the middle of it one comes with a token, and one that waits like a good one.
+      approved(await site.enrol(await makeDeviceKey(), bundle.token, undefined, flood))
+      const good = await makeDeviceKey()
+      const waiting = await site.enrol(good)
+      const more = await Promise.all(Array.from({ length: 300 }, () => makeDeviceKey()))
+      for (const key of more) await site.enrol(key, undefined, undefined, flood)
+      const listed = await site.devices.list()
+      assert.equal(listed.filter(({ state }) => state === 'pending').length, 1_200, 'no more than the bound')
+      assert.ok(
+        listed.some(({ id }) => id === waiting.deviceId),
+        'the flood made room of its own',
+      )
+      assert.ok(waiting.state === 'pending')
+      await site.devices.approve(waiting.deviceId, waiting.fingerprint)
+      approved(await site.enrol(good))
+    })
+  },
+)

@@ -20,6 +20,7 @@ import type { DevicesTables } from '../db/schema/devices.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RememberedDevice } from './admission.ts'
+import { type Conflicts, hasOpenConflict } from './conflicts.ts'
 import { blockEnrolmentToken, createEnrolmentToken, listEnrolmentTokens } from './enrolment-token.ts'
 import { createLastSeen, type SeenDevice } from './last-seen.ts'
 
@@ -34,6 +35,7 @@ export interface DevicesOptions {
   catalogueRootHash(): Promise<Sha256>
   /** Told of certificates that no gateway may admit any longer, after they are revoked. */
   onRevoked(certificates: Sha256[]): void
+  conflicts?: Pick<Conflicts, 'look'>
 }
 
 export interface Devices {
@@ -51,16 +53,16 @@ export interface Devices {
   /** Without a token: whoever enrols with it waits for approval. `CONFLICT` while there is no gateway. */
   bundle(): Promise<EnrolmentBundle>
   createToken(request: { uses: number; lifeMs?: number | undefined }): Promise<DeviceTokenInfo>
-  /** Revoked certificates that would otherwise still be valid: what a gateway must know. */
+  /** Certificates that are revoked, or of devices that are blocked, and would otherwise be valid: what a gateway must know. */
   revokedCertificates(): Promise<Sha256[]>
-  /** What a policy poll says about the device. @param remembered as it was just read */
+  /** What a policy poll says about the device. @param remembered as it was just read; @throws ProblemError `DEVICE_BLOCKED` */
   saw(id: DeviceId, seen: SeenDevice, remembered?: RememberedDevice | undefined): Promise<void>
   /** Resolves when everything that was seen is written down. */
   settle(): Promise<void>
 }
 
 export function createDevices(options: DevicesOptions): Devices {
-  const { db, identity, clock, log, gateways, catalogueRootHash, onRevoked } = options
+  const { db, identity, clock, log, gateways, catalogueRootHash, onRevoked, conflicts } = options
 
   const seen = createLastSeen({ db, clock, log })
   const everyDevice = () =>
@@ -100,6 +102,11 @@ export function createDevices(options: DevicesOptions): Devices {
       const device = await get(id)
       if (device.fingerprint !== fingerprint)
         fail('CONFLICT', `${id} has another key than the one with fingerprint ${fingerprint}.`)
+      if (await hasOpenConflict(db, id))
+        fail(
+          'CONFLICT',
+          `${id} has the hardware of another device: \`sluice devices resolve ${id}\` says which is which.`,
+        )
       const { numUpdatedRows } = await db
         .updateTable('devices')
         .set({ state: 'approved' })
@@ -114,7 +121,8 @@ export function createDevices(options: DevicesOptions): Devices {
     async revoke(id) {
       await get(id)
       const certificates = await db.transaction().execute(async (trx) => {
-        await trx.updateTable('devices').set({ state: 'revoked' }).where('id', '=', id).execute()
+        await trx.updateTable('devices').set({ state: 'revoked', blocked_at: null }).where('id', '=', id).execute()
+        await trx.deleteFrom('device_conflicts').where('device_id', '=', id).execute()
         await trx
           .updateTable('device_certificates')
           .set({ revoked_at: clock.now() })
@@ -157,10 +165,20 @@ export function createDevices(options: DevicesOptions): Devices {
     },
 
     async revokedCertificates() {
-      return (await stillDangerous(db, clock.now()).execute()).map((row) => row.hash)
+      const blocked = db.selectFrom('devices').select('id').where('blocked_at', 'is not', null)
+      const shutOut = await db
+        .selectFrom('device_certificates')
+        .select('hash')
+        .where('expires_at', '>', clock.now())
+        .where((eb) => eb.or([eb('revoked_at', 'is not', null), eb('device_id', 'in', blocked)]))
+        .execute()
+      return shutOut.map((row) => row.hash)
     },
 
-    saw: seen.saw,
+    async saw(id, one, remembered) {
+      if (remembered !== undefined) await conflicts?.look(id, one, remembered)
+      await seen.saw(id, one, remembered)
+    },
     settle: seen.settle,
   }
 }
@@ -178,6 +196,7 @@ function deviceInfo(row: Selectable<DevicesTables['devices']> & { user: string |
     enrolledAt: timestamp(row.enrolled_at),
     ...(row.last_seen_at === null ? {} : { lastSeenAt: timestamp(row.last_seen_at) }),
     ...(row.last_gateway_id === null ? {} : { lastGatewayId: row.last_gateway_id }),
+    ...(row.blocked_at === null ? {} : { blockedAt: timestamp(row.blocked_at) }),
     ...(row.user === null ? {} : { user: DeviceUser.parse(JSON.parse(row.user)) }),
   }
 }

@@ -14,6 +14,9 @@
  * 6. A certificate of the organisation's PKI stands in the place of a token where the settings say so; it binds
  *    the device key by a signature. A device that registered so renews only while that certificate is good.
  * 7. So does a sign-in of the device's user; who signed in is remembered with the device.
+ * 8. Hardware that is known as an approved device makes a conflict of it, or takes the record over, as the rule
+ *    says; without proof of another kind it only waits (C1 of `conflicts.ts`).
+ * 9. Anybody can ask to be let in: where too many wait, the one that came first from the busiest address makes room.
  */
 
 import {
@@ -36,13 +39,21 @@ import type { Organisation, Registration } from '../identity/organisation.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RequireDevice } from './admission.ts'
+import { deviceWith, hardwareOf, hasOpenConflict, rekey, ruleNow } from './conflicts.ts'
 import { consumeEnrolmentToken } from './enrolment-token.ts'
 import type { SignedIn, SignIns } from './sign-in.ts'
 
 /** How soon a pending device asks again. */
 const PENDING_RETRY_MS = 10_000
-/** Anybody can ask to be let in; beyond this many nobody is reading the list anyway. */
+/** Beyond this many nobody is reading the list anyway (9). */
 const MAX_PENDING = 10_000
+
+interface Decision {
+  id: DeviceId
+  state: 'pending' | 'approved'
+  /** It took over the record that was there. */
+  merged?: true
+}
 
 /** What stands for a computer that comes, besides a token. */
 interface Voucher {
@@ -60,19 +71,34 @@ export interface EnrolmentOptions {
   requireDevice: RequireDevice
   organisation: Pick<Organisation, 'check' | 'remember' | 'requireGood'>
   signIns: SignIns
+  /** The certificates that gateways must refuse have changed. */
+  onCertificates(): void
   /** What an approved device trusts from now on. */
   trust(): Promise<SiteTrust>
+  maxPending?: number
 }
 
 export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers, 'enrol' | 'signIn' | 'renew'> {
-  const { db, identity, clock, log, requireDevice, organisation, signIns, trust } = options
+  const {
+    db,
+    identity,
+    clock,
+    log,
+    requireDevice,
+    organisation,
+    signIns,
+    onCertificates,
+    trust,
+    maxPending = MAX_PENDING,
+  } = options
 
   /** @returns undefined when somebody else was faster with the same key or token: look again */
   async function decide(
     key: CertificateRequest,
     request: EnrolmentRequest,
     voucher: Voucher,
-  ): Promise<{ id: DeviceId; state: 'pending' | 'approved' } | undefined> {
+    address: string,
+  ): Promise<Decision | undefined> {
     try {
       return await db.transaction().execute(async (trx) => {
         const known = await trx
@@ -80,11 +106,13 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
           .select(['id', 'state', 'seal_key'])
           .where('fingerprint', '=', key.fingerprint)
           .executeTakeFirst()
-        if (known === undefined) return await admit(trx, key, request, voucher)
+        if (known === undefined) return await admit(trx, key, request, voucher, address)
         if (known.state === 'revoked') fail('CERTIFICATE_REVOKED', `${known.id} was revoked.`)
         if (known.seal_key !== request.sealKey)
           fail('CONFLICT', `${known.id} enrolled with another seal key; make a new device key to enrol anew.`) // 4.
         await remember(trx, known.id, voucher)
+        if (known.state === 'pending' && (await hasOpenConflict(trx, known.id)))
+          return { id: known.id, state: 'pending' }
         if (known.state === 'pending' && isAutomatic(voucher)) {
           await trx.updateTable('devices').set({ state: 'approved' }).where('id', '=', known.id).execute()
           return { id: known.id, state: 'approved' }
@@ -107,35 +135,87 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
     key: CertificateRequest,
     request: EnrolmentRequest,
     voucher: Voucher,
-  ) {
-    const id = newId('dev', DeviceId)
+    address: string,
+  ): Promise<Decision> {
+    const retired = await trx
+      .selectFrom('retired_keys')
+      .select('device_id')
+      .where('fingerprint', '=', key.fingerprint)
+      .executeTakeFirst()
+    if (retired !== undefined) fail('CERTIFICATE_REVOKED', `${retired.device_id} has another key by now.`)
     const isLetIn = request.token !== undefined || isAutomatic(voucher)
-    const state = isLetIn ? 'approved' : 'pending'
-    if (state === 'pending') {
-      const { count } = await trx
-        .selectFrom('devices')
-        .select((eb) => eb.fn.countAll<number>().as('count'))
-        .where('state', '=', 'pending')
-        .executeTakeFirstOrThrow()
-      if (count >= MAX_PENDING) fail('BUSY', `${count} devices wait for approval already.`, { retryAfterMs: 3600_000 })
+    // 8.
+    const hardware = hardwareOf(request.facts)
+    const rule = await ruleNow(trx)
+    const twin = hardware === undefined || rule === 'new' ? undefined : await deviceWith(trx, hardware)
+    const facts = JSON.stringify(request.facts)
+    const agent = JSON.stringify(request.agent)
+    const { fingerprint } = key
+    if (twin?.sure === true && isLetIn && rule === 'merge') {
+      await rekey(trx, twin.id, { fingerprint, seal_key: request.sealKey, facts, agent }, clock.now())
+      await remember(trx, twin.id, voucher)
+      if (request.token !== undefined) await useToken(trx, request.token, twin.id)
+      return { id: twin.id, state: 'approved', merged: true }
     }
+    const id = newId('dev', DeviceId)
+    const state = isLetIn && twin === undefined ? 'approved' : 'pending'
+    if (state === 'pending') await makeRoom(trx)
     await trx
       .insertInto('devices')
       .values({
         id,
         state,
-        fingerprint: key.fingerprint,
+        fingerprint,
         seal_key: request.sealKey,
-        facts: JSON.stringify(request.facts),
-        agent: JSON.stringify(request.agent),
+        facts,
+        agent,
+        hardware: hardware ?? null,
+        enrolled_from: address,
         enrolled_at: clock.now(),
         last_seen_at: null,
         last_gateway_id: null,
       })
       .execute()
+    if (twin !== undefined)
+      await trx
+        .insertInto('device_conflicts')
+        .values({
+          ...{ device_id: id, kind: 'reenrolled', other_id: twin.id, since: clock.now() },
+          detail: isLetIn
+            ? 'It enrolled anew, with good proof, from the hardware of another device.'
+            : 'Without any proof it says that it has the hardware of another device.',
+        })
+        .execute()
     await remember(trx, id, voucher)
     if (request.token !== undefined) await useToken(trx, request.token, id)
-    return { id, state } as const
+    return { id, state }
+  }
+
+  /** 9. */
+  async function makeRoom(trx: Transaction<Database>): Promise<void> {
+    const { count } = await trx
+      .selectFrom('devices')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('state', '=', 'pending')
+      .executeTakeFirstOrThrow()
+    if (count < maxPending) return
+    const busiest = await trx
+      .selectFrom('devices')
+      .select('enrolled_from')
+      .where('state', '=', 'pending')
+      .groupBy('enrolled_from')
+      .orderBy((eb) => eb.fn.countAll(), 'desc')
+      .orderBy((eb) => eb.fn.min('enrolled_at'))
+      .executeTakeFirstOrThrow()
+    const oldest = await trx
+      .selectFrom('devices')
+      .select('id')
+      .where('state', '=', 'pending')
+      .where('enrolled_from', busiest.enrolled_from === null ? 'is' : '=', busiest.enrolled_from)
+      .orderBy('enrolled_at')
+      .orderBy('id')
+      .executeTakeFirstOrThrow()
+    await trx.deleteFrom('devices').where('id', '=', oldest.id).where('state', '=', 'pending').execute()
   }
 
   async function remember(trx: Transaction<Database>, id: DeviceId, { registered, signedIn }: Voucher): Promise<void> {
@@ -194,16 +274,18 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
       const signedIn = body.signIn === undefined ? undefined : await signIns.ask(body.signIn, key.value.fingerprint) // 7.
       if (signedIn?.state === 'signingIn') return { kind: 'json', body: signedIn satisfies EnrolmentAnswer }
       const voucher = { registered: registered?.value, signedIn }
-      let decision = await decide(key.value, body, voucher).catch((error) => {
+      const { remoteAddress } = caller
+      let decision = await decide(key.value, body, voucher, remoteAddress).catch((error) => {
         // The token may have gone to this very device a moment ago, by another connection.
         if (error instanceof ProblemError && error.problem.code === 'ENROLMENT_TOKEN_REFUSED') return undefined
         throw error
       })
-      decision ??= await decide(key.value, body, voucher)
+      decision ??= await decide(key.value, body, voucher, remoteAddress)
       if (decision === undefined)
         fail('BUSY', 'The device is being enrolled by another request.', { retryAfterMs: 1_000 })
-      const { id, state } = decision
-      log.info('enrolment', { deviceId: id, state, remoteAddress: caller.remoteAddress })
+      const { id, state, merged = false } = decision
+      if (merged) onCertificates()
+      log.info('enrolment', { deviceId: id, state, merged, remoteAddress })
       const answer: EnrolmentAnswer =
         state === 'pending'
           ? { state, deviceId: id, fingerprint: key.value.fingerprint, retryAfterMs: PENDING_RETRY_MS } // 5.

@@ -6,7 +6,7 @@
  *    most of what thousands of polls cost. A crash loses `GATHER_MS` of it, and the next poll makes it good.
  * 3. A device that asks more often than `SEEN_RESOLUTION_MS` is not written down each time.
  */
-import type { AgentInfo, DeviceFacts, DeviceId, GatewayId } from '@sluice/protocol'
+import type { AgentInfo, DeviceFacts, DeviceId, GatewayId, PolicyRequest } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
@@ -19,6 +19,7 @@ const GATHER_MS = 500
 const DEVICES = 500
 
 export interface SeenDevice {
+  life?: PolicyRequest['life']
   gatewayId: GatewayId
   facts: DeviceFacts
   agent: AgentInfo

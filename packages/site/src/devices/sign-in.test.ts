@@ -74,6 +74,7 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   const handlers = createEnrolment({
     ...{ ...base, identity, requireDevice: createAdmission(base), trust: async () => trust as SiteTrust },
     organisation: createOrganisation({ ...base, siteId: identity.siteId, revoke: devices.revoke }),
+    onCertificates: () => {},
     signIns: createSignIns({ ...base, vault, settings: signInSettings }),
   })
   const from = (remoteAddress: string) => ({

@@ -1,5 +1,5 @@
 /** Puts together what an administrator should look at. Nothing is stored: an alarm is there while its reason is. */
-import type { Alarm, CatalogueInfo, GatewayInfo } from '@sluice/protocol'
+import type { Alarm, CatalogueInfo, DeviceConflict, GatewayInfo } from '@sluice/protocol'
 import { expiryWarning } from '../catalogue/catalogue-info.ts'
 import type { Clock } from '../clock.ts'
 import type { Db } from '../db/database.ts'
@@ -13,13 +13,15 @@ export function createAlarms(options: {
   clock: Clock
   gateways(): Promise<GatewayInfo[]>
   catalogue(): Promise<CatalogueInfo>
+  conflicts?: () => Promise<DeviceConflict[]>
 }): () => Promise<Alarm[]> {
-  const { db, clock, gateways, catalogue } = options
+  const { db, clock, gateways, catalogue, conflicts = async () => [] } = options
   return async () => {
     const now = clock.now()
     const stored = await storedBytes(db)
     const { signatures } = await catalogue()
     const alarms = [
+      ...(await conflicts()).map(ofConflict),
       ...(await gateways()).flatMap((one) => ofGateway(one, stored.get(one.id) ?? 0, now)),
       ...signatures.flatMap(({ role, expiresAt, warningDays }): Alarm[] =>
         warningDays === undefined
@@ -38,6 +40,11 @@ export function createAlarms(options: {
     return alarms.toSorted((a, b) => rank(a) - rank(b))
   }
 }
+
+const ofConflict = ({ deviceId, name, kind, detail }: DeviceConflict): Alarm => ({
+  ...{ kind: 'device', severity: kind === 'cloned' ? 'critical' : 'warning', subject: `${name} (${deviceId})` },
+  text: `${detail} Say what it is: sluice devices resolve ${deviceId} merge|new|block.`,
+})
 
 function ofGateway(one: GatewayInfo, stored: number, now: number): Alarm[] {
   const alarms: Alarm[] = []

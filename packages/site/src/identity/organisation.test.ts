@@ -141,7 +141,17 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   const settings = createSignInSettings({ db, vault })
   const signIns = createSignIns({ db, vault, settings, clock, log: silentLog })
   const handlers = createEnrolment({
-    ...{ signIns, db, identity, clock, log: silentLog, requireDevice, organisation, trust: async () => trust },
+    ...{
+      signIns,
+      onCertificates: () => {},
+      db,
+      identity,
+      clock,
+      log: silentLog,
+      requireDevice,
+      organisation,
+      trust: async () => trust,
+    },
   })
   const relayed = {
     gateway: { gatewayId: newId('gw', GatewayId), kind: 'internet' as const },

@@ -163,8 +163,9 @@ export function createPolicy(options: {
       const standing = await standingOf(certificate)
       const device = admitDevice(caller, standing, clock.now())
       if (standing === undefined) throw new Error('a device that is not there was admitted')
-      const { facts: deviceFacts, agent } = request
-      await devices.saw(device.id, { gatewayId: gateway.gatewayId, facts: deviceFacts, agent }, device.remembered)
+      const { facts: deviceFacts, agent, life } = request
+      const seen = { gatewayId: gateway.gatewayId, facts: deviceFacts, agent, life }
+      await devices.saw(device.id, seen, device.remembered)
       const { epoch, seq, bodyHash, body } = await presentPolicy(
         standing,
         certificate,

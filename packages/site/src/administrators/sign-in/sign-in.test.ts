@@ -29,7 +29,7 @@ const HERE = '192.0.2.1'
 function setUp(db: Kysely<Database>) {
   const clock = createManualClock()
   const siteId = SiteId.parse('site_0123456789')
-  const names = { siteName: 'Contoso', origin: () => 'https://localhost:8443' }
+  const names = { siteName: 'Contoso', origin: () => 'https://localhost:8443', releasesAtOnce: async () => true }
   return {
     clock,
     ...createAdministration({ db, clock, log: silentLog, siteId, auditKey, vault, passwordCost: CHEAP, ...names }),

@@ -26,7 +26,13 @@ const auditKey = {
   publicKey: new Uint8Array(32),
   sign: (bytes: Uint8Array) => sign(null, bytes, privateKey),
 }
-const full: Actor = { kind: 'token', id: 'api_0123456789' as never, name: 'full', roles: ['fullAdministrator'] }
+const full: Actor = {
+  kind: 'token',
+  id: 'api_0123456789' as never,
+  name: 'full',
+  owner: 'dataFolder',
+  roles: ['fullAdministrator'],
+}
 
 const server = createServer()
 let issuer = ''
@@ -59,7 +65,7 @@ before(async () => {
       auditKey,
       vault: createVault(new Uint8Array(32)),
     },
-    ...{ siteName: 'Contoso', origin: () => ORIGIN },
+    ...{ siteName: 'Contoso', origin: () => ORIGIN, releasesAtOnce: async () => true },
     signOn: { name: 'Contoso ID', issuer, clientId: 'sluice' },
   })
   const { administrator } = await world.accounts.invite(full, { name: 'anna', roles: ['readOnlyAnalyst'] })

@@ -22,6 +22,7 @@ import { migration as enrolmentSignIn } from './0018-enrolment-sign-in.ts'
 import { migration as rewriting } from './0019-rewriting.ts'
 import { migration as siteCredentials } from './0020-site-credentials.ts'
 import { migration as resumptions } from './0022-resumptions.ts'
+import { migration as devicesToldApart } from './0023-devices-told-apart.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   rewriting,
   siteCredentials,
   resumptions,
+  devicesToldApart,
 ]

@@ -67,6 +67,8 @@ export interface AdministratorsTables {
     created_at: number
     /** Null: the one in the data folder. */
     expires_at: number | null
+    /** Id of the administrator who made it, or whose token did; null: the owner of the data folder. */
+    made_by: string | null
     last_used_at: number | null
     revoked_at: number | null
   }

@@ -16,7 +16,28 @@ export interface DevicesTables {
     enrolled_at: number
     last_seen_at: number | null
     last_gateway_id: GatewayId | null
+    /** Address from which it came. */
+    enrolled_from: string | null
+    /** Usable UUID of its firmware, in small letters. */
+    hardware: string | null
+    /** Lives of its agent, as `conflicts.ts` keeps them; JSON. */
+    agents: string | null
+    /** Two computers use its identity. */
+    blocked_at: number | null
   }
+  /** Open ones only. */
+  device_conflicts: {
+    device_id: DeviceId
+    kind: 'reenrolled' | 'cloned'
+    /** The record that has the same hardware. */
+    other_id: DeviceId | null
+    detail: string
+    since: number
+  }
+  /** Keys of devices that have another one by now: never let in again. */
+  retired_keys: { fingerprint: Sha256; device_id: DeviceId; retired_at: number }
+  /** One row, `id` = 1. */
+  conflict_rule: { id: 1; rule: 'ask' | 'merge' | 'new' }
   device_certificates: {
     /** SHA-256 of the DER bytes. */
     hash: Sha256

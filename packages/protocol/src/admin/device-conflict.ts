@@ -1,0 +1,62 @@
+/** Devices that the site cannot tell apart by itself, and what an administrator makes of them. */
+import { z } from 'zod'
+import type { AdminRoute } from '../admin.ts'
+import { DeviceId } from '../ids.ts'
+
+/**
+ * What happens when a computer enrols, with good proof, whose hardware the site knows as an approved device:
+ * an administrator is asked; it takes the place of the record; it becomes another device.
+ */
+export const ConflictRule = z.strictObject({ rule: z.enum(['ask', 'merge', 'new']) })
+export type ConflictRule = z.infer<typeof ConflictRule>
+
+export const DeviceConflict = z.object({
+  deviceId: DeviceId,
+  name: z.string(),
+  /**
+   * `reenrolled`: it waits, since its hardware is that of `other`. `cloned`: two computers use its identity; it is
+   * shut out until that is resolved.
+   */
+  kind: z.enum(['reenrolled', 'cloned']),
+  other: z.object({ deviceId: DeviceId, name: z.string() }).optional(),
+  /** How the site knows. */
+  detail: z.string(),
+  since: z.iso.datetime(),
+})
+export type DeviceConflict = z.infer<typeof DeviceConflict>
+
+export const ConflictResolution = z.strictObject({
+  /**
+   * `merge`: it is the same computer; a record that was there keeps its id, collections and history. `new`: it is
+   * another device. `block`: it is shut out for good.
+   */
+  resolution: z.enum(['merge', 'new', 'block']),
+})
+export type ConflictResolution = z.infer<typeof ConflictResolution>['resolution']
+
+const plain = { maxBodyBytes: 64 * 1024 } as const
+
+export const deviceConflictRoutes = {
+  deviceConflicts: {
+    method: 'GET',
+    path: '/admin/v1/device-conflicts',
+    maxBodyBytes: 0,
+    answer: z.array(DeviceConflict),
+  },
+  /** The answer names the device that remains. */
+  resolveDeviceConflict: {
+    method: 'POST',
+    path: '/admin/v1/device-conflicts/:id/resolution',
+    ...plain,
+    body: ConflictResolution,
+    answer: z.object({ deviceId: DeviceId }),
+  },
+  conflictRule: { method: 'GET', path: '/admin/v1/device-conflict-rule', maxBodyBytes: 0, answer: ConflictRule },
+  setConflictRule: {
+    method: 'PUT',
+    path: '/admin/v1/device-conflict-rule',
+    ...plain,
+    body: ConflictRule,
+    answer: ConflictRule,
+  },
+} as const satisfies Record<string, AdminRoute>
