@@ -139,8 +139,9 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     onDevice: push.deviceChanged,
   })
   const conflicts = createConflicts({
-    ...{ db, clock, log, revoke: (id) => devices.revoke(id) },
+    ...{ db, clock, log, vault, revoke: (id) => devices.revoke(id) },
     onCertificates: () => connector.certificatesRevoked(),
+    onInherited: (id) => push.deviceChanged(id),
   })
   const devices = createDevices({
     conflicts,

@@ -4,8 +4,9 @@ import type { AdminRoute } from '../admin.ts'
 import { DeviceId } from '../ids.ts'
 
 /**
- * What happens when a computer enrols, with good proof, whose hardware the site knows as an approved device:
- * an administrator is asked; it takes the place of the record; it becomes another device.
+ * What happens when a computer enrols, with good proof, whose hardware the site knows as an approved device: it
+ * becomes a device of its own, and an administrator is asked whether it is the other one; it takes the place of the
+ * record; it becomes another device, and nobody is asked.
  */
 export const ConflictRule = z.strictObject({ rule: z.enum(['ask', 'merge', 'new']) })
 export type ConflictRule = z.infer<typeof ConflictRule>
@@ -14,7 +15,7 @@ export const DeviceConflict = z.object({
   deviceId: DeviceId,
   name: z.string(),
   /**
-   * `reenrolled`: it waits, since its hardware is that of `other`. `cloned`: two computers use its identity; it is
+   * `reenrolled`: its hardware is that of `other`; without proof of another kind it waits. `cloned`: two computers use its identity; it is
    * shut out until that is resolved.
    */
   kind: z.enum(['reenrolled', 'cloned']),
@@ -27,8 +28,9 @@ export type DeviceConflict = z.infer<typeof DeviceConflict>
 
 export const ConflictResolution = z.strictObject({
   /**
-   * `merge`: it is the same computer; a record that was there keeps its id, collections and history. `new`: it is
-   * another device. `block`: it is shut out for good.
+   * `merge`: it is the same computer. One that waits takes the other's record over, with id, collections, variables
+   * and history; one that is let in already gets collections and variables, and the other is shut out for good.
+   * `new`: it is another device. `block`: it is shut out for good.
    */
   resolution: z.enum(['merge', 'new', 'block']),
 })

@@ -19,6 +19,8 @@ import {
 } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import { createCollections } from '../collections/collections.ts'
+import { effectiveVariables } from '../collections/effective-variables.ts'
+import { createVariableStore, variablePurpose } from '../collections/variables.ts'
 import type { Database } from '../db/database.ts'
 import { onEveryDatabase } from '../db/testing.ts'
 import { newId } from '../identity/new-id.ts'
@@ -56,11 +58,13 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   const identity = await openSiteIdentity({ ...base, folder })
   const vault = createVault(new Uint8Array(32))
   const requireDevice = createAdmission(base)
-  const told = { certificates: 0 }
+  const told = { certificates: 0, inherited: [] as DeviceId[] }
+  const onInherited = (id: DeviceId) => void told.inherited.push(id)
   const onCertificates = () => {
     told.certificates++
   }
-  const conflicts = createConflicts({ ...base, revoke: (id) => devices.revoke(id), onCertificates })
+  const collections = createCollections({ ...base, onMembersChanged: () => {} })
+  const conflicts = createConflicts({ ...base, vault, revoke: (id) => devices.revoke(id), onCertificates, onInherited })
   const devices = createDevices({
     ...{ ...base, identity, conflicts, onRevoked: () => {} },
     gateways: async () => [
@@ -92,7 +96,12 @@ async function makeSite(db: Kysely<Database>, folder: string) {
       requireDevice,
       token,
       told,
-      collections: createCollections({ ...base, onMembersChanged: () => {} }),
+      vault,
+      collections,
+      variables: createVariableStore({
+        ...{ db, vault, clock, onCollection: () => {}, onDevice: () => {} },
+        collectionId: async (idOrName) => (await collections.find(idOrName)).id,
+      }),
     },
     async enrol(key: DeviceKey, facts: DeviceFacts, proof?: string) {
       const answer = await handlers.enrol({
@@ -170,41 +179,69 @@ onEveryDatabase('who comes again with proof takes the record over: name, collect
   })
 })
 
-onEveryDatabase('asked for, which is how it begins, an administrator says what it is', async (db) => {
+onEveryDatabase(
+  'by default a reinstalled computer works at once, and an administrator says which it is',
+  async (db) => {
+    await withSite(db, async ({ conflicts, enrol, token, requireDevice, collections, variables, vault, told }) => {
+      assert.deepEqual(await conflicts.rule(), { rule: 'ask' })
+      const come = async (withProof: boolean) => {
+        const key = await makeDeviceKey()
+        const answer = await enrol(key, LAPTOP, withProof ? await token() : undefined)
+        return { key, answer, id: answer.deviceId }
+      }
+      const first = await come(true)
+      const { id: pilot } = await collections.create('Pilot')
+      await collections.setMembers(pilot, [first.id])
+      await variables.setForDevice(first.id, { name: 'Room', value: '12', masked: false })
+      await variables.setForDevice(first.id, { name: 'Pin', value: '4711', masked: true })
+
+      const second = await come(true)
+      assert.equal(await code(requireDevice(callerOf(second.answer))), 'done')
+      assert.notEqual(second.id, first.id)
+      assert.deepEqual((await variables.ofDevice(second.id)).variables, [], 'it has nothing of the other')
+      const [conflict] = await conflicts.list()
+      assert.deepEqual(
+        [conflict?.deviceId, conflict?.kind, conflict?.other?.deviceId],
+        [second.id, 'reenrolled', first.id],
+      )
+
+      assert.equal(await conflicts.resolve(second.id, 'merge'), second.id)
+      assert.deepEqual(told.inherited, [second.id])
+      assert.equal(await code(requireDevice(callerOf(second.answer))), 'done', 'it goes on as it is')
+      assert.equal(await code(requireDevice(callerOf(first.answer))), 'CERTIFICATE_REVOKED')
+      assert.ok((await collections.find(pilot)).members.includes(second.id))
+      const inherited = (await effectiveVariables(db, second.id)).map(({ name, key, value, sealed }) => [
+        name,
+        sealed === null ? value : vault.open(variablePurpose({ device_id: second.id }, key), sealed),
+      ])
+      assert.deepEqual(inherited, [
+        ['Pin', '4711'],
+        ['Room', '12'],
+      ])
+
+      const third = await come(true)
+      assert.equal(await conflicts.resolve(third.id, 'new'), third.id)
+      const fourth = await come(true)
+      await conflicts.resolve(fourth.id, 'block')
+      assert.equal(await code(requireDevice(callerOf(fourth.answer))), 'CERTIFICATE_REVOKED')
+      assert.deepEqual(await conflicts.list(), [])
+      assert.equal(await code(conflicts.resolve(fourth.id, 'merge')), 'NOT_FOUND')
+    })
+  },
+)
+
+onEveryDatabase('without proof it waits, and takes the record over where an administrator says so', async (db) => {
   await withSite(db, async ({ conflicts, devices, enrol, token }) => {
-    assert.deepEqual(await conflicts.rule(), { rule: 'ask' })
-    const come = async () => {
-      const key = await makeDeviceKey()
-      const proof = await token()
-      const answer = await enrol(key, LAPTOP, proof)
-      return { key, proof, id: answer.deviceId, state: answer.state }
-    }
-    const first = await come()
-    assert.equal(first.state, 'approved')
-    const second = await come()
-    assert.equal(second.state, 'pending', 'its token is good, and yet it waits')
-    assert.equal((await enrol(second.key, LAPTOP, second.proof)).state, 'pending', 'however often it asks')
-    const [conflict] = await conflicts.list()
-    assert.deepEqual(
-      [conflict?.deviceId, conflict?.kind, conflict?.other?.deviceId],
-      [second.id, 'reenrolled', first.id],
-    )
-    const { fingerprint } = await devices.get(second.id)
-    assert.equal(await code(devices.approve(second.id, fingerprint)), 'CONFLICT')
-
-    assert.equal(await conflicts.resolve(second.id, 'merge'), first.id)
-    const merged = await enrol(second.key, LAPTOP)
-    assert.ok(merged.state === 'approved' && merged.deviceId === first.id)
+    const first = await enrol(await makeDeviceKey(), LAPTOP, await token())
+    const key = await makeDeviceKey()
+    const waiting = await enrol(key, LAPTOP)
+    assert.equal(waiting.state, 'pending')
+    const { fingerprint } = await devices.get(waiting.deviceId)
+    assert.equal(await code(devices.approve(waiting.deviceId, fingerprint)), 'CONFLICT')
+    assert.equal(await conflicts.resolve(waiting.deviceId, 'merge'), first.deviceId)
+    const merged = await enrol(key, LAPTOP)
+    assert.ok(merged.state === 'approved' && merged.deviceId === first.deviceId)
     assert.equal((await devices.list()).length, 1)
-
-    const third = await come()
-    assert.equal(await conflicts.resolve(third.id, 'new'), third.id)
-    assert.equal((await enrol(third.key, LAPTOP)).state, 'approved')
-    const fourth = await come()
-    await conflicts.resolve(fourth.id, 'block')
-    assert.equal(await code(enrol(fourth.key, LAPTOP)), 'CERTIFICATE_REVOKED')
-    assert.deepEqual(await conflicts.list(), [])
-    assert.equal(await code(conflicts.resolve(fourth.id, 'merge')), 'NOT_FOUND')
   })
 })
 
@@ -216,12 +253,13 @@ onEveryDatabase('hardware alone lets nobody in, whatever the rule', async (db) =
       assert.equal((await enrol(await makeDeviceKey(), LAPTOP)).state, 'pending', rule)
     }
     assert.equal(await code(requireDevice(callerOf(victim))), 'done')
-    // Two that are approved with the same hardware: which one is meant is not sure.
+    // Two that are approved with the same hardware: which one is meant is not sure, so neither is taken over.
     await conflicts.setRule({ rule: 'new' })
     callerOf(await enrol(await makeDeviceKey(), LAPTOP, await token()))
     await conflicts.setRule({ rule: 'merge' })
-    assert.equal((await enrol(await makeDeviceKey(), LAPTOP, await token())).state, 'pending')
-    assert.equal((await devices.list()).filter(({ state }) => state === 'approved').length, 2)
+    const { deviceId } = await enrol(await makeDeviceKey(), LAPTOP, await token())
+    assert.ok((await conflicts.list()).some((open) => open.deviceId === deviceId))
+    assert.equal((await devices.list()).filter(({ state }) => state === 'approved').length, 3)
   })
 })
 

@@ -4,8 +4,8 @@
  * Owns what hardware a device has, the lives of its agent, open conflicts and how they end. Does not own who
  * enrols (`enrolment.ts`).
  *
- *   C1. Hardware is what a computer says of itself. It never lets anybody in: only who has proof of another kind
- *       takes the place of a record, and only where an administrator or the rule says so.
+ *   C1. Hardware is what a computer says of itself. It never lets anybody in, and keeps nobody out who has proof of
+ *       another kind. What was of a record goes to another key only where an administrator or the rule says so.
  *   C2. A device counts its questions durably before it asks. So the questions of one life of its agent all come
  *       before those of the next: a life that goes on after another one began is a second computer. A question
  *       that was late has a number from before the other life; a folder that was restored from a backup is a new
@@ -29,7 +29,9 @@ import { z } from 'zod'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { Log } from '../log.ts'
+import type { Vault } from '../secrets/vault.ts'
 import type { RememberedDevice } from './admission.ts'
+import { inherit } from './inherit.ts'
 
 /** Lives of an agent that are remembered, newest last. */
 const MAX_LIVES = 8
@@ -76,11 +78,14 @@ export function createConflicts(options: {
   db: Kysely<Database>
   clock: Clock
   log: Log
+  vault: Vault
   revoke(id: DeviceId): Promise<unknown>
   /** The certificates that gateways must refuse have changed. */
   onCertificates(): void
+  /** Its collections or variables have changed. */
+  onInherited(id: DeviceId): void
 }): Conflicts {
-  const { db, clock, log, revoke, onCertificates } = options
+  const { db, clock, log, vault, revoke, onCertificates, onInherited } = options
 
   async function block(id: DeviceId, detail: string): Promise<never> {
     await db.transaction().execute(async (trx) => {
@@ -131,9 +136,17 @@ export function createConflicts(options: {
   }
 
   async function resolveReenrolled(id: DeviceId, other: DeviceId, how: ConflictResolution): Promise<DeviceId> {
-    if (how === 'merge') {
+    const { state } = await db.selectFrom('devices').select('state').where('id', '=', id).executeTakeFirstOrThrow()
+    if (how === 'merge' && state === 'pending') {
       await merge(id, other)
       return other
+    }
+    if (how === 'merge') {
+      // It is at work under its own id, which its certificates name.
+      await db.transaction().execute((trx) => inherit(trx, vault, other, id))
+      await revoke(other)
+      onInherited(id)
+      return id
     }
     if (how === 'block') await revoke(id)
     else await db.updateTable('devices').set({ state: 'approved' }).where('id', '=', id).execute()

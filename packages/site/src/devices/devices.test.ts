@@ -64,8 +64,9 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   const requireDevice = createAdmission({ db, clock })
   const revoked: Sha256[] = []
   const told = { certificates: 0 }
+  const vault = createVault(new Uint8Array(32))
   const conflicts = createConflicts({
-    ...{ db, clock, log: silentLog, revoke: (id) => devices.revoke(id) },
+    ...{ db, clock, log: silentLog, vault, revoke: (id) => devices.revoke(id), onInherited: () => {} },
     onCertificates: () => {
       told.certificates++
     },
@@ -88,7 +89,6 @@ async function makeSite(db: Kysely<Database>, folder: string) {
     catalogueRootHash: async () => Sha256.parse('0'.repeat(64)),
     onRevoked: (certificates) => revoked.push(...certificates),
   })
-  const vault = createVault(new Uint8Array(32))
   const signIns = createSignIns({
     ...{ db, vault, clock, log: silentLog },
     settings: createSignInSettings({ db, vault }),

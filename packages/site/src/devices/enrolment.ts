@@ -14,8 +14,8 @@
  * 6. A certificate of the organisation's PKI stands in the place of a token where the settings say so; it binds
  *    the device key by a signature. A device that registered so renews only while that certificate is good.
  * 7. So does a sign-in of the device's user; who signed in is remembered with the device.
- * 8. Hardware that is known as an approved device makes a conflict of it, or takes the record over, as the rule
- *    says; without proof of another kind it only waits (C1 of `conflicts.ts`).
+ * 8. Who has proof is let in. Hardware that is known as an approved device opens a conflict beside that, or takes
+ *    the record over, as the rule says (C1 of `conflicts.ts`).
  * 9. Anybody can ask to be let in: where too many wait, the one that came first from the busiest address makes room.
  */
 
@@ -39,7 +39,7 @@ import type { Organisation, Registration } from '../identity/organisation.ts'
 import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RequireDevice } from './admission.ts'
-import { deviceWith, hardwareOf, hasOpenConflict, rekey, ruleNow } from './conflicts.ts'
+import { deviceWith, hardwareOf, rekey, ruleNow } from './conflicts.ts'
 import { consumeEnrolmentToken } from './enrolment-token.ts'
 import type { SignedIn, SignIns } from './sign-in.ts'
 
@@ -111,8 +111,6 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
         if (known.seal_key !== request.sealKey)
           fail('CONFLICT', `${known.id} enrolled with another seal key; make a new device key to enrol anew.`) // 4.
         await remember(trx, known.id, voucher)
-        if (known.state === 'pending' && (await hasOpenConflict(trx, known.id)))
-          return { id: known.id, state: 'pending' }
         if (known.state === 'pending' && isAutomatic(voucher)) {
           await trx.updateTable('devices').set({ state: 'approved' }).where('id', '=', known.id).execute()
           return { id: known.id, state: 'approved' }
@@ -158,7 +156,7 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
       return { id: twin.id, state: 'approved', merged: true }
     }
     const id = newId('dev', DeviceId)
-    const state = isLetIn && twin === undefined ? 'approved' : 'pending'
+    const state = isLetIn ? 'approved' : 'pending'
     if (state === 'pending') await makeRoom(trx)
     await trx
       .insertInto('devices')
