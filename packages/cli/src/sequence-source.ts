@@ -1,6 +1,14 @@
 /** Where commands take a sequence from: a file, or a revision that the site has. */
 import { readFile, stat } from 'node:fs/promises'
-import { childrenOf, MAX_TEXT_LENGTH, type ParsedSequence, parseSequence, withChildren } from '@sluice/engine'
+import {
+  childrenOf,
+  labelQueries,
+  MAX_TEXT_LENGTH,
+  type ParsedSequence,
+  parseSequence,
+  withChildren,
+  withLabelled,
+} from '@sluice/engine'
 import { ProblemError, type Sequence, type SequenceDocument, type SequenceId } from '@sluice/protocol'
 import { failLocally } from './local-failure.ts'
 import type { Session } from './run.ts'
@@ -42,6 +50,16 @@ export async function withChildrenOfSite(sequence: Sequence, session: Session): 
   const whole = withChildren(sequence, undefined, (id) => children.get(id))
   if (!whole.ok) throw new ProblemError(whole.problem)
   return whole.value
+}
+
+/** Ids in the place of label queries, as they would stand in policy now; only then the site is asked. */
+export async function withCandidatesOfSite(sequence: Sequence, session: Session): Promise<Sequence> {
+  if (labelQueries(sequence).length === 0) return sequence
+  const packages = await (await session.site()).call('packages')
+  return withLabelled(
+    sequence,
+    packages.filter(({ version }) => version > 0),
+  )
 }
 
 /** @throws ProblemError `SEQUENCE_INVALID`; LocalFailure for what is too long */

@@ -76,6 +76,7 @@ function explainUnion(issue: Issue & { code: 'invalid_union' }, path: Path, foun
     return [expectedOneOf(path, found, known)]
   }
   const before = path.at(-2)
+  const isCandidates = path.at(-1) === 'candidates'
   const isCondition =
     ['condition', 'when', 'detect', 'requires'].includes(String(path.at(-1))) ||
     before === 'all' ||
@@ -90,7 +91,15 @@ function explainUnion(issue: Issue & { code: 'invalid_union' }, path: Path, foun
       .flatMap((inner) => explain(inner, path, found))
       .concat(
         meant === undefined
-          ? [expected(path, found, 'a package id such as ABC00001, or `chosenBy` with `candidates`')]
+          ? [
+              expected(
+                path,
+                found,
+                isCandidates
+                  ? 'a list of package ids, or `labels`'
+                  : 'a package id such as ABC00001, or `chosenBy` with `candidates`',
+              ),
+            ]
           : [],
       )
   }

@@ -1,3 +1,4 @@
+export { labelQueries, withLabelled } from './candidates.ts'
 export { canonicalJson } from './canonical-json.ts'
 export { childrenOf, withChildren } from './children.ts'
 export { type Decision, decide } from './condition.ts'

@@ -28,13 +28,13 @@ export interface Reference {
   path: Path
 }
 
-/** Every package that the sequence names, once for each place; candidates of a choice included. */
+/** Every package that the sequence names, once for each place; candidates that are named by id included. */
 export function references(sequence: Sequence): Reference[] {
   const found: Reference[] = []
   const add = (choice: PackageChoice | undefined, path: Path): void => {
     if (choice === undefined) return
     if (typeof choice === 'string') found.push({ packageId: choice, path })
-    else
+    else if (Array.isArray(choice.candidates))
       choice.candidates.forEach((id, index) => {
         found.push({ packageId: id, path: [...path, 'candidates', index] })
       })

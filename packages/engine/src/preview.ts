@@ -21,6 +21,7 @@ import {
   type StepType,
 } from '@sluice/protocol'
 import { flatten, type InstructionTable } from './flatten.ts'
+import { candidatesOf } from './package-choice.ts'
 import { choicesOf, isOpen, type PreviewedContent, packagesOfList } from './preview-content.ts'
 import type { PreviewFacts } from './preview-facts.ts'
 import { PreviewHost } from './preview-host.ts'
@@ -132,7 +133,7 @@ function found(step: Step): Step {
 
 function chosen(step: Step): Step {
   const first = (choice: PackageChoice): PackageChoice =>
-    typeof choice === 'string' ? choice : (choice.candidates[0] ?? choice)
+    typeof choice === 'string' ? choice : (candidatesOf(choice)[0] ?? choice)
   if (step.type === 'downloadPackageContent') return { ...step, packages: step.packages.map(first) }
   if (step.type === 'runCommandLine' || step.type === 'runScript' || step.type === 'upgradeOperatingSystem')
     return step.package === undefined ? step : { ...step, package: first(step.package) }
@@ -166,7 +167,7 @@ function contentOf(
   host: PreviewHost,
 ): PreviewedContent[] {
   const choices = isOpenChoice ? choicesOf(step) : []
-  const stands = new Map(choices.map((choice) => [choice.candidates[0], choice.candidates]))
+  const stands = new Map(choices.map((choice) => [candidatesOf(choice)[0], candidatesOf(choice)]))
   const seen = new Set<PackageId>()
   const content = host.acquired.flatMap(({ instruction, packageId, files }): PreviewedContent[] => {
     if (instruction !== index || seen.has(packageId)) return []

@@ -51,6 +51,7 @@ import {
   SiteId,
   TokenId,
 } from './ids.ts'
+import { LabelQuery, PackageLabels } from './label.ts'
 import { Problem } from './problem.ts'
 import { RunReport } from './run-report.ts'
 import { StatusMessage } from './status.ts'
@@ -78,6 +79,7 @@ export const PackageImport = z.strictObject({
   folder: z.string().min(1).max(4000),
   /** Paths that many programs on Windows cannot open are refused, not only listed. */
   refuseLongPaths: z.boolean().optional(),
+  labels: PackageLabels.optional(),
 })
 export type PackageImport = z.infer<typeof PackageImport>
 
@@ -125,6 +127,8 @@ export const PackageInfo = z.object({
   fileCount: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
   storedBytes: z.int().nonnegative(),
+  /** Absent: none. */
+  labels: PackageLabels.optional(),
   /** What the import could not carry: owners, ACLs, … with the first paths. */
   losses: z.array(z.string()),
   distribution: z.array(PackageDistribution),
@@ -155,7 +159,10 @@ export const SequenceInfo = z.object({
   name: z.string(),
   revision: z.int().positive(),
   sha256: Sha256,
+  /** Candidates by labels included, as they are now. */
   packages: z.array(PackageId),
+  /** Labels by which steps ask for candidates; absent: none does. */
+  candidates: z.array(LabelQuery).optional(),
   steps: z.int().nonnegative(),
   state: ReleaseState,
   /** Faults that do not hinder it from running. */
@@ -318,6 +325,14 @@ export const adminRoutes = {
     ...plain,
     body: PackageOptions,
     answer: PackageOptions,
+  },
+  /** Puts these labels in the place of those that it has. `NOT_FOUND`. */
+  setPackageLabels: {
+    method: 'PUT',
+    path: '/admin/v1/packages/:id/labels',
+    ...plain,
+    body: PackageLabels,
+    answer: PackageInfo,
   },
   /** What an update from one version to another costs a device. `NOT_FOUND`. */
   diffPackage: {

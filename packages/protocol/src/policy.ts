@@ -13,6 +13,7 @@ import { Envelope } from './dsse.ts'
 import { GatewayAddress } from './enrolment.ts'
 import { AgentInfo, DeviceFacts } from './facts.ts'
 import { ContentId, DeploymentId, DeviceId, PackageId, RunId, SequenceId, Sha256 } from './ids.ts'
+import { PackageLabels } from './label.ts'
 import { knowsField, lenient } from './lenient.ts'
 import { Problem } from './problem.ts'
 
@@ -50,6 +51,8 @@ export const PolicyPackage = z.object({
   persist: z.boolean().optional(),
   /** Devices for which it is fetched in advance; absent: all. */
   preCache: lenient(PreCacheTags).optional(),
+  /** Where the sequence asks for packages by labels, those of this one. */
+  labels: PackageLabels.optional(),
 })
 export type PolicyPackage = z.infer<typeof PolicyPackage>
 

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { Condition } from './condition.ts'
 import { PackageId, SequenceId } from './ids.ts'
+import { LabelQuery } from './label.ts'
 import { OriginalSequence, OriginalStep } from './original.ts'
 import { SecretName } from './secret.ts'
 import { SettableVariableName, VariableValue } from './variable.ts'
@@ -67,7 +68,8 @@ export const PackageChoice = z.union([
   z.strictObject({
     /** Text with `%name%` that must come out as one of the candidates' ids. */
     chosenBy: z.string().min(1).max(4000),
-    candidates: z.array(PackageId).min(1).max(500),
+    /** Ids; or labels, and every released package that has all of them is a candidate when policy is built. */
+    candidates: z.union([z.array(PackageId).min(1).max(500), z.strictObject({ labels: LabelQuery })]),
   }),
 ])
 export type PackageChoice = z.infer<typeof PackageChoice>

@@ -27,6 +27,7 @@ import { openLinkProxy } from './connector/link-proxy.ts'
 import { listenToNeighbours, type Neighbours } from './connector/neighbours.ts'
 import { createContentLibrary } from './content/content-library.ts'
 import { keepDeviceContents } from './content/device-contents.ts'
+import { createPackageLabels } from './content/package-labels.ts'
 import { createPackageOptionsStore } from './content/package-options.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Database } from './db/database.ts'
@@ -128,6 +129,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     )
   const settings = createClientSettingsStore({ db, onChanged: push.everythingChanged })
   const packageOptions = createPackageOptionsStore({ db, onChanged: push.everythingChanged })
+  const packageLabels = createPackageLabels({ db, onChanged: push.everythingChanged })
   const clientSettings = async () => (await settings.get()).settings
   const gateways = createGateways({ db, identity, clock, log })
   gateways.onChange(push.everythingChanged)
@@ -282,6 +284,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       info,
       settings,
       packageOptions,
+      packageLabels,
       catalogue,
       content,
       sequences,

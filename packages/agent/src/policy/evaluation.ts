@@ -3,6 +3,7 @@
  * The site has looked already, with what it knows; the device looks again with its own settings, with
  * the catalogue, and with what it can do (design §5, §7).
  */
+import { withLabelled } from '@sluice/engine'
 import {
   type CatalogueReference,
   type ClientSettings,
@@ -74,7 +75,7 @@ export async function evaluateDeployment(
 }
 
 async function fetchSequence(
-  { id, sequenceId, sequence }: PolicyDeployment,
+  { id, sequenceId, sequence, packages }: PolicyDeployment,
   catalogue: Pick<Catalogue, 'fetchTarget'>,
   signal: AbortSignal,
 ): Promise<Result<Sequence>> {
@@ -85,7 +86,7 @@ async function fetchSequence(
   const json = readSignedJson(bytes.value)
   if (!json.ok) return failed(problem('NOT_RELEASED', `The sequence of ${id} is malformed: ${json.fault}.`))
   const parsed = Sequence.safeParse(json.value)
-  if (parsed.success) return ok(parsed.data)
+  if (parsed.success) return ok(withLabelled(parsed.data, packages))
   const [issue] = parsed.error.issues
   return failed(
     problem(

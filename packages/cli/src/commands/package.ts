@@ -1,17 +1,19 @@
 import { basename, resolve } from 'node:path'
 import {
   ContentTarget,
+  labelsText,
   type PackageCosts,
   PackageId,
   type PackageInfo,
   PackageKind,
+  PackageLabels,
   PackageOptions,
   PreCacheTags,
   type ReleaseState,
 } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
-import { switchOption } from '../options.ts'
+import { nameAndValue, switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
 import { fields, formatBytes, onOff, table } from '../text.ts'
 import { waitForDistribution, waitForJob } from '../wait.ts'
@@ -35,24 +37,21 @@ export function addPackageCommands(program: Command, session: Session): void {
     )
     .option('--id <id>', 'package id such as ABC00001 (default: the site chooses)', packageId)
     .option('--refuse-long-paths', LONG_PATHS)
-    .action(
-      async (
-        folder: string,
-        options: { name?: string; kind: PackageKind; target: ContentTarget; id?: PackageId; refuseLongPaths?: boolean },
-      ): Promise<void> => {
-        const site = await session.site()
-        const path = resolve(folder)
-        const { packageId: id, jobId } = await site.call('importPackage', {
-          body: {
-            ...options,
-            name: options.name ?? basename(path).replace(/(\.tar)?\.(zip|iso|tar|gz|tgz|zst|tzst|xz|txz)$/i, ''),
-            folder: path,
-          },
-        })
-        await waitForJob(session, jobId, 'Importing')
-        showPackage(session, await site.call('package', { id }))
-      },
-    )
+    .option('--label <name=value>', 'a label, for steps that choose by labels; can be given again', nameAndValue)
+    .action(async (folder: string, { label, ...options }: ImportOptions): Promise<void> => {
+      const site = await session.site()
+      const path = resolve(folder)
+      const { packageId: id, jobId } = await site.call('importPackage', {
+        body: {
+          ...options,
+          name: options.name ?? basename(path).replace(/(\.tar)?\.(zip|iso|tar|gz|tgz|zst|tzst|xz|txz)$/i, ''),
+          folder: path,
+          ...(label === undefined ? {} : { labels: checkedLabels(label) }),
+        },
+      })
+      await waitForJob(session, jobId, 'Importing')
+      showPackage(session, await site.call('package', { id }))
+    })
 
   group
     .command('update')
@@ -181,6 +180,7 @@ export function addPackageCommands(program: Command, session: Session): void {
       )
     })
 
+  addLabelling(group, session)
   addDeletion(group, session)
 
   group
@@ -235,6 +235,41 @@ export function addPackageCommands(program: Command, session: Session): void {
       const body = { from: to, force: options.force === true }
       showPackage(session, await site.call('removeDistribution', { id, body }))
     })
+}
+
+interface ImportOptions {
+  name?: string
+  kind: PackageKind
+  target: ContentTarget
+  id?: PackageId
+  refuseLongPaths?: boolean
+  label?: Record<string, string>
+}
+
+function addLabelling(group: Command, session: Session): void {
+  group
+    .command('label')
+    .description('labels a package, for steps that choose by labels; without labels, shows those that it has')
+    .argument('<id>', 'package id', packageId)
+    .argument('[labels...]', 'such as kind=driver model=X1; others stay')
+    .option('--remove <name...>', 'takes these labels away')
+    .action(async (id: PackageId, set: string[], { remove = [] }: { remove?: string[] }): Promise<void> => {
+      const site = await session.site()
+      const one = await site.call('package', { id })
+      const added = set.reduce<Record<string, string>>((all, text) => nameAndValue(text, all), {})
+      const kept = Object.entries({ ...one.labels, ...added }).filter(([name]) => !remove.includes(name))
+      if (set.length + remove.length === 0) return showPackage(session, one)
+      const body = checkedLabels(Object.fromEntries(kept))
+      showPackage(session, await site.call('setPackageLabels', { id, body }))
+    })
+}
+
+function checkedLabels(labels: Record<string, string>): PackageLabels {
+  const checked = PackageLabels.safeParse(labels)
+  if (checked.success) return checked.data
+  const [issue] = checked.error.issues
+  const inside = issue?.code === 'invalid_key' ? issue.issues[0] : issue
+  return failLocally(`${issue?.path.join('.') || 'labels'}: ${inside?.message}`)
 }
 
 function addDeletion(group: Command, session: Session): void {
@@ -302,6 +337,7 @@ function showPackage(session: Session, one: PackageInfo): void {
       ['Files', one.fileCount],
       ['Size', formatBytes(one.totalBytes)],
       ['Stored', `${formatBytes(one.storedBytes)} compressed and sealed`],
+      ['Labels', one.labels === undefined ? undefined : labelsText(one.labels)],
     ]),
     ...one.losses.map((loss) => `Not carried: ${loss}`),
     ...distributionLines([one]),

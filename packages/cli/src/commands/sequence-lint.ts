@@ -1,5 +1,14 @@
 /** What is allowed in a sequence and probably not meant. */
-import { checkReferences, formatDetail, type LintFinding, lintSequence, type ParsedSequence } from '@sluice/engine'
+import {
+  checkReferences,
+  formatDetail,
+  formatPath,
+  type LintFinding,
+  labelQueries,
+  lintSequence,
+  type ParsedSequence,
+} from '@sluice/engine'
+import { labelsText, meetsLabels } from '@sluice/protocol'
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
 import { readParsedSequence } from '../sequence-source.ts'
@@ -9,7 +18,7 @@ export function addSequenceLintCommands(group: Command, session: Session): void 
     .command('lint')
     .description('finds what is allowed in a sequence file and probably not meant; needs no site')
     .argument('<file>')
-    .option('--references', 'ask the site, too, whether the packages exist')
+    .option('--references', 'ask the site, too, whether the packages exist, and some have the labels')
     .action(async (file: string, options: { references?: boolean }): Promise<void> => {
       const parsed = await readParsedSequence(file)
       const missing = options.references === true ? await missingPackages(parsed, session) : []
@@ -26,5 +35,12 @@ async function missingPackages(parsed: ParsedSequence, session: Session): Promis
   const site = await session.site()
   const packages = await site.call('packages')
   const missing = checkReferences(parsed, new Set(packages.map(({ id }) => id)))
-  return (missing?.errors ?? []).map((error) => ({ ...error, level: 'warning' }))
+  const unmet = labelQueries(parsed.sequence)
+    .filter(({ labels: query }) => !packages.some(({ version, labels }) => version > 0 && meetsLabels(labels, query)))
+    .map(({ labels, path }) => ({
+      place: parsed.placeOf(path),
+      path: formatPath(path),
+      message: `no released package has the labels ${labelsText(labels)}`,
+    }))
+  return [...(missing?.errors ?? []), ...unmet].map((error) => ({ ...error, level: 'warning' }))
 }

@@ -5,7 +5,13 @@ import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import { nameAndValue } from '../options.ts'
 import type { Session } from '../run.ts'
-import { isFile, readBounded, readSequenceSource, withChildrenOfSite } from '../sequence-source.ts'
+import {
+  isFile,
+  readBounded,
+  readSequenceSource,
+  withCandidatesOfSite,
+  withChildrenOfSite,
+} from '../sequence-source.ts'
 import { formatBytes, table } from '../text.ts'
 
 interface PreviewOptions {
@@ -29,7 +35,7 @@ export function addSequencePreviewCommand(group: Command, session: Session): voi
         ? { id: undefined, facts: await readFacts(options.device), variables: [], masked: [] }
         : await knownOfDevice(options.device, session)
       const { facts, variables, masked } = known
-      const sequence = await withChildrenOfSite(source.sequence, session)
+      const sequence = await withCandidatesOfSite(await withChildrenOfSite(source.sequence, session), session)
       const preview = await previewSequence(sequence, facts, options.input ?? {}, variables)
       if (!preview.ok) throw new ProblemError(preview.problem)
       const asksSite = source.document !== undefined || !fromFile || options.bytes === true

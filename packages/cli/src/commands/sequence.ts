@@ -1,5 +1,5 @@
 import { formatDetail, parseSequence, referencedPackages, sequenceJsonSchema } from '@sluice/engine'
-import { ProblemError } from '@sluice/protocol'
+import { labelsText, ProblemError } from '@sluice/protocol'
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
 import { readBounded } from '../sequence-source.ts'
@@ -30,6 +30,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
           ['Revision', applied.revision],
           ['Steps', applied.steps],
           ['Packages', applied.packages.join(', ')],
+          ...(applied.candidates ?? []).map((query): [string, string] => ['Candidates by labels', labelsText(query)]),
           ['State', releaseStateText(applied)],
         ]),
       ])

@@ -60,6 +60,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   updatePackage: releases('package.modify', 'site'),
   packageOptions: access('package.read', 'open'),
   setPackageOptions: access('package.modify', 'site'),
+  setPackageLabels: access('package.modify', 'site'),
   diffPackage: access('package.read', 'open'),
   deletePackage: access('package.modify', 'site'),
   packageCosts: access('package.read', 'site'),

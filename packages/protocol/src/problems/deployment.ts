@@ -48,6 +48,12 @@ export const deploymentProblems = {
     remedy:
       'Distribute the packages named in the detail; a sequence is not offered to internet clients before all of them are there.',
   },
+  TOO_MANY_CANDIDATES: {
+    status: 409,
+    retry: 'never',
+    title: 'The labels that a sequence asks for bring in too many packages',
+    remedy: 'Let its steps ask for more labels, or take labels from packages that are not meant.',
+  },
   NOT_AVAILABLE_YET: {
     status: 409,
     retry: 'later',

@@ -69,7 +69,7 @@ export const sequenceProblems = {
     status: 500,
     retry: 'never',
     title: 'A step chose a package that is not among its candidates',
-    remedy: 'Add the package to the `candidates` of the step and deploy again.',
+    remedy: 'Add the package to the `candidates` of the step, or give it the labels that they ask for.',
   },
   UPGRADE_FAILED: {
     status: 500,

@@ -159,6 +159,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   updatePackage: siteWide('BAD_REQUEST', applications),
   packageOptions: administrators('NOT_FOUND'),
   setPackageOptions: siteWide('BAD_REQUEST', applications),
+  setPackageLabels: siteWide('BAD_REQUEST', applications),
   diffPackage: administrators('BAD_REQUEST'),
   packageCosts: siteWide('BAD_REQUEST', all),
   deletePackage: siteWide('BAD_REQUEST', applications),

@@ -25,6 +25,7 @@ import type { Collections } from '../collections/collections.ts'
 import type { VariableStore } from '../collections/variables.ts'
 import type { LinkProxySettings } from '../connector/link-proxy.ts'
 import type { ContentLibrary } from '../content/content-library.ts'
+import type { createPackageLabels } from '../content/package-labels.ts'
 import type { PackageOptionsStore } from '../content/package-options.ts'
 import type { Debugging } from '../debugging/debugging.ts'
 import type { Deployments } from '../deployments/deployments.ts'
@@ -46,6 +47,7 @@ export interface AdminAreas {
   settings: ClientSettingsStore
   content: ContentLibrary
   packageOptions: PackageOptionsStore
+  packageLabels: ReturnType<typeof createPackageLabels>
   sequences: Sequences
   collections: Collections
   variables: VariableStore
@@ -121,6 +123,10 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
     updatePackage: ({ id, body }) => content.updatePackage(packageId(id), body),
     packageOptions: ({ id }) => areas.packageOptions.get(packageId(id)),
     setPackageOptions: ({ id, body }) => areas.packageOptions.set(packageId(id), body),
+    async setPackageLabels({ id, body }) {
+      await areas.packageLabels.set(packageId(id), body)
+      return await content.get(packageId(id))
+    },
     packageCosts: ({ id, body }) => content.costs(packageId(id), body),
     deletePackage: ({ id, body }) => content.deletePackage(packageId(id), body),
     collectContent: () => content.collect(),

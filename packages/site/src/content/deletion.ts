@@ -92,6 +92,7 @@ export async function deleteVersions(
   if (version === undefined) {
     await trx.deleteFrom('point_group_packages').where('package_id', '=', packageId).execute()
     await trx.deleteFrom('package_options').where('package_id', '=', packageId).execute()
+    await trx.deleteFrom('package_labels').where('package_id', '=', packageId).execute()
   }
   return { deleted, newest }
 }

@@ -15,6 +15,7 @@ import { nextNumbers } from '../db/counter.ts'
 import type { Database, Db } from '../db/database.ts'
 import { referTo } from './condemned.ts'
 import type { Distributions } from './distributions.ts'
+import { labelsOf, setLabels } from './package-labels.ts'
 
 const BATCH = 1_000
 
@@ -95,7 +96,7 @@ export function createPackages(options: {
   }
 
   return {
-    async create(trx, { id: wantedId, name, kind, target }) {
+    async create(trx, { id: wantedId, name, kind, target, labels }) {
       const id = wantedId ?? (await freeId(trx))
       const fresh = { id, name, kind, target, package_key: randomBytes(32), version: 0, created_at: clock.now() }
       // Only a package that no version of which was ever released and that nobody imports may be taken over.
@@ -124,6 +125,7 @@ export function createPackages(options: {
         .returning('id')
         .executeTakeFirst()
       if (made === undefined) fail('CONFLICT', `There is, or was, a package ${id}: ids are given once.`)
+      await setLabels(trx, id, labels ?? {})
       return id
     },
 
@@ -149,6 +151,7 @@ export function createPackages(options: {
         .execute()
       const distribution = await distributions.list(rows.map((row) => row.id))
       const waiting = await waitingVersions()
+      const labels = await labelsOf(db, ids)
       return rows.map((row) => ({
         id: row.id,
         name: row.name,
@@ -160,6 +163,7 @@ export function createPackages(options: {
         fileCount: row.file_count ?? 0,
         totalBytes: row.total_bytes ?? 0,
         storedBytes: row.stored_bytes ?? 0,
+        ...withLabels(labels.get(row.id)),
         losses: JSON.parse(row.losses ?? '[]') as string[],
         distribution: distribution.get(row.id) ?? [],
       }))
@@ -276,6 +280,8 @@ export function createPackages(options: {
     },
   }
 }
+
+const withLabels = (labels: PackageInfo['labels']) => (labels === undefined ? {} : { labels })
 
 function releaseState(version: number, waiting: number | undefined): Pick<PackageInfo, 'state' | 'waitingVersion'> {
   if (waiting !== undefined) return { state: 'waitingForRelease', waitingVersion: waiting }

@@ -9,10 +9,12 @@ import {
   type DistributionPointId,
   deploymentRefusals,
   type GatewayInfo,
+  MAX_REFERENCED_PACKAGES,
   type NetworkLocation,
   type PackageId,
   type PackageInfo,
   type Problem,
+  problem,
 } from '@sluice/protocol'
 
 /** A gateway as far as deployments care. */
@@ -49,6 +51,8 @@ export interface Deployed {
   settings: DeploymentSettings
   /** Everything that the sequence references, candidates included. */
   packages: readonly PackageId[]
+  /** As many packages as its labels would bring in, where that is more than a run may have. */
+  tooMany?: number
   downloadsPackageContent: boolean
 }
 
@@ -108,7 +112,7 @@ function isAt(one: PackageInfo | undefined, points: readonly DistributionPointId
 /** Every reason why a device at this location may not run it; the first to mend first. */
 export function siteRefusals(deployed: Deployed, location: NetworkLocation, at: Circumstances): Problem[] {
   const reachable = [...sources(location, at), ...cloudSources(location, at)].map(({ id }) => id)
-  return deploymentRefusals({
+  const refusals = deploymentRefusals({
     location,
     clientSettings: at.clientSettings,
     settings: deployed.settings,
@@ -116,4 +120,7 @@ export function siteRefusals(deployed: Deployed, location: NetworkLocation, at: 
     contentServed: reachable.length > 0 || deployed.packages.length === 0,
     missingPackages: deployed.packages.filter((id) => !isAt(at.packages.get(id), reachable)),
   })
+  if (deployed.tooMany === undefined) return refusals
+  const detail = `${deployed.tooMany} packages; a sequence may have ${MAX_REFERENCED_PACKAGES}.`
+  return [problem('TOO_MANY_CANDIDATES', detail), ...refusals]
 }

@@ -30,10 +30,11 @@ import type { z } from 'zod'
 import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Clock } from '../clock.ts'
 import type { Collections } from '../collections/collections.ts'
+import type { Referenced } from '../content/package-labels.ts'
 import type { Database, Db } from '../db/database.ts'
 import { newId } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
-import { PackageIds, type Sequences } from '../sequences/sequences.ts'
+import { referencedNow, type Sequences } from '../sequences/sequences.ts'
 import type { StatusListener } from '../status/status.ts'
 import { approvalDigest, approvalRule, approve, setApprovalRule } from './approval.ts'
 import { type Circumstances, circumstances, type Deployed, type SiteFacts, siteRefusals } from './circumstances.ts'
@@ -92,13 +93,17 @@ export function createDeployments(options: {
   const undeclaredInputs = async () => ((await options.catalogueMode()) === 'online' ? 'allow' : 'refuse')
 
   async function infos(rows: DeploymentRow[]): Promise<DeploymentInfo[]> {
-    const deployed = rows.map(toDeployed)
+    const referenced = await referencedNow(db, rows)
+    const deployed = rows.map((row, i) => toDeployed(row, referenced[i] ?? { packages: [] }))
     const at = await circumstances(facts, deployed)
     const devices = await deviceStates(
       db,
       rows.map((row) => row.id),
     )
-    return rows.map((row, i) => deploymentInfo(row, deployed[i] ?? toDeployed(row), at, devices.get(row.id) ?? []))
+    return deployed.flatMap((one, i) => {
+      const row = rows[i]
+      return row === undefined ? [] : deploymentInfo(row, one, at, devices.get(row.id) ?? [])
+    })
   }
 
   async function get(id: string): Promise<DeploymentInfo> {
@@ -260,7 +265,7 @@ const deploymentRows = (db: Db) =>
     .select(['collections.id as collection_id', 'collections.name as collection_name'])
     .select(['sequences.id as sequence_id', 'sequences.name as sequence_name'])
     .leftJoin('approval_rule', (join) => join.on('approval_rule.id', '=', 1))
-    .select(['newest.packages', 'newest.downloads_package_content'])
+    .select(['newest.packages', 'newest.candidates', 'newest.downloads_package_content'])
     .select(['approval_rule.above_devices', 'author', 'approved_by', 'approved_digest'])
     .select((eb) => [
       eb
@@ -280,9 +285,12 @@ const deploymentRows = (db: Db) =>
 
 type DeploymentRow = Awaited<ReturnType<ReturnType<typeof deploymentRows>['execute']>>[number]
 
-const toDeployed = (row: Pick<DeploymentRow, 'settings' | 'packages' | 'downloads_package_content'>): Deployed => ({
+const toDeployed = (
+  row: Pick<DeploymentRow, 'settings' | 'downloads_package_content'>,
+  referenced: Referenced,
+): Deployed => ({
+  ...referenced,
   settings: DeploymentSettings.parse(JSON.parse(row.settings)),
-  packages: PackageIds.parse(JSON.parse(row.packages)),
   downloadsPackageContent: row.downloads_package_content === 1,
 })
 

@@ -31,7 +31,7 @@ import {
   siteRefusals,
 } from '../deployments/circumstances.ts'
 import { cancelledRuns, pausedRuns, resumedRuns } from '../deployments/device-state.ts'
-import { PackageIds } from '../sequences/sequences.ts'
+import { referencedNow } from '../sequences/sequences.ts'
 
 /** Manifests are released under this name by the content library. */
 export const manifestTarget = (one: Pick<PackageInfo, 'id' | 'version'>) => `manifest/${one.id}/${one.version}`
@@ -87,6 +87,8 @@ interface DeviceDeployment extends Deployed {
   sequenceId: PolicyDeployment['sequenceId']
   sequence: CatalogueReference
   collectionId: CollectionId
+  /** Its steps choose among packages by labels: the device must see those. */
+  asksForLabels: boolean
   approvedDigest: Sha256 | null
   aboveDevices: number | null
 }
@@ -124,7 +126,8 @@ async function deploymentsOf(db: Db, deviceId: DeviceId): Promise<DeviceDeployme
     .leftJoin('approval_rule', (join) => join.on('approval_rule.id', '=', 1))
     .select(['deployments.collection_id', 'approved_digest', 'above_devices'])
     .select(['deployments.id', 'deployments.revision', 'deployments.settings', 'deployments.sequence_id'])
-    .select(['sequences.name', 'revision.description', 'revision.packages', 'revision.downloads_package_content'])
+    .select(['sequences.name', 'revision.description', 'revision.downloads_package_content'])
+    .select(['revision.packages', 'revision.candidates'])
     .select(['released.name as target', 'released.sha256', 'released.length_bytes'])
     .where('member.device_id', '=', deviceId)
     // A draft does not take a released revision away.
@@ -138,7 +141,10 @@ async function deploymentsOf(db: Db, deviceId: DeviceId): Promise<DeviceDeployme
     .orderBy('deployments.created_at')
     .orderBy('deployments.id')
     .execute()
-  return rows.map((row) => ({
+  const referenced = await referencedNow(db, rows)
+  return rows.map((row, index) => ({
+    ...(referenced[index] ?? { packages: [] }),
+    asksForLabels: row.candidates !== null,
     id: row.id,
     revision: row.revision,
     name: row.name,
@@ -149,7 +155,6 @@ async function deploymentsOf(db: Db, deviceId: DeviceId): Promise<DeviceDeployme
     aboveDevices: row.above_devices,
     sequence: { target: row.target, sha256: row.sha256, lengthBytes: row.length_bytes },
     settings: DeploymentSettings.parse(JSON.parse(row.settings)),
-    packages: PackageIds.parse(JSON.parse(row.packages)),
     downloadsPackageContent: row.downloads_package_content === 1,
   }))
 }
@@ -178,7 +183,12 @@ function policyDeployment(
     // A package without a finished import has nothing to name; it is among the refusals then.
     if (one?.contentId === undefined || manifest === undefined) continue
     const { name, kind, version, contentId, storedBytes } = one
-    packages.push({ id, name, kind, version, contentId, manifest, storedBytes, ...policyOptions(options.get(id)) })
+    const labels = row.asksForLabels && one.labels !== undefined ? { labels: one.labels } : {}
+    packages.push({
+      ...{ id, name, kind, version, contentId, manifest, storedBytes },
+      ...policyOptions(options.get(id)),
+      ...labels,
+    })
   }
   return {
     id: row.id,

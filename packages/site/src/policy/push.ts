@@ -46,8 +46,13 @@ export function createPush(options: { db: Db; tell: (devices?: readonly DeviceId
           .innerJoin('deployments', 'deployments.sequence_id', 'revision.sequence_id')
           .innerJoin('collection_members as members', 'members.collection_id', 'deployments.collection_id')
           .select('members.device_id')
-          // A JSON array of ids, which need no escaping.
-          .where('revision.packages', 'like', `%"${id}"%`)
+          .where((eb) =>
+            eb.or([
+              // A JSON array of ids, which need no escaping.
+              eb('revision.packages', 'like', `%"${id}"%`),
+              eb('revision.candidates', 'is not', null),
+            ]),
+          )
           .distinct()
           .execute(),
       )

@@ -13,6 +13,7 @@ import {
   checkReferences,
   childrenOf,
   formatDetail,
+  labelQueries,
   nodesOf,
   parseSequence,
   readSequence,
@@ -23,6 +24,7 @@ import {
 import {
   type DistributionTarget,
   fail,
+  LabelQuery,
   PackageId,
   type PackageInfo,
   ProblemError,
@@ -38,6 +40,7 @@ import { changeConcerns } from '../administrators/audit/change.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import { sha256 } from '../catalogue/metadata.ts'
 import type { Clock } from '../clock.ts'
+import { type Referenced, withCandidates } from '../content/package-labels.ts'
 import { nextNumbers } from '../db/counter.ts'
 import type { Database, Db } from '../db/database.ts'
 import { newId } from '../identity/new-id.ts'
@@ -89,6 +92,7 @@ export function createSequences(options: {
         .values({ id, name: sequence.name, revision })
         .onConflict((conflict) => conflict.column('id').doUpdateSet({ revision }))
         .execute()
+      const queries = labelQueries(sequence).map(({ labels }) => labels)
       const nodes = [...nodesOf(sequence)].map(({ node }) => node)
       await trx
         .insertInto('sequence_revisions')
@@ -100,6 +104,7 @@ export function createSequences(options: {
           document: new TextDecoder().decode(bytes),
           description: sequence.description ?? null,
           packages: JSON.stringify(referencedPackages(sequence)),
+          candidates: queries.length === 0 ? null : JSON.stringify(queries),
           steps: nodes.filter((node) => node.type !== 'group').length,
           downloads_package_content: nodes.some((node) => node.type === 'downloadPackageContent') ? 1 : 0,
           warnings: JSON.stringify(warnings),
@@ -108,6 +113,11 @@ export function createSequences(options: {
         .execute()
       return { id, target }
     })
+  }
+
+  async function infos(rows: NewestRow[]): Promise<SequenceInfo[]> {
+    const referenced = await referencedNow(db, rows)
+    return rows.map((row, index) => sequenceInfo(row, referenced[index]?.packages ?? []))
   }
 
   async function find(idOrName: string): Promise<SequenceInfo> {
@@ -119,7 +129,8 @@ export function createSequences(options: {
       .execute()
     // A sequence may be named like another one's id; the id counts.
     const row = rows.find((one) => one.id === idOrName) ?? rows[0]
-    return row === undefined ? fail('NOT_FOUND', `There is no sequence ${idOrName}.`) : sequenceInfo(row)
+    const [info] = row === undefined ? [] : await infos([row])
+    return info ?? fail('NOT_FOUND', `There is no sequence ${idOrName}.`)
   }
 
   /** S4 */
@@ -160,7 +171,7 @@ export function createSequences(options: {
       return await find(id)
     },
     async list() {
-      return (await newest(db).orderBy('sequences.name').execute()).map(sequenceInfo)
+      return await infos(await newest(db).orderBy('sequences.name').execute())
     },
     find,
     async document(idOrName, wanted) {
@@ -196,20 +207,41 @@ const newest = (db: Db) =>
     .leftJoin('catalogue_targets as released', 'released.name', 'newest.target')
     .leftJoin('catalogue_drafts as draft', 'draft.name', 'newest.target')
     .select(['sequences.id', 'sequences.name', 'newest.revision', 'newest.target', 'newest.sha256'])
-    .select(['newest.packages', 'newest.steps', 'newest.warnings', 'released.sha256 as released_sha256'])
+    .select([
+      'newest.packages',
+      'newest.candidates',
+      'newest.steps',
+      'newest.warnings',
+      'released.sha256 as released_sha256',
+    ])
     .select('draft.sha256 as waiting_sha256')
 
 type NewestRow = Awaited<ReturnType<ReturnType<typeof newest>['execute']>>[number]
 
-export const PackageIds = z.array(PackageId)
+const PackageIds = z.array(PackageId)
+const LabelQueries = z.array(LabelQuery)
 
-function sequenceInfo(row: NewestRow): SequenceInfo {
+/** What revisions reference now: by id, and what has the labels that they ask for. */
+export const referencedNow = (
+  db: Db,
+  rows: readonly { packages: string; candidates: string | null }[],
+): Promise<Referenced[]> =>
+  withCandidates(
+    db,
+    rows.map(({ packages, candidates }) => ({
+      packages: PackageIds.parse(JSON.parse(packages)),
+      queries: LabelQueries.parse(JSON.parse(candidates ?? '[]')),
+    })),
+  )
+
+function sequenceInfo(row: NewestRow, packages: PackageId[]): SequenceInfo {
   return {
     id: row.id,
     name: row.name,
     revision: row.revision,
     sha256: row.sha256,
-    packages: PackageIds.parse(JSON.parse(row.packages)),
+    packages,
+    ...(row.candidates === null ? {} : { candidates: LabelQueries.parse(JSON.parse(row.candidates)) }),
     steps: row.steps,
     state:
       row.released_sha256 === row.sha256

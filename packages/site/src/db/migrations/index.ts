@@ -23,6 +23,7 @@ import { migration as rewriting } from './0019-rewriting.ts'
 import { migration as siteCredentials } from './0020-site-credentials.ts'
 import { migration as resumptions } from './0022-resumptions.ts'
 import { migration as devicesToldApart } from './0023-devices-told-apart.ts'
+import { migration as packageLabels } from './0024-package-labels.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -48,4 +49,5 @@ export const migrations: readonly Migration[] = [
   siteCredentials,
   resumptions,
   devicesToldApart,
+  packageLabels,
 ]

@@ -37,6 +37,7 @@ export interface ContentTables {
     /** `PreCacheTags` as JSON. */
     pre_cache: string
   }
+  package_labels: { package_id: PackageId; name: string; value: string }
   package_versions: {
     package_id: PackageId
     version: number

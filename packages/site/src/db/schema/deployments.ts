@@ -45,8 +45,10 @@ export interface DeploymentsTables {
     /** Canonical JSON: the bytes that are released. */
     document: string
     description: string | null
-    /** `PackageId`s as a JSON array: everything referenced, candidates included. */
+    /** `PackageId`s as a JSON array: everything referenced by id, candidates included. */
     packages: string
+    /** `LabelQuery`s as a JSON array, one for each place; null: no step asks for packages by labels. */
+    candidates: string | null
     steps: number
     downloads_package_content: Flag
     /** Texts as a JSON array. */
