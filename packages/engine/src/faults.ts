@@ -61,6 +61,12 @@ function explain(issue: Issue, around: Path, root: unknown): Fault[] {
       return [expectedOneOf(path, found, issue.values.map(String))]
     case 'invalid_format':
       return [expected(path, found, issue.format === 'regex' ? issue.message : (formats[issue.format] ?? issue.format))]
+    case 'invalid_key':
+      return issue.issues.flatMap((inner) =>
+        inner.code === 'invalid_format'
+          ? [{ path, message: `found "${String(path.at(-1))}"; expected ${inner.message}`, atField: true }]
+          : [],
+      )
     case 'too_big':
       return [{ path, message: `found ${measure(found)}; expected at most ${issue.maximum}` }]
     case 'too_small':

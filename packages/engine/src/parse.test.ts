@@ -60,7 +60,7 @@ test('a fault has file, line, column, path, what was found and what was expected
     't.yaml:12:15: steps[0].steps[1].type: found "runComandLine"; expected one of group, checkReadiness, setVariable, downloadPackageContent, runCommandLine, runScript, setDynamicVariables, installPackage, installApplication, installSoftwareUpdates, runTaskSequence, connectNetworkFolder, disableBitLocker, enableBitLocker, joinDomainOrWorkgroup, upgradeOperatingSystem, restartComputer, kept; did you mean "runCommandLine"?',
     't.yaml:14:5: steps[1].name: is missing; expected text',
     't.yaml:17:16: steps[2].packages[0]: found "abc"; expected a package id such as ABC00001',
-    't.yaml:17:21: steps[2].packages[1].candidates: is missing; expected a list',
+    't.yaml:17:21: steps[2].packages[1].candidates: is missing; expected a list of package ids, or `labels`',
     't.yaml:17:42: steps[2].packages[2]: found the number 3; expected a package id such as ABC00001, or `chosenBy` with `candidates`',
     't.yaml:18:13: steps[2].saveAs: found "_Mine"; expected a variable that may be set: names with a leading _ are read-only',
   ])
