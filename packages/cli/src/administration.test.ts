@@ -182,6 +182,15 @@ test('a gateway: joins with a code, takes content, and can be told not to serve'
   const bundleFile = join(folder, 'check-bundle.json')
   await writeFile(bundleFile, JSON.stringify(bundle))
   assert.match(await text('gateway', 'check', 'edge', '--hold', '1', '--bundle', bundleFile), /No fault was found/)
+
+  // The password of a proxy is in a file, and nowhere else.
+  const proxied = (...more: string[]) => sluice([...alone, '--bundle', bundleFile, ...more])
+  assert.match((await proxied('--proxy', 'http://me:s3cret@127.0.0.1:9')).stderr, /no word of the command/)
+  const proxyFile = join(folder, 'proxy.txt')
+  await writeFile(proxyFile, 'me:s3c@ret\n')
+  const behind = await proxied('--proxy', 'http://127.0.0.1:9', '--proxy-credentials', proxyFile)
+  assert.match(behind.stdout, /Proxy 127\.0\.0\.1:9: ECONNREFUSED/)
+  assert.ok(!`${behind.stdout}${behind.stderr}`.includes('s3c'))
   const trusted = await sluice([...alone, '--bundle', bundleFile])
   assert.equal(trusted.code, 0, trusted.stdout)
   assert.match((await sluice(['gateway', 'check', 'http://127.0.0.1'])).stderr, /is not an https address/)

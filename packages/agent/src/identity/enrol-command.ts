@@ -49,7 +49,8 @@ export async function enrolCommand(args: string[], { out, error }: Output): Prom
   const config = await loadConfig(values.config)
   const done = config.ok ? await enrolHere(config.value, values['sign-in'] === true, out) : config
   if (done.ok) return 0
-  error(`${done.problem.code}: ${done.problem.detail}`)
+  // Gateways word it.
+  error(`${done.problem.code}: ${done.problem.detail.replace(/\p{C}/gu, '?')}`)
   return 1
 }
 

@@ -37,14 +37,24 @@ export function traceOf(run: {
   const { runId, sequence, startedAt, journal } = run
   const shown = journal.slice(-MAX_TRACE_ENTRIES)
   const depths = depthsOf(run.table)
-  // As they stand in JSON, so that the rest of an entry stays as it is.
-  const hidden = run.hidden.map((value) => JSON.stringify(value).slice(1, -1))
   let depth = 0
   const entries = shown.map((entry) => {
     if ('instruction' in entry) depth = depths[entry.instruction] ?? depth
-    return { ...(JSON.parse(mask(JSON.stringify(entry), hidden)) as JournalEntry), depth }
+    return { ...(masked(entry, run.hidden) as JournalEntry), depth }
   })
   return { v: 1, runId, sequence, startedAt, leftOut: journal.length - shown.length, entries }
+}
+
+/** Words of the engine: no value of a variable ever stands there, though one may read the same. */
+const WORDS = new Set(['kind', 'why', 'outcome'])
+
+function masked(part: unknown, hidden: readonly string[]): unknown {
+  if (typeof part === 'string') return mask(part, hidden)
+  if (Array.isArray(part)) return part.map((one) => masked(one, hidden))
+  if (typeof part !== 'object' || part === null) return part
+  return Object.fromEntries(
+    Object.entries(part).map(([name, value]) => [name, WORDS.has(name) ? value : masked(value, hidden)]),
+  )
 }
 
 function depthsOf({ instructions }: Pick<InstructionTable, 'instructions'>): number[] {

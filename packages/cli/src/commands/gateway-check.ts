@@ -4,11 +4,12 @@
  */
 import { readFile, stat } from 'node:fs/promises'
 import { checkGateway, type Hop, hopLines, isFault } from '@sluice/content/gateway-check'
-import { ContentId, EnrolmentBundle } from '@sluice/protocol'
+import { ContentId, EnrolmentBundle, LinkProxyCredentials } from '@sluice/protocol'
 import { type Command, CommanderError } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
+import { secretFile } from '../secret-file.ts'
 import { siteView } from '../site-view.ts'
 
 interface CheckOptions {
@@ -19,6 +20,7 @@ interface CheckOptions {
   content?: string
   enrolmentUrl?: string
   proxy?: string
+  proxyCredentials?: string
   hold: number
 }
 
@@ -51,7 +53,8 @@ export function addGatewayCheck(group: Command, session: Session): void {
     .option('--key <pem>', 'its key')
     .option('--content <id>', 'content that this device may fetch: some of its bytes are fetched')
     .option('--enrolment-url <url>', 'where computers enrol, when that is another')
-    .option('--proxy <url>', 'HTTP proxy between, as in http://user:password@proxy.example:3128')
+    .option('--proxy <url>', 'HTTP proxy between, as in http://proxy.example:3128')
+    .option('--proxy-credentials <file>', 'file with name:password for it')
     .option('--hold <seconds>', 'how long a quiet connection must live', wholeNumber(1, 110), 10)
     .action(async (wanted: string, options: CheckOptions): Promise<void> => {
       const hops: Hop[] = []
@@ -76,7 +79,7 @@ export function addGatewayCheck(group: Command, session: Session): void {
       const check = {
         ...target,
         credentials: await credentialsOf(options),
-        proxyUrl: proxyOf(options),
+        proxyUrl: await proxyOf(options),
         contents: contentsOf(options),
         holdMs: options.hold * 1000,
         ...{ now: Date.now, signal: session.signal },
@@ -125,10 +128,20 @@ async function credentialsOf({ certificate, key }: CheckOptions) {
   return { certificate: await readPem(certificate), key: await readPem(key) }
 }
 
-function proxyOf({ proxy }: CheckOptions): string | undefined {
-  if (proxy === undefined) return undefined
+async function proxyOf({ proxy, proxyCredentials: file }: CheckOptions): Promise<string | undefined> {
+  if (proxy === undefined)
+    return file === undefined ? undefined : failLocally('--proxy-credentials: give --proxy with it.')
   if (!URL.canParse(proxy) || new URL(proxy).protocol !== 'http:') return failLocally('--proxy: give an http address.')
-  return proxy
+  const url = new URL(proxy)
+  if (url.username !== '' || url.password !== '')
+    return failLocally('A password is no word of the command, where others could read it: give --proxy-credentials.')
+  if (file === undefined) return proxy
+  const read = LinkProxyCredentials.shape.credentials.safeParse(await secretFile(file))
+  if (!read.success) return failLocally(`${file} does not hold one line name:password.`)
+  const split = read.data.indexOf(':')
+  url.username = encodeURIComponent(read.data.slice(0, split))
+  url.password = encodeURIComponent(read.data.slice(split + 1))
+  return url.href
 }
 
 function contentsOf({ content }: CheckOptions): ContentId[] {

@@ -16,10 +16,13 @@ export const isFault = ({ outcome }: Hop): boolean => outcome === 'failed'
 
 const signs = { passed: '✓', skipped: '-', warned: '!', failed: '✗' } as const
 
+/** What a server said of itself drives no terminal. */
+const printable = (text: string): string => text.replace(/\p{C}/gu, '?')
+
 /** A line, and for what is wrong a second one that says what to do. */
 export function hopLines(one: Hop): string[] {
   const line = `${signs[one.outcome]} ${one.hop}: `
-  if ('detail' in one) return [`${line}${one.detail}`]
+  if ('detail' in one) return [printable(`${line}${one.detail}`)]
   const { title, code, detail } = one.problem
-  return [`${line}${title}. ${detail} (${code})`, `    What to do: ${problems[code].remedy}`]
+  return [printable(`${line}${title}. ${detail} (${code})`), `    What to do: ${problems[code].remedy}`]
 }

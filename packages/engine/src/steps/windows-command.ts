@@ -21,9 +21,12 @@ export function windowsCommand(
 }
 
 /** Words for `powershell.exe -Command`: the values are arguments of a script block, never its text. */
+/** What PowerShell takes for a single quote: it ends a text in single quotes, and stands in one when it is doubled. */
+const quotes = /['\u2018-\u201b]/g
+
 export const powershell = (block: string, ...values: string[]): string[] => [
   ...['powershell.exe', '-NoLogo', '-NonInteractive', '-NoProfile', '-Command', `& {${block}}`],
-  ...values.map((value) => `'${value.replaceAll("'", "''")}'`),
+  ...values.map((value) => `'${value.replace(quotes, '$&$&')}'`),
 ]
 
 /**

@@ -27,6 +27,17 @@ test('a network folder is connected with an account; its password comes from sta
   assert.deepEqual(text.slice(1), ["'N:'", "'\\\\srv\\share'", "'CORP\\o''neil'"])
 })
 
+test('no value ends its quotes, whichever of its quotes PowerShell takes for one', async () => {
+  const path = '\\\\srv\\a\u2019; b; \u2018c\u201ad\u201b'
+  const { text } = await started({
+    type: 'connectNetworkFolder',
+    name: 'N',
+    path,
+    account: { account: 'a', secret: 'S' },
+  })
+  assert.equal(text[2], "'\\\\srv\\a\u2019\u2019; b; \u2018\u2018c\u201a\u201ad\u201b\u201b'")
+})
+
 test('a domain is joined with an account, in its unit; a workgroup needs none', async () => {
   const { text, input } = await started({
     ...{ type: 'joinDomainOrWorkgroup', name: 'J', domain: 'example.org', organizationalUnit: 'OU=Laptops' },
