@@ -151,7 +151,7 @@ test('a gateway: joins with a code, takes content, and can be told not to serve'
   servers.use(await startServer('gateway', configuration))
   const sent = await as(['sequence', 'distribute', 'Upgrade', '--to', 'edge', '--wait'])
   assert.equal(sent.code, 0, sent.stderr)
-  assert.match(sent.stdout, /^ABC00001 version 2 on gw_[0-9a-z]+: installed, /)
+  assert.match(sent.stdout, /^ABC00001 version 2 on edge: installed, /)
   assert.match(await text('package', 'distribute', 'ABC00001', '--to', 'edge', '--wait'), /: installed, /)
   assert.match(await text('gateways'), /internet +up +folder .*edge\n/)
   assert.match(await text('gateways', 'status'), /edge +control +up .* ms +\d+ .*\nedge +bulk +up /)

@@ -82,6 +82,12 @@ export class Site {
     return wanted.map((one) => pick<Point>('distribution point', all, isId(one), one, (it) => it.name).id)
   }
 
+  /** Names of gateways and cloud distribution points, by id. */
+  async pointNames(): Promise<PointNames> {
+    const all = [...(await this.call('gateways')), ...(await this.call('distributionPoints'))]
+    return new Map(all.map(({ id, name }) => [id, name]))
+  }
+
   async sequence(wanted: string): Promise<SequenceInfo> {
     return pick('sequence', await this.call('sequences'), SequenceId.safeParse(wanted).success, wanted, (it) => it.name)
   }
@@ -102,6 +108,7 @@ export class Site {
 }
 
 type Point = GatewayInfo | DistributionPointInfo
+export type PointNames = ReadonlyMap<DistributionPointId, string>
 
 /** By id, or by a name that only one thing has. */
 function pick<T extends { id: string }>(

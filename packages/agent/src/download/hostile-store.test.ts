@@ -96,10 +96,13 @@ test('a hostile store', async (t) => {
       const pack = await add(3 * MiB)
       const run = await line.open([pack], { limits: { idleMs: 150, maxPauseMs: 10 } })
       const events = new Set<string>()
+      let struckBytes = 0
       line.contents.fault = (request) => {
         const place = `${request.hash} ${request.start}`
         if (events.has(place)) return undefined
         events.add(place)
+        // A range that is struck is one frame or broken off; what was read with the last piece comes on top.
+        if (request.kind === 'pack') struckBytes += Math.min(request.end - request.start, MiB) + 65_536
         return (response) => fault(response, request, line)
       }
       const before = process.memoryUsage().rss
@@ -108,7 +111,7 @@ test('a hostile store', async (t) => {
       assert.ok(events.size > 2)
       const { neededBytes, fetchedBytes } = got.value
       assert.equal(neededBytes, pack.policy.storedBytes)
-      assert.ok(fetchedBytes - neededBytes <= events.size * 1.1 * MiB, 'a chunk for each event, at most')
+      assert.ok(fetchedBytes - neededBytes <= struckBytes, 'a chunk for each event, at most')
       assert.ok(process.memoryUsage().rss - before < 200 * MiB)
     })
 

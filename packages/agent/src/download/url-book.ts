@@ -5,6 +5,8 @@
  *   U1. A content comes from one source at a time. When that fails, its addresses are forgotten and
  *       the next source is asked; a source that is the only one is tried on.
  *   U2. Addresses of cloud storage are asked for at any gateway; those of a gateway's folder at it.
+ *   U3. An address that is refused although it should hold is the fault of its source, whose key may have
+ *       been withdrawn.
  */
 import type { ObjectName } from '@sluice/content'
 import {
@@ -175,8 +177,12 @@ export function createUrlBook(options: {
       const kept = known.get(keyOf(object))
       if (kept === undefined) return
       const { source } = kept
+      // U3
+      const early = reason.code === 'SIGNED_URL_REFUSED' && performance.now() - kept.at < USE_MS
       const others =
-        source !== undefined && !ofAddress.has(reason.code) && sources.failed(object.contentId, source, reason)
+        source !== undefined &&
+        (early || !ofAddress.has(reason.code)) &&
+        sources.failed(object.contentId, source, reason)
       // U1
       if (others) for (const [key, one] of known) if (one.source?.id === source.id) known.delete(key)
       if (ofAddress.has(reason.code) || object.kind === 'page') known.delete(keyOf(object))

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { secretFile } from '../secret-file.ts'
+import type { PointNames } from '../site.ts'
 import { fields, formatBytes, table } from '../text.ts'
 
 interface AzureOptions {
@@ -150,10 +151,11 @@ function addGroupCommands(parent: Command, session: Session): void {
     .action(async (): Promise<void> => {
       const site = await session.site()
       const groups = await site.call('pointGroups')
+      const names = await site.pointNames()
       session.out.result(groups, () =>
         table(
           ['ID', 'MEMBERS', 'PACKAGES', 'NAME'],
-          groups.map((one) => [one.id, one.members.join(' '), one.packages.length, one.name]),
+          groups.map((one) => [one.id, membersText(one, names), one.packages.length, one.name]),
         ),
       )
     })
@@ -164,7 +166,7 @@ function addGroupCommands(parent: Command, session: Session): void {
     .argument('<name>')
     .action(async (name: string): Promise<void> => {
       const site = await session.site()
-      showGroup(session, await site.call('createPointGroup', { body: { name } }))
+      await showGroup(session, await site.call('createPointGroup', { body: { name } }))
     })
 
   group
@@ -176,7 +178,7 @@ function addGroupCommands(parent: Command, session: Session): void {
       const site = await session.site()
       const { id } = await site.pointGroup(wanted)
       const members = await site.points(points)
-      showGroup(session, await site.call('setPointGroupMembers', { id, body: { members } }))
+      await showGroup(session, await site.call('setPointGroupMembers', { id, body: { members } }))
     })
 
   group
@@ -191,12 +193,16 @@ function addGroupCommands(parent: Command, session: Session): void {
     })
 }
 
-function showGroup(session: Session, group: PointGroupInfo): void {
+const membersText = ({ members }: PointGroupInfo, names: PointNames): string =>
+  members.map((id) => names.get(id) ?? id).join(' ')
+
+async function showGroup(session: Session, group: PointGroupInfo): Promise<void> {
+  const names = await (await session.site()).pointNames()
   session.out.result(group, () =>
     fields([
       ['Group', group.id],
       ['Name', group.name],
-      ['Members', group.members.join(' ')],
+      ['Members', membersText(group, names)],
       ['Packages', group.packages.join(' ')],
     ]),
   )

@@ -15,6 +15,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import { nameAndValue, switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
+import type { PointNames } from '../site.ts'
 import { fields, formatBytes, onOff, table } from '../text.ts'
 import { waitForDistribution, waitForJob } from '../wait.ts'
 
@@ -50,7 +51,7 @@ export function addPackageCommands(program: Command, session: Session): void {
         },
       })
       await waitForJob(session, jobId, 'Importing')
-      showPackage(session, await site.call('package', { id }))
+      await showPackage(session, await site.call('package', { id }))
     })
 
   group
@@ -76,7 +77,7 @@ export function addPackageCommands(program: Command, session: Session): void {
           },
         })
         await waitForJob(session, jobId, 'Importing')
-        showPackage(session, await site.call('package', { id }))
+        await showPackage(session, await site.call('package', { id }))
       },
     )
 
@@ -110,7 +111,7 @@ export function addPackageCommands(program: Command, session: Session): void {
     .argument('<id>', 'package id', packageId)
     .action(async (id: PackageId): Promise<void> => {
       const site = await session.site()
-      showPackage(session, await site.call('package', { id }))
+      await showPackage(session, await site.call('package', { id }))
     })
 
   group
@@ -194,7 +195,7 @@ export function addPackageCommands(program: Command, session: Session): void {
       const { to, points } = await site.targets(options.to)
       let sent = await site.call('distributePackage', { id, body: { to } })
       if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], points)
-      showPackage(session, sent)
+      await showPackage(session, sent)
     })
 
   group
@@ -209,7 +210,7 @@ export function addPackageCommands(program: Command, session: Session): void {
       const { to, points } = await site.targets(options.at)
       let now = await site.call('validateDistribution', { id, body: { at: to } })
       if (options.wait === true) [now = now] = await waitForDistribution(session, [now], points)
-      showPackage(session, now)
+      await showPackage(session, now)
     })
 
   group
@@ -220,7 +221,7 @@ export function addPackageCommands(program: Command, session: Session): void {
     .action(async (id: PackageId, options: { at: string[] }): Promise<void> => {
       const site = await session.site()
       const { to } = await site.targets(options.at)
-      showPackage(session, await site.call('cancelDistribution', { id, body: { at: to } }))
+      await showPackage(session, await site.call('cancelDistribution', { id, body: { at: to } }))
     })
 
   group
@@ -233,7 +234,7 @@ export function addPackageCommands(program: Command, session: Session): void {
       const site = await session.site()
       const { to } = await site.targets(options.from)
       const body = { from: to, force: options.force === true }
-      showPackage(session, await site.call('removeDistribution', { id, body }))
+      await showPackage(session, await site.call('removeDistribution', { id, body }))
     })
 }
 
@@ -258,9 +259,9 @@ function addLabelling(group: Command, session: Session): void {
       const one = await site.call('package', { id })
       const added = set.reduce<Record<string, string>>((all, text) => nameAndValue(text, all), {})
       const kept = Object.entries({ ...one.labels, ...added }).filter(([name]) => !remove.includes(name))
-      if (set.length + remove.length === 0) return showPackage(session, one)
+      if (set.length + remove.length === 0) return await showPackage(session, one)
       const body = checkedLabels(Object.fromEntries(kept))
-      showPackage(session, await site.call('setPackageLabels', { id, body }))
+      await showPackage(session, await site.call('setPackageLabels', { id, body }))
     })
 }
 
@@ -325,7 +326,8 @@ function costLines(id: PackageId, { to, wholeBytes, devices, more }: PackageCost
   ]
 }
 
-function showPackage(session: Session, one: PackageInfo): void {
+async function showPackage(session: Session, one: PackageInfo): Promise<void> {
+  const names = await (await session.site()).pointNames()
   session.out.result(one, () => [
     ...fields([
       ['Package', one.id],
@@ -340,19 +342,19 @@ function showPackage(session: Session, one: PackageInfo): void {
       ['Labels', one.labels === undefined ? undefined : labelsText(one.labels)],
     ]),
     ...one.losses.map((loss) => `Not carried: ${loss}`),
-    ...distributionLines([one]),
+    ...distributionLines([one], names),
   ])
 }
 
 /** Where packages are, a line each. */
-export function distributionLines(packages: readonly PackageInfo[]): string[] {
+export function distributionLines(packages: readonly PackageInfo[], names: PointNames): string[] {
   return packages.flatMap((one) =>
     one.distribution.map(({ pointId, version, state, presentBytes, totalBytes, retriesLeft, problem }) => {
       const amount =
         state === 'installed'
           ? formatBytes(totalBytes)
           : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} (${percent(presentBytes, totalBytes)})`
-      return `${one.id} version ${version} on ${pointId}: ${state}, ${amount}${state === 'retrying' && retriesLeft !== undefined ? `, ${retriesLeft} tries left` : ''}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
+      return `${one.id} version ${version} on ${names.get(pointId) ?? pointId}: ${state}, ${amount}${state === 'retrying' && retriesLeft !== undefined ? `, ${retriesLeft} tries left` : ''}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
     }),
   )
 }

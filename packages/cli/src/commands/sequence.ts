@@ -97,6 +97,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
       const { id } = await site.sequence(wanted)
       let sent = await site.call('distributeSequence', { id, body: { to } })
       if (options.wait === true) sent = await waitForDistribution(session, sent, points)
-      session.out.result(sent, () => distributionLines(sent))
+      const names = await site.pointNames()
+      session.out.result(sent, () => distributionLines(sent, names))
     })
 }

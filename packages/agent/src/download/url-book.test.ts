@@ -1,0 +1,63 @@
+/** Which source is asked for an address, and when another one takes its place. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CloudPointId, ContentId, ok, problem, Sha256 } from '@sluice/protocol'
+import { createSources, describeSource } from './sources.ts'
+import { createUrlBook } from './url-book.ts'
+
+const contentId = ContentId.parse('a'.repeat(64))
+const pack = { contentId, kind: 'pack', hash: Sha256.parse('b'.repeat(64)) } as const
+const points = ['first', 'second'].map((name, i) => ({ pointId: CloudPointId.parse(`dp_000000000${i}`), name }))
+
+/** A device that may fetch a content from two cloud distribution points. */
+function openBook(of = points) {
+  const said: string[] = []
+  const asked: (string | undefined)[] = []
+  const urls = createUrlBook({
+    client: {
+      async call(_route: string, { body }: { body: { point?: string; objects: { hash: string }[] } }) {
+        asked.push(points.find(({ pointId }) => pointId === body.point)?.name)
+        const expiresAt = new Date(Date.now() + 300_000).toISOString()
+        const objects = body.objects.map(({ hash }) => ({ hash, url: `https://${body.point}/${hash}`, expiresAt }))
+        return ok({ objects })
+      },
+      objectTarget: (url: string) => ok({ url: new URL(url), agent: {}, source: 'cloud' }),
+    } as unknown as Parameters<typeof createUrlBook>[0]['client'],
+    token: async () => ok('token'),
+    grant: async () => ok({ contentId, sources: [], points: of, passedOver: [] } as never),
+    sources: createSources((news) => said.push(describeSource(news))),
+    signal: new AbortController().signal,
+  })
+  return { urls, said, asked }
+}
+
+test('an address that storage refuses although it should hold: the next source is asked, with the reason said', async () => {
+  const { urls, said, asked } = openBook()
+  assert.ok((await urls.get(pack)).ok)
+  urls.forget(pack, problem('SIGNED_URL_REFUSED', 'HTTP 403'))
+  assert.ok((await urls.get(pack)).ok)
+  assert.deepEqual(asked, ['first', 'second'])
+  assert.deepEqual(said, [
+    'Source: cloud distribution point first, 1 of 2 in order.',
+    'Source passed over: first: SIGNED_URL_REFUSED: HTTP 403',
+    'Source: cloud distribution point second, 2 of 2 in order.',
+  ])
+})
+
+test('the only source is asked on', async () => {
+  const { urls, asked } = openBook(points.slice(0, 1))
+  for (let tries = 0; tries < 3; tries++) {
+    assert.ok((await urls.get(pack)).ok)
+    urls.forget(pack, problem('SIGNED_URL_REFUSED', 'HTTP 403'))
+  }
+  assert.deepEqual(asked, ['first', 'first', 'first'])
+})
+
+test('a pack that is gone says nothing about its source', async () => {
+  const { urls, asked, said } = openBook()
+  await urls.get(pack)
+  urls.forget(pack, problem('PACK_GONE', 'HTTP 404'))
+  await urls.get(pack)
+  assert.deepEqual(asked, ['first', 'first'])
+  assert.equal(said.length, 1)
+})
