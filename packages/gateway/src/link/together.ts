@@ -79,6 +79,7 @@ export function createTogether(link: Pick<Link, 'request'>, routeId: string): As
 async function askBatch(link: Pick<Link, 'request'>, routeId: string, batch: readonly Waiting[]): Promise<void> {
   const open = new Map(batch.map((one, i) => [i, one]))
   const askedAt = performance.now()
+  const leftMs = () => Math.max(0, timeoutMs - (performance.now() - askedAt))
   const answer = await link.request('control', {
     method: 'POST',
     path: `${linkPaths.relays}${routeId}`,
@@ -88,16 +89,15 @@ async function askBatch(link: Pick<Link, 'request'>, routeId: string, batch: rea
   if (answer.ok && answer.value.status === 200) {
     const { body } = answer.value
     const late = setTimeout(() => body.destroy(), timeoutMs)
-    await readAnswers(body, open).catch(() => {})
+    await readAnswers(body, open, leftMs).catch(() => {})
     clearTimeout(late)
     body.destroy()
   } else if (answer.ok) answer.value.body.destroy()
-  const left = Math.max(0, timeoutMs - (performance.now() - askedAt))
-  for (const { done } of open.values()) done({ kind: 'alone', timeoutMs: left }) // 3
+  for (const { done } of open.values()) done({ kind: 'alone', timeoutMs: leftMs() }) // 3
 }
 
 /** Resolves when all are answered or the stream ends. @throws when it breaks, or is not what it should be */
-function readAnswers(stream: Readable, open: Map<number, Waiting>): Promise<void> {
+function readAnswers(stream: Readable, open: Map<number, Waiting>, leftMs: () => number): Promise<void> {
   const read = answerFrameReader()
   return new Promise((resolve, reject) => {
     stream.on('data', (piece: Buffer) => {
@@ -106,7 +106,9 @@ function readAnswers(stream: Readable, open: Map<number, Waiting>): Promise<void
           const waiting = open.get(answer.request)
           if (waiting === undefined) throw new Error('an answer to nothing that was asked') // 4
           open.delete(answer.request)
-          waiting.done(answer.contentType === 'alone' ? { kind: 'alone', timeoutMs } : { kind: 'answered', answer }) // 1
+          waiting.done(
+            answer.contentType === 'alone' ? { kind: 'alone', timeoutMs: leftMs() } : { kind: 'answered', answer },
+          ) // 1
         }
       } catch (thrown) {
         reject(thrown)

@@ -22,6 +22,7 @@ import { createOrganisation } from '../identity/organisation.ts'
 import { openSiteIdentity } from '../identity/site-identity.ts'
 import { CLIENT_SECRET, startProvider, type TestProvider } from '../identity/testing/open-id-provider.ts'
 import { silentLog } from '../log.ts'
+import { FACTS_COUNTER } from '../policy/facts-revision.ts'
 import { createVault } from '../secrets/vault.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent, someFacts } from '../testing/enrolled-device.ts'
@@ -190,6 +191,21 @@ onEveryDatabase('who says no, is late, has no verified address or is in no group
     const off = await begin(key)
     await signInSettings.set(settings({ registration: 'off' }))
     assert.match(await why(ask(key, off.handle)), /^DEVICE_SIGN_IN_REFUSED: This site/, 'turned off meanwhile')
+  })
+})
+
+onEveryDatabase('what strangers begin makes nobody build policy anew', async (db) => {
+  await withSite(db, async ({ signInSettings, begin, ask }) => {
+    await signInSettings.set(settings())
+    const raised = async () =>
+      (await db.selectFrom('counters').select('value').where('name', '=', FACTS_COUNTER).executeTakeFirst())?.value
+    const before = await raised()
+    const key = await makeDeviceKey()
+    const { handle, verificationUriComplete } = await begin(key)
+    await ask(key, handle)
+    await provider.signIn(verificationUriComplete ?? '', 'anna')
+    assert.equal((await ask(key, handle)).state, 'approved')
+    assert.equal(await raised(), before)
   })
 })
 

@@ -43,6 +43,9 @@ export async function policyIsOld(db: Db, deviceId: Database['policy_bodies']['d
 const besideThePoint: Partial<Record<keyof Database | 'migrations', 'whole' | ReadonlySet<string>>> = {
   ...{ migrations: 'whole', counters: 'whole', policy_bodies: 'whole', jobs: 'whole', status_messages: 'whole' },
   ...{ devices: 'whole', device_certificates: 'whole', enrolment_tokens: 'whole', token_uses: 'whole' },
+  // Whoever comes, and whatever strangers begin, is no reason to build the bodies of all.
+  ...{ sign_ins: 'whole', enrolment_sign_in: 'whole', device_users: 'whole', organisation_certificates: 'whole' },
+  ...{ device_conflicts: 'whole', retired_keys: 'whole', secret_reveals: 'whole' },
   ...{ packs: 'whole', chunks: 'whole', version_objects: 'whole', condemned_objects: 'whole' },
   ...{ layout_moves: 'whole', next_objects: 'whole', layout_arrivals: 'whole', device_contents: 'whole' },
   ...{ catalogue_metadata: 'whole', catalogue_blobs: 'whole', catalogue_drafts: 'whole' },

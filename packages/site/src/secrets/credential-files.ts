@@ -39,7 +39,11 @@ export async function adoptStorageFiles(options: {
       await credentials.set(db, `storage/${id.data}`, JSON.stringify(kept.data))
     }
     await rm(path)
-    log.info('credentials of a distribution point are in the vault now', { pointId: id.data })
+    const what =
+      point === undefined
+        ? 'credentials of a point that is gone were deleted'
+        : 'credentials of a distribution point are in the vault now'
+    log.info(what, { pointId: id.data })
   }
   await syncFolder(folder)
   await rmdir(folder).catch(() => undefined)
