@@ -57,8 +57,8 @@ export const deviceMatrix: Record<DeviceRouteId, Row> = {
   // These two need what only the site gives out: a content token, a signed address.
   contentUrls: devices('BAD_REQUEST', 'BAD_REQUEST'),
   object: devices('SIGNED_URL_REFUSED', 'SIGNED_URL_REFUSED'),
-  // The run that it asks for is nobody's.
-  secret: devices('DEVICE_UNKNOWN', 'RUN_NOT_REPORTED'),
+  // The deployment that it asks for is not its own.
+  secret: devices('DEVICE_UNKNOWN', 'SECRET_REFUSED'),
   status: devices('DEVICE_UNKNOWN', 'in'),
 }
 

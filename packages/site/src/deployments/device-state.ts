@@ -154,6 +154,10 @@ type Said = Omit<
 >
 
 /** What is known of a device; undefined when the deployment is none of its business. */
+/** Whether the deployment is, or was, for the device: it is in the collection, or has said something of it. */
+export const concernsDevice = async (db: Db, deviceId: DeviceId, id: DeploymentId): Promise<boolean> =>
+  (await stateOf(db, deviceId, id)) !== undefined
+
 async function stateOf(db: Db, deviceId: DeviceId, id: DeploymentId): Promise<Said | 'nothing' | undefined> {
   const said = await db
     .selectFrom('deployment_devices')

@@ -18,6 +18,7 @@ import type { Clock } from '../clock.ts'
 import { effectiveVariables } from '../collections/effective-variables.ts'
 import { variablePurpose } from '../collections/variables.ts'
 import type { Database, Db } from '../db/database.ts'
+import { concernsDevice } from '../deployments/device-state.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { AdmittedDevice, RequireDevice } from '../devices/admission.ts'
 import type { SigningKey } from '../keys/keyring.ts'
@@ -91,6 +92,8 @@ async function requireRun(trx: Db, device: AdmittedDevice, asked: SecretRequest,
     .where('deployment_id', '=', asked.deploymentId)
     .where('device_id', '=', device.id)
     .executeTakeFirst()
+  if (run === undefined && !(await concernsDevice(trx, device.id, asked.deploymentId)))
+    fail('SECRET_REFUSED', `Deployment ${asked.deploymentId} is not for ${device.id}.`)
   if (run?.run_id !== asked.runId)
     fail('RUN_NOT_REPORTED', `The site knows of no run ${asked.runId} of ${device.id}.`, { retryAfterMs: 500 })
   if (run.state !== 'running' || (run.run_started_at ?? 0) <= now - RUN_MS)

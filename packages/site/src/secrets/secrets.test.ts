@@ -113,7 +113,7 @@ onEveryDatabase(
       'SECRET_REFUSED',
       'the sequence does not name it',
     )
-    assert.equal(await code(ask({ attempt: '0-3' }, other)), 'RUN_NOT_REPORTED', 'the run of another device')
+    assert.equal(await code(ask({ attempt: '0-3' }, other)), 'SECRET_REFUSED', 'the run of another device')
     assert.equal(await code(ask({ attempt: '0-3', runId: RunId.parse('run_0000000000') })), 'RUN_NOT_REPORTED')
     await secrets.delete('JoinPassword')
     assert.equal(await code(ask({ attempt: '0-3' })), 'SECRET_REFUSED')

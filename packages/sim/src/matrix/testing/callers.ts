@@ -130,12 +130,15 @@ export async function wellFormed(): Promise<Partial<Record<DeviceRouteId, unknow
   }
 }
 
-interface Enrolled {
+export interface Enrolled {
   deviceId: DeviceId
+  /** With which it enrolled, PEM. */
+  csr: string
   credentials: Credentials | undefined
 }
 
-async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
+/** Enrols as an agent does, through the gateway. */
+export async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
   const bundle = withToken
     ? must(await line.admin.call('createDeviceToken', { body: {} })).bundle
     : must(await line.admin.call('enrolmentBundle'))
@@ -155,7 +158,7 @@ async function enrol(line: Line, withToken: boolean): Promise<Enrolled> {
   const answer = EnrolmentAnswer.parse(JSON.parse(body))
   if (answer.state === 'signingIn') throw new Error('nobody signs in here')
   const credentials = answer.state === 'approved' ? { key, cert: answer.certificate } : undefined
-  return { deviceId: answer.deviceId, credentials }
+  return { deviceId: answer.deviceId, csr, credentials }
 }
 
 /** Tokens of every role, one with a scope, the one in the data folder, sessions of a person, wrong ones, and none. */
