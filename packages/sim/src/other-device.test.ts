@@ -24,6 +24,7 @@ import {
   type ObjectKind,
   type PackageId,
   PolicyAnswer,
+  problems,
 } from '@sluice/protocol'
 import { deployTo, distribute, importPackage, must } from './administrator.ts'
 import { seededBytes } from './demo/seeded-bytes.ts'
@@ -221,6 +222,8 @@ describe('what is of another device', () => {
         refused.map((one) => [one.contentId, one.problem.code]),
         [[b.contentId, 'CONTENT_TOKEN_REFUSED']],
       )
+      for (const refusal of ['CONTENT_TOKEN_REFUSED', 'SIGNED_URL_REFUSED', 'SECRET_REFUSED'] as const)
+        assert.equal(problems[refusal].status, 403)
     },
     async contentUrls() {
       for (const from of [undefined, point]) {

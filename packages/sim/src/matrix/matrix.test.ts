@@ -34,6 +34,7 @@ import { linePorts } from '../ports.ts'
 import { adminMatrix, centerMatrix, deviceMatrix, enrolmentMatrix, linkMatrix, managementMatrix } from './matrix.ts'
 import { ask } from './testing/ask.ts'
 import {
+  type Bearer,
   bearers,
   type Credentials,
   makeBearers,
@@ -49,12 +50,15 @@ describe('who gets what', () => {
   let line: Line
   let bodies: Awaited<ReturnType<typeof wellFormed>>
   let callers: Record<TlsCaller, Credentials | undefined>
+  let given: Record<Bearer, Record<string, string>>
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sluice-matrix-'))
     resources.defer(() => rm(folder, { recursive: true, force: true }))
     line = await startLine({ folder: join(folder, 'line'), ports: await linePorts(0), resources })
     callers = await makeCallers(line, folder)
     bodies = await wellFormed()
+    const token = (await readFile(join(folder, 'line/site/admin-token'), 'utf8')).trim()
+    given = await makeBearers(line, token)
   })
   after(() => resources.disposeAsync())
 
@@ -83,6 +87,33 @@ describe('who gets what', () => {
       assert.deepEqual(live, matrix)
     })
 
+  for (const listener of ['device', 'enrolment'] as const)
+    test(`the ${listener} listener: no token and no session of anybody opens anything`, async () => {
+      const agent = new Agent({ keepAlive: true })
+      resources.defer(() => agent.destroy())
+      const matrix = listener === 'device' ? deviceMatrix : enrolmentMatrix
+      for (const id of deviceIds)
+        for (const who of bearers) {
+          const { method } = deviceRoutes[id]
+          const body = method === 'POST' ? { body: JSON.stringify(bodies[id] ?? {}) } : {}
+          const question = { method, path: devicePath(id, parameters), headers: given[who], ...body, agent }
+          const { word } = await ask(line.ports[listener], question)
+          assert.equal(word, matrix[id].nobody, `${id}, ${who}`)
+        }
+    })
+
+  test('the admin API: no certificate opens anything, whoever signed it', async () => {
+    for (const who of tlsCallers) {
+      const agent = new Agent({ keepAlive: true, ...callers[who] })
+      for (const route of Object.values(adminRoutes) as AdminRoute[]) {
+        const question = { method: route.method, path: route.path.replace(':id', 'nothing'), agent }
+        const { word } = await ask(line.ports.admin, { ...question, credentials: callers[who] })
+        assert.equal(word, 'NOT_AUTHENTICATED', `${who}, ${route.method} ${route.path}`)
+      }
+      agent.destroy()
+    }
+  })
+
   test('a device gets no content that no deployment of its own covers', async () => {
     const question = { method: 'POST', path: devicePath('contentToken'), body: JSON.stringify(bodies.contentToken) }
     const { body } = await ask(line.ports.device, { ...question, credentials: callers.device, whole: true })
@@ -107,8 +138,6 @@ describe('who gets what', () => {
   })
 
   test('the admin API, every route', async () => {
-    const token = (await readFile(join(folder, 'line/site/admin-token'), 'utf8')).trim()
-    const given = await makeBearers(line, token)
     const agent = new Agent({ keepAlive: true })
     resources.defer(() => agent.destroy())
     const live: Partial<Record<AdminRouteId, Record<string, string>>> = {}
@@ -153,6 +182,8 @@ describe('who gets what', () => {
         otherOrigin: { origin: 'https://evil.example', [SESSION_HEADER]: token },
         otherSite: { origin, 'sec-fetch-site': 'cross-site', [SESSION_HEADER]: token },
         otherHost: { origin, host: 'localhost', [SESSION_HEADER]: token },
+        administrator: { origin, ...given.dataFolder },
+        device: { origin, ...given.enrolmentToken },
         user: { origin, [SESSION_HEADER]: token },
       }
       const live: Record<string, Record<string, string>> = {}
@@ -178,14 +209,16 @@ describe('who gets what', () => {
     const port = await management.listen({ host: '127.0.0.1', port: 0 })
     assert.ok(port.ok)
     try {
-      const word = async (path: string, method = 'GET') => {
-        const { status } = await fetch(`http://127.0.0.1:${port.value}${path}`, { method })
+      const word = async (path: string, method = 'GET', headers: Record<string, string> = {}) => {
+        const { status } = await fetch(`http://127.0.0.1:${port.value}${path}`, { method, headers })
         return status === 200 ? 'in' : String(status)
       }
       const live: Record<string, string> = {}
       for (const [id, { path, identity }] of Object.entries(managementRoutes)) {
         assert.equal(identity, 'local')
         live[id] = await word(path)
+        // Whoever is on this machine: nothing that somebody brings along makes it more or less.
+        for (const who of bearers) assert.equal(await word(path, 'GET', given[who]), live[id])
         assert.equal(await word(path, 'POST'), '404')
       }
       assert.deepEqual(live, managementMatrix)

@@ -258,7 +258,15 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   auditHead: siteWide('in', auditors),
 }
 
-export type Visitor = 'nobody' | 'wrongToken' | 'otherOrigin' | 'otherSite' | 'otherHost' | 'user'
+export type Visitor =
+  | 'nobody'
+  | 'wrongToken'
+  | 'otherOrigin'
+  | 'otherSite'
+  | 'otherHost'
+  | 'administrator'
+  | 'device'
+  | 'user'
 
 const users = (word: string): Record<Visitor, string> => ({
   nobody: 'SESSION_REFUSED',
@@ -266,6 +274,8 @@ const users = (word: string): Record<Visitor, string> => ({
   otherOrigin: 'SESSION_REFUSED',
   otherSite: 'SESSION_REFUSED',
   otherHost: 'SESSION_REFUSED',
+  administrator: 'SESSION_REFUSED',
+  device: 'SESSION_REFUSED',
   user: word,
 })
 
