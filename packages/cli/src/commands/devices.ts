@@ -9,29 +9,38 @@ import { addConflictCommands } from './device-conflicts.ts'
 import { addDeviceVariables } from './variables.ts'
 
 const HOUR_MS = 3600_000
+/** Lines that somebody may want to read. */
+const LISTED_DEVICES = 1_000
+
+const stateOf = (one: DeviceInfo): string => (one.blockedAt === undefined ? one.state : 'blocked')
 
 export function addDeviceCommands(program: Command, session: Session): void {
   const group = program.command('devices').alias('device').description('managed computers')
 
   group
     .command('list', { isDefault: true })
-    .description('lists all devices')
-    .action(async (): Promise<void> => {
+    .description(`lists devices, at most ${LISTED_DEVICES} of them; with --json all`)
+    .addOption(
+      new Option('--state <state>', 'only those').choices([
+        ...(['pending', 'approved', 'revoked', 'blocked'] as const),
+      ]),
+    )
+    .action(async ({ state }: { state?: string }): Promise<void> => {
       const site = await session.site()
-      const devices = await site.call('devices')
-      session.out.result(devices, () =>
-        table(
+      const all = await site.call('devices')
+      const devices = state === undefined ? all : all.filter((one) => stateOf(one) === state)
+      session.out.result(devices, () => [
+        ...table(
           ['ID', 'STATE', 'NAME', 'OS', 'MODEL', 'LAST SEEN'],
-          devices.map((one) => [
-            one.id,
-            one.blockedAt === undefined ? one.state : 'blocked',
-            one.facts.hostname,
-            one.facts.os.name,
-            one.facts.model,
-            one.lastSeenAt ?? 'never',
-          ]),
+          devices
+            .slice(0, LISTED_DEVICES)
+            .map((one) => [
+              ...[one.id, stateOf(one), one.facts.hostname, one.facts.os.name],
+              ...[one.facts.model, one.lastSeenAt ?? 'never'],
+            ]),
         ),
-      )
+        ...(devices.length > LISTED_DEVICES ? [`… and ${devices.length - LISTED_DEVICES} more.`] : []),
+      ])
     })
 
   group
