@@ -28,6 +28,7 @@ import { restore } from './testing/restore.ts'
 import { seededBytes, seededNumbers } from './testing/seeded-bytes.ts'
 import { value } from './testing/value.ts'
 import { walkTree } from './tree.ts'
+import { openVersion } from './version-reader.ts'
 
 const MiB = 1024 * 1024
 
@@ -205,6 +206,25 @@ test('the next version stores what is new and shares every page that did not cha
     `${fresh.length} of ${next.objects.length} objects are new`,
   )
   sameBytes(site.folder, (await site.restore(next)).folder)
+})
+
+test('a frame has chunks of one page only, so that a device that fetches page by page fetches it once', async (t) => {
+  const site = await workshop(t)
+  for (let i = 0; i < 700; i++)
+    await writeFile(join(site.folder, `file ${String(i).padStart(4, '0')}`), seededBytes(`file ${i}`, 2000))
+  const imported = await site.import()
+  const { contentId, root, layout } = imported
+  const { store, packageKey } = site
+  const reader = await openVersion({ store, packageKey }, { contentId, root, layout })
+  const pages = [...reader.layout.root.pages.keys()]
+  const pageOf = new Map<string, number>()
+  for (const number of pages)
+    for (const { pack, frameOffset } of await reader.locations(number, await reader.page(number))) {
+      const frame = `${pack} ${frameOffset}`
+      equal(pageOf.get(frame) ?? number, number)
+      pageOf.set(frame, number)
+    }
+  ok(pages.length > 1 && pageOf.size >= pages.length && pageOf.size < 2 * pages.length + 4, `${pageOf.size} frames`)
 })
 
 test('packs are closed before 64 MiB, and what crosses their border comes back', async (t) => {

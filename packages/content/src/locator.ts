@@ -110,6 +110,7 @@ export function createLocator(
         if (best(locations) === undefined && !writer.has(chunk.id))
           await writer.add(chunk, await readChunk(chunk, locations))
       }
+      await writer.endPage()
     },
     async locate(chunks) {
       const found = await find(chunks)

@@ -53,6 +53,8 @@ export interface PackWriter {
   has(id: Sha256): boolean
   /** Takes a chunk; the bytes must not change afterwards. */
   add(chunk: ChunkRef, bytes: Uint8Array): Promise<void>
+  /** A page of the manifest ends: what follows goes into frames of its own, for devices fetch page by page. */
+  endPage(): Promise<void>
   /** Publishes what is left; gives all packs written so far, in order. More chunks may follow. */
   finish(): Promise<PackInfo[]>
   /** Throws the unfinished pack away. */
@@ -198,6 +200,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
         sharedIds.add(chunk.id)
         sharedBytes += bytes.length
       }),
+    endPage: () => guarded(flushShared),
     finish: () =>
       guarded(async () => {
         await flushShared()

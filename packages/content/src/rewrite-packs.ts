@@ -86,6 +86,7 @@ export async function copyLiveChunks(
       await writer.add(chunk, await readChunk(chunk, at))
       copiedBytes += chunk.sizeBytes
     }
+    await writer.endPage()
   }
   return copiedBytes
 }

@@ -44,14 +44,14 @@ export async function writeTree(
       if (last?.entry.kind === 'file') await memory?.remember(last.entry, last.extents)
       last = { entry: piece.entry, extents: [] }
       if (piece.same !== undefined) last.extents = kept.get(piece.same)?.extents ?? []
-      if (source.sorted) await manifest.begin(piece.entry)
-      else kept.set(piece.entry.path, last)
+      if (!source.sorted) kept.set(piece.entry.path, last)
+      else if (await manifest.begin(piece.entry)) await packs.endPage()
       continue
     }
     const { extent, bytes } = piece
     if (extent.kind === 'chunk' && bytes !== undefined && !packs.has(extent.id)) await packs.add(extent, bytes)
     if (memory !== undefined || !source.sorted) last?.extents.push(extent)
-    if (source.sorted) await manifest.extend(extent)
+    if (source.sorted && (await manifest.extend(extent))) await packs.endPage()
     doneBytes += extent.sizeBytes
     options.onProgress?.({ doneBytes, totalBytes })
   }
@@ -85,8 +85,9 @@ function createManifestWriter(options: ImportOptions) {
     pages.push(...settled)
   }
 
-  async function write(entries: FileEntry[] | undefined): Promise<void> {
-    if (entries === undefined) return
+  /** @returns whether there was a page */
+  async function write(entries: FileEntry[] | undefined): Promise<boolean> {
+    if (entries === undefined) return false
     const begun = entries.filter((entry) => entry.kind !== 'file' || entry.offset === 0).length
     const chunkCount = distinctChunks(entries).length
     root.fileCount += begun
@@ -95,6 +96,7 @@ function createManifestWriter(options: ImportOptions) {
     page.catch(() => undefined) // `settle` hears of it
     writing.push(page)
     if (writing.length >= PAGES_AT_ONCE) await settle()
+    return true
   }
 
   async function writePage(entries: FileEntry[], fileCount: number, chunkCount: number): Promise<WrittenPage> {
@@ -104,6 +106,7 @@ function createManifestWriter(options: ImportOptions) {
   }
 
   return {
+    /** Says, like `extend`, whether a page ended there. */
     begin: (entry: TreeEntry) => write(pager.begin(manifestEntry(entry))),
     extend(extent: Extent) {
       root.totalBytes += extent.sizeBytes
