@@ -145,3 +145,29 @@ withLibrary('deleting that broke off is done by the next, and no import begins b
   assert.equal((await site.settled(started)).state, 'succeeded')
   assert.ok((await readFile(join(await site.restored(id), 'a'))).equals(seededBytes('a 100000', 100_000)))
 })
+
+withLibrary('a process that was away while it deleted deletes nothing that was stored again since', async (site) => {
+  const contents = [1, 2, 3].map((n) => [`ABC0000${n}`, { a: 50_000 + n }] as const)
+  for (const [id, files] of contents) {
+    await site.imported(files, id)
+    await site.library.deletePackage((await site.imported({ b: 60_000 }, id)).id, { version: 1, force: false })
+  }
+  site.clock.advance(25 * HOUR)
+  await site.library.collect()
+  site.clock.advance(49 * HOUR)
+  const { store } = site
+  const other = site.createLibrary('second')
+  const real = store.delete.bind(store)
+  store.delete = async (name) => {
+    store.delete = real
+    await real(name)
+    site.clock.advance(2 * 60_000)
+    await other.collect()
+    for (const [id, files] of contents) await site.imported(files, id)
+  }
+  await assert.rejects(site.library.collect(), /another process took over/)
+  for (const [id, files] of contents) {
+    const file = await readFile(join(await site.restored(id as PackageId), 'a'))
+    assert.ok(file.equals(seededBytes(`a ${files.a}`, files.a)))
+  }
+})

@@ -3,7 +3,9 @@
  * later. Distribution points let go of objects by themselves, as soon as nothing that shall lie there
  * needs them (`point-work.ts`, the gateway's keeper).
  *
- *   K1. One process collects at a time, by a lease that is confirmed before anything is deleted.
+ *   K1. One process collects at a time, by a lease that is confirmed before anything is deleted, and again
+ *       after a pause: a process that was away may find that another has deleted since, and that an import
+ *       has stored a page again.
  *   K2. A pack is condemned in one transaction when no version refers to it, and never one that an import
  *       under way may have written: it is older than every import that is not done, and than a day.
  *   K3. Deleting is: mark, delete, forget. What broke off after the mark is done at the next look; until
@@ -28,6 +30,8 @@ const LOOK_MS = 60_000
 /** In one transaction; each has up to 16,384 chunks. */
 const PACKS_AT_ONCE = 10
 const OBJECTS_AT_ONCE = 500
+/** Shorter than the lease holds (K1). */
+const CONFIRM_MS = 5_000
 
 export interface Collector {
   /** Collects now. Undefined when another process does. */
@@ -191,10 +195,14 @@ export function createCollector(options: {
       .where('state', '=', 'deleting')
       .execute()
     for (const some of batches(marked)) {
-      await db.transaction().execute((trx) => lease.confirm(trx)) // K1
+      let confirmedAt: number | undefined
       for (const { kind, hash } of some) {
         stopped.signal.throwIfAborted()
         lease.signal.throwIfAborted()
+        if (confirmedAt === undefined || Math.abs(clock.now() - confirmedAt) > CONFIRM_MS) {
+          await db.transaction().execute((trx) => lease.confirm(trx)) // K1
+          confirmedAt = clock.now()
+        }
         await store.delete({ kind, hash })
       }
       await db.transaction().execute(async (trx) => {

@@ -12,7 +12,7 @@ import { fail, type PackageId } from '@sluice/protocol'
 import type { Kysely, Transaction } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
-import { batches, lockLibrary } from './condemned.ts'
+import { batches, lockLibrary, referredTo } from './condemned.ts'
 import { neededContents } from './needed.ts'
 import { abandonMove } from './rewriting/moves.ts'
 
@@ -135,21 +135,10 @@ export async function purgeVersions(db: Kysely<Database>, clock: Clock): Promise
       if (there !== undefined || (await neededContents(trx, now)).has(content_id)) return
       await abandonMove(trx, content_id)
       const pages = await trx
-        .selectFrom('version_objects as mine')
+        .selectFrom('version_objects')
         .select(['hash', 'size_bytes'])
         .where('content_id', '=', content_id)
         .where('kind', '=', 'page')
-        .where((eb) =>
-          eb.not(
-            eb.exists(
-              eb
-                .selectFrom('version_objects as other')
-                .select('other.hash')
-                .whereRef('other.hash', '=', 'mine.hash')
-                .where('other.content_id', '!=', content_id),
-            ),
-          ),
-        )
         .execute()
       // Of their packs less may be needed now.
       await trx
@@ -165,12 +154,23 @@ export async function purgeVersions(db: Kysely<Database>, clock: Clock): Promise
         .where('package_id', '=', package_id)
         .where('version', '=', version)
         .execute()
-      for (const some of batches(pages))
+      for (const some of batches(pages)) {
+        // Other versions may have the same pages, now or when their packs are rewritten.
+        const used = await referredTo(
+          trx,
+          'page',
+          some.map(({ hash }) => hash),
+        )
+        const unused = some.filter(({ hash }) => !used.has(hash))
+        if (unused.length === 0) continue
         await trx
           .insertInto('condemned_objects')
-          .values(some.map((page) => ({ kind: 'page', ...page, condemned_at: now, state: 'condemned' })))
+          .values(
+            unused.map((page) => ({ kind: 'page' as const, ...page, condemned_at: now, state: 'condemned' as const })),
+          )
           .onConflict((conflict) => conflict.doNothing())
           .execute()
+      }
       purged++
     })
   return purged

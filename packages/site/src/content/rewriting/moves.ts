@@ -159,17 +159,15 @@ async function advance(trx: Transaction<Database>, contentId: ContentId, now: nu
       layout_revision: eb('layout_revision', '+', 1),
     }))
     .execute()
-  await trx
-    .updateTable('distributions')
-    .set({ present_bytes: Number(bytes), total_bytes: Number(bytes) })
-    .where('content_id', '=', contentId)
+  const rows = trx.updateTable('distributions').where('content_id', '=', contentId)
+  await rows.set({ total_bytes: Number(bytes) }).execute()
+  await rows
+    .set({ present_bytes: Number(bytes) })
     .where('state', '=', 'installed')
     .execute()
   // Who began to upload the list before must not finish (W3).
-  await trx
-    .updateTable('distributions')
-    .set({ state: 'waiting', total_bytes: Number(bytes), changed_at: now })
-    .where('content_id', '=', contentId)
+  await rows
+    .set({ state: 'waiting', changed_at: now })
     .where('state', '=', 'transferring')
     .where('point_id', 'in', (eb) => eb.selectFrom('cloud_points').select('id'))
     .execute()

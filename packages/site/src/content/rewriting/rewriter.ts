@@ -10,6 +10,7 @@
  *   W3. A pack is left alone while a version that lies in it is on its way, or deleted and not gone yet.
  *   W4. A rewritten pack is out of the index at once: no new import begins to refer to it. One that found it
  *       before still may; then the pack stays, and is weighed again some day.
+ *   W5. Memory holds the root of one version at a time, and names of the others.
  */
 import {
   copyLiveChunks,
@@ -23,7 +24,7 @@ import {
   type Store,
   type StoredVersion,
 } from '@sluice/content'
-import { CloudPointId, type Sha256, type StoredObject } from '@sluice/protocol'
+import { CloudPointId, type ContentId, type Sha256, type StoredObject } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
@@ -118,33 +119,43 @@ export function createRewriter(options: {
   }
 
   /** Versions that lie in one of the packs, newest first: what they have goes into new packs in their order. */
-  async function versionsIn(packs: readonly Sha256[]): Promise<Leaving[]> {
-    const found = new Map<string, Leaving>()
+  async function versionsIn(packs: readonly Sha256[]): Promise<ContentId[]> {
+    const found = new Set<ContentId>()
     for (const some of batches(packs)) {
       const rows = await db
         .selectFrom('package_versions as version')
-        .innerJoin('packages', 'packages.id', 'version.package_id')
-        .select(['content_id', 'root', 'layout_hash', 'layout_bytes', 'package_key'])
+        .select('content_id')
         .where('content_id', 'in', (eb) =>
           eb.selectFrom('version_objects').select('content_id').where('hash', 'in', some),
         )
-        .orderBy('packages.id')
+        .orderBy('package_id')
         .orderBy('version.version', 'desc')
         .execute()
-      for (const { content_id, root, layout_hash, layout_bytes, package_key } of rows)
-        found.set(content_id, {
-          version: { contentId: content_id, root, layout: { hash: layout_hash, sizeBytes: layout_bytes } },
-          packageKey: package_key,
-        })
+      for (const { content_id } of rows) found.add(content_id)
     }
-    return [...found.values()]
+    return [...found]
+  }
+
+  /** W5. They are as they are now; one that went meanwhile is left out. */
+  async function* opened(versions: readonly ContentId[]): AsyncGenerator<Leaving> {
+    for (const contentId of versions) {
+      const row = await db
+        .selectFrom('package_versions as version')
+        .innerJoin('packages', 'packages.id', 'version.package_id')
+        .select(['root', 'layout_hash', 'layout_bytes', 'package_key'])
+        .where('content_id', '=', contentId)
+        .executeTakeFirst()
+      if (row === undefined) continue
+      const layout = { hash: row.layout_hash, sizeBytes: row.layout_bytes }
+      yield { version: { contentId, root: row.root, layout }, packageKey: row.package_key }
+    }
   }
 
   /** Counts what lives in packs; gives those of which it is less than half. */
-  async function weigh(packs: Map<Sha256, number>, versions: Leaving[], signal: AbortSignal): Promise<Set<Sha256>> {
+  async function weigh(packs: Map<Sha256, number>, versions: ContentId[], signal: AbortSignal): Promise<Set<Sha256>> {
     const live: LiveFrames = new Map([...packs.keys()].map((hash) => [hash, new Map()]))
     const seen = new Set<Sha256>()
-    for (const { version, packageKey } of versions)
+    for await (const { version, packageKey } of opened(versions))
       await countLiveFrames({ store, packageKey, signal }, version, live, seen)
     const half = new Set<Sha256>()
     for (const some of batches([...live]))
@@ -159,12 +170,12 @@ export function createRewriter(options: {
   }
 
   /** W2 */
-  async function copy(from: Set<Sha256>, versions: Leaving[], moved: Moved, signal: AbortSignal): Promise<number> {
+  async function copy(from: Set<Sha256>, versions: ContentId[], moved: Moved, signal: AbortSignal): Promise<number> {
     const hands = createHands(1)
     const writer = createPackWriter({ ...options, index, hands, level: SMALL_LEVEL, signal })
     let copiedBytes = 0
     try {
-      for (const { version, packageKey } of versions) {
+      for await (const { version, packageKey } of opened(versions)) {
         const maxBytes = COPY_BYTES - copiedBytes
         if (maxBytes <= 0) break
         copiedBytes += await copyLiveChunks({ store, packageKey, signal }, version, { from, moved, writer, maxBytes })
@@ -207,7 +218,7 @@ export function createRewriter(options: {
       more = true
       return { ...none, copiedBytes }
     }
-    for (const { version, packageKey } of versions) {
+    for await (const { version, packageKey } of opened(versions)) {
       const next = await moveVersion({ store, packageKey, signal }, version, { from, moved, packs: index.packs })
       await db.transaction().execute(async (trx) => {
         await lease.confirm(trx)

@@ -152,6 +152,32 @@ withLibrary('a version that is deleted on its way goes with all of it', async (s
     assert.deepEqual(await db.selectFrom(table).selectAll().execute(), [], table)
 })
 
+withLibrary(
+  'a page that a version on its way will have is not condemned with another that has it',
+  async (site, db) => {
+    await halfDead(site)
+    await site.library.collect()
+    const page = await db
+      .selectFrom('next_objects as next')
+      .leftJoin('version_objects as now', 'now.hash', 'next.hash')
+      .select(['next.hash', 'next.size_bytes'])
+      .where('next.kind', '=', 'page')
+      .where('now.hash', 'is', null)
+      .executeTakeFirstOrThrow()
+    const other = await site.imported({ d: 40_000 }, 'ABC00002')
+    const { contentId = assert.fail() } = other
+    await db
+      .insertInto('version_objects')
+      .values({ content_id: contentId, kind: 'page', ...page })
+      .execute()
+    await site.library.deletePackage(other.id, { force: false })
+    await site.library.collect()
+    const condemned = await db.selectFrom('condemned_objects').select('hash').execute()
+    assert.ok(condemned.length > 0)
+    assert.ok(condemned.every(({ hash }) => hash !== page.hash))
+  },
+)
+
 withLibrary('an import after a rewriting finds the chunks in the new pack', async (site, db) => {
   await halfDead(site)
   await site.library.collect()
