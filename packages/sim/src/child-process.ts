@@ -28,15 +28,18 @@ export class PartFailed extends Error {
 /**
  * @param script file that Node runs; @param configuration file for `--config`
  * @param logPath file that takes its log, appended; @param more further words on its command line
+ * @param preload module that it loads before its own
  */
 export async function startPart(
   script: string,
   configuration: string,
   logPath: string,
   more: readonly string[] = [],
+  preload?: URL,
 ): Promise<Part> {
   const log = openSync(logPath, 'a', 0o600)
-  const child = spawn(process.execPath, [script, '--config', configuration, ...more], {
+  const before = preload === undefined ? [] : ['--import', preload.href]
+  const child = spawn(process.execPath, [...before, script, '--config', configuration, ...more], {
     stdio: ['ignore', 'pipe', log],
   })
   closeSync(log)

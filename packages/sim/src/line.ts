@@ -23,8 +23,8 @@ const JOIN_TIMEOUT_MS = 60_000
 const AdminConnection = z.object({ url: z.url(), authority: z.string(), tokenFile: z.string() })
 
 export interface LinePart {
-  /** @param more further words on the command line */
-  start(more?: readonly string[]): Promise<void>
+  /** @param more further words on the command line; @param preload module that it loads before its own */
+  start(more?: readonly string[], preload?: URL): Promise<void>
   stop(): Promise<void>
   kill(): Promise<void>
   /** Of the process that runs. */
@@ -145,8 +145,8 @@ function partOf(file: string, configuration: string, logPath: string): LinePart 
     await part?.[how]()
   }
   return {
-    async start(more = []) {
-      running ??= startPart(file, configuration, logPath, more)
+    async start(more = [], preload) {
+      running ??= startPart(file, configuration, logPath, more, preload)
       await running
     },
     stop: () => end('stop'),

@@ -11,11 +11,14 @@ export interface SlowWire {
   port: number
   /** Bytes that went to the side that dialled. */
   carriedBytes(): number
+  /** From now on. */
+  setRate(bytesPerSecond: number): void
   close(): Promise<void>
 }
 
 /** @param toPort where connections lead, on 127.0.0.1 */
 export async function startSlowWire(toPort: number, bytesPerSecond: number): Promise<SlowWire> {
+  let rate = bytesPerSecond
   let freeAt = 0
   let carried = 0
   const sockets = new Set<Socket>()
@@ -25,7 +28,7 @@ export async function startSlowWire(toPort: number, bytesPerSecond: number): Pro
     new Transform({
       transform(piece: Buffer, _encoding, done: TransformCallback) {
         const now = performance.now()
-        freeAt = Math.max(now, freeAt) + (piece.length * 1000) / bytesPerSecond
+        freeAt = Math.max(now, freeAt) + (piece.length * 1000) / rate
         setTimeout(() => {
           if (down) carried += piece.length
           done(null, piece)
@@ -53,6 +56,9 @@ export async function startSlowWire(toPort: number, bytesPerSecond: number): Pro
   return {
     port: (server.address() as AddressInfo).port,
     carriedBytes: () => carried,
+    setRate(next) {
+      rate = next
+    },
     async close() {
       for (const socket of sockets) socket.destroy()
       await once(server.close(), 'close')

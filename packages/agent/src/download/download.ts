@@ -58,8 +58,8 @@ export interface DownloadOrder {
   /** Bytes of the manifest root. */
   fetchTarget: (reference: CatalogueReference, signal: AbortSignal) => Promise<Result<Uint8Array>>
   access: () => Promise<Result<ContentAccess>>
-  /** The layout is no longer true: asks for another. */
-  renewAccess: () => Promise<Result<ContentAccess>>
+  /** The layout is no longer true: asks for another. `gone` is what is not where it says. */
+  renewAccess: (gone: Problem) => Promise<Result<ContentAccess>>
   /** Makes sure that there is room for so many plain bytes in all. */
   reserve: (totalBytes: number) => Promise<Result<void>>
   onProgress: (doneBytes: number, totalBytes: number) => void
@@ -244,7 +244,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
     // D5
     if (fetched.problem.code !== 'PACK_GONE') return fetched
     if (lacks.size === before && --layoutsLeft === 0) return fetched
-    const renewed = await layouts.renew()
+    const renewed = await layouts.renew(fetched.problem)
     if (!renewed.ok) return renewed
   }
   // D4

@@ -30,7 +30,8 @@ export interface Layouts {
   manifestPage(number: number): Promise<Result<ManifestPage>>
   /** Where the chunks of a page lie now. */
   locations(number: number, page: ManifestPage): Promise<Result<{ chunks: ChunkLocation[]; layout: Layout }>>
-  renew(): Promise<Result<void>>
+  /** @param gone what is no longer where the layout says */
+  renew(gone: Problem): Promise<Result<void>>
 }
 
 /** Packs whose addresses are asked for together with the first pages. */
@@ -113,8 +114,8 @@ export function createLayouts(order: DownloadOrder, root: ManifestRoot): Layouts
         const chunks = openLayoutPage(bytes.value, access.packageKey, layout, page)
         return chunks.ok ? ok({ chunks: chunks.value, layout }) : chunks
       }),
-    async renew() {
-      const next = await load(await insist(order.renewAccess, undefined, order))
+    async renew(gone) {
+      const next = await load(await insist(order.access, gone, order))
       return next.ok ? ok(undefined) : next
     },
   }
@@ -126,5 +127,5 @@ function insist(
   gone: Problem | undefined,
   order: DownloadOrder,
 ): Promise<Result<ContentAccess>> {
-  return order.patience.insist(gone === undefined ? ask : order.renewAccess, order.signal)
+  return order.patience.insist(gone === undefined ? ask : () => order.renewAccess(gone), order.signal)
 }

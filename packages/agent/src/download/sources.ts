@@ -16,6 +16,8 @@ export type SourceNews =
   | { kind: 'cache'; contentId: ContentId }
   | { kind: 'chosen'; contentId: ContentId; source: Source; place: number; of: number }
   | { kind: 'passedOver'; contentId: ContentId; name: string; problem: Problem }
+  /** It lies elsewhere than the layout says: where is asked again. */
+  | { kind: 'moved'; contentId: ContentId; problem: Problem }
 
 export interface Sources {
   /** Sources of a grant, to be tried in this order; the first are those that do not rest. */
@@ -37,6 +39,8 @@ export function describeSource(news: SourceNews): string {
     }
     case 'passedOver':
       return `Source passed over: ${news.name}: ${news.problem.code}: ${news.problem.detail}`
+    case 'moved':
+      return `The content lies elsewhere now, asking where: ${news.problem.code}: ${news.problem.detail}`
   }
 }
 

@@ -9,7 +9,16 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fullDisk } from '@sluice/content'
 import type { AcquiredContent, ContentNeed } from '@sluice/engine'
-import { type ContentId, failed, ok, type PackageId, type PolicyPackage, problem, type Result } from '@sluice/protocol'
+import {
+  type ContentId,
+  failed,
+  ok,
+  type PackageId,
+  type PolicyPackage,
+  type Problem,
+  problem,
+  type Result,
+} from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import type { CacheKey } from '../cache/cache-rows.ts'
 import { type EntryId, entryIdOf } from '../cache/entry.ts'
@@ -199,6 +208,8 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     })
     let used: CacheKey | undefined
     let plainBytes = 0
+    /** Told once, however often it is asked. */
+    let gone: Problem | undefined
     const remember = (key: Result<CacheKey>) => {
       if (key.ok) used = key.value
       return key
@@ -226,7 +237,11 @@ export function createRunContents(options: RunContentsOptions): RunContents {
         ledger,
         fetchTarget: (_, aborted) => fetchRoot(pack, aborted),
         access: async () => remember(await access(pack, entryId, false)),
-        renewAccess: async () => remember(await access(pack, entryId, true)),
+        renewAccess: async (reason) => {
+          if (gone !== reason) events.onSource?.({ kind: 'moved', contentId, problem: reason })
+          gone = reason
+          return remember(await access(pack, entryId, true))
+        },
         reserve: async (totalBytes) => {
           plainBytes = totalBytes
           return here ? ok(undefined) : cache.reserve(entryId, totalBytes)

@@ -151,7 +151,7 @@ export function createHost(options: HostOptions): Host {
           onSource(news) {
             say(describeSource(news), news.kind === 'passedOver' ? 'warning' : 'info')
             if (news.kind === 'passedOver') told.passedOver.push({ name: news.name, problem: news.problem })
-            else told.sources.push(news.kind === 'cache' ? 'cache' : news.source.name)
+            else if (news.kind !== 'moved') told.sources.push(news.kind === 'cache' ? 'cache' : news.source.name)
           },
         })
         if (content.ok) {

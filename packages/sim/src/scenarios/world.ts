@@ -114,15 +114,17 @@ export async function startWorld(options: {
     inputs: { OSRoot: device.osRoot, ...options.settings?.inputs },
   })
   await shown(device, deploymentId)
+  return { folder, line, wire, device, deploymentId, ...runsOf(device, deploymentId) }
+}
+
+/** What the user of a device does and sees of one deployment. */
+export function runsOf(
+  device: ManagedDevice,
+  deploymentId: DeploymentId,
+): Pick<World, 'install' | 'progress' | 'finished' | 'effects'> {
   // Of an earlier run, which is not the one that is waited for.
   let reportBefore: RunReport | undefined
-
   return {
-    folder,
-    line,
-    wire,
-    device,
-    deploymentId,
     async install() {
       const state = await device.softwareCenter.state()
       reportBefore = state?.items.find((one) => one.deploymentId === deploymentId)?.lastReport

@@ -156,6 +156,8 @@ withLibrary(
   'a page that a version on its way will have is not condemned with another that has it',
   async (site, db) => {
     await halfDead(site)
+    await site.library.distribute(id, [internet])
+    await catchUp(site, internet)
     await site.library.collect()
     const page = await db
       .selectFrom('next_objects as next')
