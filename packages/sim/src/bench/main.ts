@@ -121,7 +121,10 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
   const runs = (usual: number) => options.runs ?? usual
   const rows: Row[] = []
   if (any('import')) rows.push(...(await measureImport(folder, runs(5), sandboxed)))
-  if (any('million-files')) rows.push(await millionRow({ folder: join(folder, 'million'), sandboxed, log: say }))
+  if (any('million-files')) {
+    const million = { folder: join(folder, 'million'), files: options.files, sandboxed, log: say }
+    rows.push(await millionRow(million))
+  }
   const sources = new Set([...wanted].flatMap((name) => needs[name].source ?? []))
   if (sources.size > 0 || any(...updates)) {
     const yard = await openYard({

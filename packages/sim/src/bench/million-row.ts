@@ -14,14 +14,16 @@ import { startBenchDevice } from './bench-device.ts'
 import { type Row, row } from './rows.ts'
 import { raiseLoopback } from './sandbox.ts'
 
-const FOLDERS = 1000
-const FILES = 1000
+const FILES_A_FOLDER = 1000
 const PACKAGE = 'BEN00020' as PackageId
+const WANTED = 'folder-000/file-500.txt'
 const FILE_BYTES = 100
 const CHUNK_BYTES = 60
 
 export async function millionRow(options: {
   folder: string
+  /** Rounded up to whole folders. */
+  files: number
   sandboxed: boolean
   log: (line: string) => void
 }): Promise<Row> {
@@ -30,8 +32,9 @@ export async function millionRow(options: {
   const resources = new AsyncDisposableStack()
   try {
     const tree = join(folder, 'tree')
-    log('a million files: being written')
-    writeFiles(tree)
+    const folders = Math.ceil(options.files / FILES_A_FOLDER)
+    log(`${folders * FILES_A_FOLDER} files: being written`)
+    writeFiles(tree, folders)
     const lineFolder = join(folder, 'line')
     const line = await startLine({ folder: lineFolder, ports: await linePorts(0), resources })
     const { admin } = line
@@ -67,7 +70,7 @@ steps:
     name: one of a million
     class: once
     package: ${PACKAGE}
-    files: [folder-500/file-500.txt]
+    files: [${WANTED}]
     commandLine: 'true'
 `
     must(await admin.call('applySequence', { body: { fileName: 'million.yaml', text } }))
@@ -79,7 +82,7 @@ steps:
       resources,
     })
     await device.accept((await deployTo(admin, [device.id], 'Million', {})).id)
-    const files = ['folder-500/file-500.txt']
+    const files = [WANTED]
     const planned = await device.download(PACKAGE, { keep: false, remembered: false, files })
 
     const info = must(await admin.call('package', { id: PACKAGE }))
@@ -101,11 +104,11 @@ steps:
 }
 
 /** Blocks: nobody waits for anything else meanwhile. */
-function writeFiles(tree: string): void {
-  for (let i = 0; i < FOLDERS; i++) {
+function writeFiles(tree: string, folders: number): void {
+  for (let i = 0; i < folders; i++) {
     const folder = join(tree, `folder-${String(i).padStart(3, '0')}`)
     mkdirSync(folder, { recursive: true })
-    for (let j = 0; j < FILES; j++)
+    for (let j = 0; j < FILES_A_FOLDER; j++)
       writeFileSync(join(folder, `file-${String(j).padStart(3, '0')}.txt`), `file ${j} of folder ${i}\n`.repeat(8))
   }
 }

@@ -21,8 +21,14 @@ test('the words pick rows and runs; what is not understood is said', () => {
   assert.ok(typeof all === 'object')
   assert.deepEqual([...all.rows], [...rowNames])
   const some = readBenchOptions(['content', '--only', 'import,wan-clean-rate', '--runs', '2', '--json'])
-  assert.deepEqual(some, { rows: new Set(['wan-clean-rate', 'import']), runs: 2, json: true, write: false })
-  for (const words of [[], ['other'], ['content', '--only', 'nothing'], ['content', '--runs', '0'], ['content', '--x']])
+  assert.deepEqual(some, {
+    rows: new Set(['wan-clean-rate', 'import']),
+    runs: 2,
+    files: 1_000_000,
+    json: true,
+    write: false,
+  })
+  for (const words of [[], ['other'], ['content', '--only', 'nothing'], ['content', '--runs', '0'], ['content', '--files', '0'], ['content', '--x']])
     assert.equal(typeof readBenchOptions(words), 'string', words.join(' '))
 })
 
