@@ -117,7 +117,9 @@ class DirectoryStore implements FileStore {
       await file.close()
       return failed(problem('BAD_REQUEST', `Bytes ${start} to ${end} are outside the ${sizeBytes} of the object.`))
     }
-    const body = file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES, signal })
+    // Most pages are much smaller than a buffer.
+    const highWaterMark = Math.min(READ_BYTES, end - start)
+    const body = file.createReadStream({ start, end: end - 1, highWaterMark, signal })
     return ok({ body, totalBytes: sizeBytes })
   }
 

@@ -116,7 +116,7 @@ export async function importVersion(options: ImportOptions): Promise<Result<Impo
     const refused = refusal(source.survey)
     if (refused !== undefined) return failed(refused)
     const written = await writeTree(options, { source, hands, packs, memory })
-    const located = await locateVersion(options, packs, written)
+    const located = await locateVersion(options, { packs, hands }, written)
     const added = await packs.finish()
     await memory?.keep()
     return ok({

@@ -1,6 +1,7 @@
 /** Third part of an import: where each chunk of each manifest page lies. */
 import { type ContentId, type LayoutRoot, ProblemError, type StoredObject } from '@sluice/protocol'
 import type { ChunkRef } from '../file-entry.ts'
+import type { Hands } from '../hands/hands.ts'
 import { sha256 } from '../hash.ts'
 import type { ImportedVersion, ImportOptions } from '../import-version.ts'
 import { encodeLayoutPage } from '../layout.ts'
@@ -16,18 +17,21 @@ export type LocatedVersion = Pick<ImportedVersion, 'contentId' | 'root' | 'layou
 
 export async function locateVersion(
   options: ImportOptions,
-  packs: PackWriter,
-  { root, pages }: WrittenTree,
+  { packs, hands }: { packs: PackWriter; hands: Hands },
+  { root, pages, shared }: WrittenTree,
 ): Promise<LocatedVersion> {
   const manifest = rootBytes(root)
   const contentId = sha256(manifest) as ContentId
   const locator = createLocator(options, packs)
   const chunksOf = (number: number) => readChunks(options, { root, pages }, number)
-  for (let number = 0; number < pages.length; number++) await locator.weigh(await chunksOf(number))
+  // What lies in packs of this version only cannot be scattered.
+  if (shared) for (let number = 0; number < pages.length; number++) await locator.weigh(await chunksOf(number))
   if (locator.scattered()) {
     for (let number = 0; number < pages.length; number++) await locator.gather(await chunksOf(number))
     await packs.finish()
   }
+  // Nothing is left to read or to compress, and threads take memory.
+  await hands.letGo()
 
   const layout: LayoutRoot = { format: 'sluice-layout/1', contentId, pages: [], packs: [] }
   const objects = new Map<string, StoredObject>()
@@ -75,7 +79,11 @@ export async function locateVersion(
 }
 
 /** The distinct chunks of a page, read back from the store: memory holds one page at a time. */
-async function readChunks(options: ImportOptions, { root, pages }: WrittenTree, number: number): Promise<ChunkRef[]> {
+async function readChunks(
+  options: ImportOptions,
+  { root, pages }: Omit<WrittenTree, 'shared'>,
+  number: number,
+): Promise<ChunkRef[]> {
   options.signal?.throwIfAborted()
   const { object } = pages[number] as WrittenPage
   const got = await options.store.get(object, undefined, options.signal)

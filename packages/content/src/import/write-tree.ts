@@ -24,6 +24,8 @@ export interface WrittenPage {
 export interface WrittenTree {
   root: ManifestRoot
   pages: WrittenPage[]
+  /** Some of it lay in the library before, or stands in it twice; otherwise the packs hold just this version. */
+  shared: boolean
 }
 
 export async function writeTree(
@@ -37,6 +39,7 @@ export async function writeTree(
   /** Of a source that is not sorted: everything, until it can be. */
   const kept = new Map<string, { entry: TreeEntry; extents: Extent[] }>()
   let doneBytes = 0
+  let shared = false
   let last: { entry: TreeEntry; extents: Extent[] } | undefined
 
   for await (const piece of readSource(source.entries(), { hands, index, memory, signal })) {
@@ -49,6 +52,7 @@ export async function writeTree(
       continue
     }
     const { extent, bytes } = piece
+    shared ||= extent.kind === 'chunk' && bytes === undefined
     if (extent.kind === 'chunk' && bytes !== undefined && !packs.has(extent.id)) await packs.add(extent, bytes)
     if (memory !== undefined || !source.sorted) last?.extents.push(extent)
     if (source.sorted && (await manifest.extend(extent))) await packs.endPage()
@@ -61,7 +65,7 @@ export async function writeTree(
     for (const extent of extents) await manifest.extend(extent)
   }
   await packs.finish()
-  return manifest.finish()
+  return { ...(await manifest.finish()), shared }
 }
 
 function createManifestWriter(options: ImportOptions) {
@@ -112,7 +116,7 @@ function createManifestWriter(options: ImportOptions) {
       root.totalBytes += extent.sizeBytes
       return write(pager.extend(extent))
     },
-    async finish(): Promise<WrittenTree> {
+    async finish(): Promise<Omit<WrittenTree, 'shared'>> {
       await write(pager.finish())
       await settle()
       root.pages = pages.map(({ named }) => named)

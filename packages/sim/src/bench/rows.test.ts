@@ -28,7 +28,14 @@ test('the words pick rows and runs; what is not understood is said', () => {
     json: true,
     write: false,
   })
-  for (const words of [[], ['other'], ['content', '--only', 'nothing'], ['content', '--runs', '0'], ['content', '--files', '0'], ['content', '--x']])
+  for (const words of [
+    [],
+    ['other'],
+    ['content', '--only', 'nothing'],
+    ['content', '--runs', '0'],
+    ['content', '--files', '0'],
+    ['content', '--x'],
+  ])
     assert.equal(typeof readBenchOptions(words), 'string', words.join(' '))
 })
 

@@ -1,7 +1,7 @@
 /** What an import asks of the library: which chunks it has, and where. */
-import type { ChunkIndex, ChunkLocation, PackInfo } from '@sluice/content'
-import { Sha256 } from '@sluice/protocol'
-import type { Kysely } from 'kysely'
+import type { ChunkIndex, ChunkLocation, PackInfo, WrittenPack } from '@sluice/content'
+import type { Sha256 } from '@sluice/protocol'
+import type { CompiledQuery, Insertable, Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
 import { nextNumbers } from '../db/counter.ts'
 import type { Database } from '../db/database.ts'
@@ -10,7 +10,21 @@ import type { Database } from '../db/database.ts'
 const BATCH = 1_000
 
 const toBytes = (hash: Sha256): Uint8Array => Buffer.from(hash, 'hex')
-const toHash = (bytes: Uint8Array): Sha256 => Sha256.parse(Buffer.from(bytes).toString('hex'))
+/** Of a column that only `toBytes` writes. */
+const toHash = ({ buffer, byteOffset, byteLength }: Uint8Array): Sha256 =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('hex') as Sha256
+
+type ChunkRow = Insertable<Database['chunks']>
+
+const rowOf = ({ id, sizeBytes, location }: WrittenPack['chunks'][number], pack: number): ChunkRow => ({
+  id: toBytes(id),
+  pack,
+  size_bytes: sizeBytes,
+  frame_offset: location.frameOffset,
+  frame_bytes: location.frameBytes,
+  frame_hash: location.frameHash === id ? null : toBytes(location.frameHash),
+  offset_in_frame: location.offsetInFrame,
+})
 
 export interface LibraryIndex extends ChunkIndex {
   /** Where chunks lie in packs that hold what was rewritten, apart from these packs; any number of ids. */
@@ -39,6 +53,15 @@ export function createChunkIndex(options: { db: Kysely<Database>; clock: Clock; 
     frameHash: row.frame_hash === null ? id : toHash(row.frame_hash),
     offsetInFrame: row.offset_in_frame,
   })
+  const insertionOf = (rows: readonly ChunkRow[]): CompiledQuery => db.insertInto('chunks').values(rows).compile()
+
+  /** Making a statement of thousands of parameters takes longer than running it: it is made once. */
+  let template: CompiledQuery | undefined
+  function wholeBatch(rows: readonly ChunkRow[]): CompiledQuery {
+    template ??= { ...insertionOf(rows), parameters: [] }
+    const parameters = rows.flatMap((row) => Object.values(row) as unknown[])
+    return { ...template, parameters }
+  }
 
   return {
     async find(ids) {
@@ -83,21 +106,12 @@ export function createChunkIndex(options: { db: Kysely<Database>; clock: Clock; 
           .insertInto('packs')
           .values({ number, hash, size_bytes: sizeBytes, salt, created_at: clock.now(), rewritten: rewritten ? 1 : 0 })
           .execute()
-        for (let i = 0; i < chunks.length; i += BATCH)
-          await trx
-            .insertInto('chunks')
-            .values(
-              chunks.slice(i, i + BATCH).map(({ id, sizeBytes, location }) => ({
-                id: toBytes(id),
-                pack: number,
-                size_bytes: sizeBytes,
-                frame_offset: location.frameOffset,
-                frame_bytes: location.frameBytes,
-                frame_hash: location.frameHash === id ? null : toBytes(location.frameHash),
-                offset_in_frame: location.offsetInFrame,
-              })),
-            )
-            .execute()
+        // In the order of the index of ids, whose pages then change one after the other.
+        const ordered = chunks.toSorted((one, other) => (one.id < other.id ? -1 : 1))
+        for (let i = 0; i < ordered.length; i += BATCH) {
+          const rows = ordered.slice(i, i + BATCH).map((chunk) => rowOf(chunk, number))
+          await trx.executeQuery(rows.length === BATCH ? wholeBatch(rows) : insertionOf(rows))
+        }
       })
     },
   }

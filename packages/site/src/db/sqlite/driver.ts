@@ -14,14 +14,16 @@
 import { Worker } from 'node:worker_threads'
 import { CompiledQuery, type DatabaseConnection, type Driver, type QueryResult } from 'kysely'
 import { SqliteError } from './error.ts'
+import { movedWith, type Parcel, packed, unpacked } from './parcel.ts'
 
 export type WorkerRequest =
-  | { kind: 'query'; sql: string; parameters: unknown[] }
+  | { kind: 'query'; sql: string; parameters: Parcel }
   | { kind: 'rollback' }
   | { kind: 'close' }
 
 export type WorkerAnswer =
-  | { kind: 'rows'; rows: unknown[]; changes?: number | bigint; insertId?: number | bigint }
+  /** The rows one after the other, each a cell a column. */
+  | { kind: 'rows'; columns: string[]; cells: Parcel; changes?: number | bigint; insertId?: number | bigint }
   | { kind: 'error'; message: string; errcode: number | undefined }
 
 interface Waiting {
@@ -104,7 +106,7 @@ class SqliteConnection implements DatabaseConnection {
     const answer = await new Promise<WorkerAnswer>((resolve, reject) => {
       this.#waiting.push({ resolve, reject }) // 1.
       try {
-        this.#worker.postMessage(request)
+        this.#worker.postMessage(request, request.kind === 'query' ? movedWith(request.parameters) : [])
       } catch (cause) {
         this.#waiting.pop() // a parameter that cannot be cloned: nothing was sent
         reject(cause)
@@ -115,13 +117,13 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   query(sql: string, parameters: readonly unknown[]): Promise<WorkerAnswer & { kind: 'rows' }> {
-    return this.#ask({ kind: 'query', sql, parameters: parameters.map(compact) })
+    return this.#ask({ kind: 'query', sql, parameters: packed(parameters) })
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const answer = await this.query(query.sql, query.parameters)
     return {
-      rows: answer.rows as R[],
+      rows: rowsOf(answer) as R[],
       ...(answer.changes === undefined ? {} : { numAffectedRows: BigInt(answer.changes) }),
       ...(answer.insertId === undefined ? {} : { insertId: BigInt(answer.insertId) }),
     }
@@ -142,9 +144,14 @@ class SqliteConnection implements DatabaseConnection {
   }
 }
 
-/** Cloning a view clones all of its buffer, and small Buffers share a big one. */
-function compact(parameter: unknown): unknown {
-  return ArrayBuffer.isView(parameter) && parameter.byteLength !== parameter.buffer.byteLength
-    ? new Uint8Array(parameter.buffer, parameter.byteOffset, parameter.byteLength).slice()
-    : parameter
+function rowsOf({ columns, cells }: WorkerAnswer & { kind: 'rows' }): Record<string, unknown>[] {
+  if (columns.length === 0) return []
+  const values = unpacked(cells)
+  const rows: Record<string, unknown>[] = []
+  for (let at = 0; at < values.length; at += columns.length) {
+    const row: Record<string, unknown> = {}
+    for (const [i, column] of columns.entries()) row[column] = values[at + i]
+    rows.push(row)
+  }
+  return rows
 }

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { WorkerAnswer, WorkerRequest } from './driver.ts'
+import { movedWith, packed, unpacked } from './parcel.ts'
 
 const BUSY_TIMEOUT_MS = 5_000
 const STATEMENTS_KEPT = 256
@@ -35,16 +36,19 @@ function answer(request: Exclude<WorkerRequest, { kind: 'close' }>): WorkerAnswe
   if (request.kind === 'rollback') {
     // Some failures (a full disk) have rolled back already.
     if (db.isTransaction) db.exec('rollback')
-    return { kind: 'rows', rows: [] }
+    return { kind: 'rows', columns: [], cells: packed([]) }
   }
   const statement = prepared(request.sql)
-  const parameters = request.parameters as SQLInputValue[]
+  const parameters = unpacked(request.parameters) as SQLInputValue[]
   if (statement.columns().length > 0) {
     const rows = statement.all(...parameters)
-    return { kind: 'rows', rows, changes: rows.length }
+    // Of the rows themselves: what a `*` stands for may have changed since it was prepared.
+    const columns = Object.keys(rows[0] ?? {})
+    const cells = packed(rows.flatMap((row) => Object.values(row)))
+    return { kind: 'rows', columns, cells, changes: rows.length }
   }
   const { changes, lastInsertRowid } = statement.run(...parameters)
-  return { kind: 'rows', rows: [], changes, insertId: lastInsertRowid }
+  return { kind: 'rows', columns: [], cells: packed([]), changes, insertId: lastInsertRowid }
 }
 
 port.on('message', (request: WorkerRequest) => {
@@ -54,7 +58,8 @@ port.on('message', (request: WorkerRequest) => {
     return
   }
   try {
-    port.postMessage(answer(request))
+    const given = answer(request)
+    port.postMessage(given, given.kind === 'rows' ? movedWith(given.cells) : [])
   } catch (error) {
     const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) : undefined
     const message = error instanceof Error ? error.message : String(error)
