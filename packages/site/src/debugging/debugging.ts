@@ -110,18 +110,31 @@ export function createDebugging(options: {
   }
 }
 
-/** What policy tells the device (G1). */
-export async function debugOrders(db: Db, deviceId: DeviceId): Promise<NumberedDebugOrder[]> {
-  const run = await runOf(db, deviceId)
-  if (run === undefined) return []
-  const row = await db
-    .selectFrom('run_debugging')
-    .select('orders')
-    .where('run_id', '=', run.run_id)
-    .where('device_id', '=', deviceId)
-    .executeTakeFirst()
-  if (row === undefined) return []
-  return Waiting.parse(JSON.parse(row.orders)).map(({ n, order }) => ({ runId: run.run_id, n, order }))
+/** What policy tells those of the devices that have a debugger (G1). */
+export async function debugOrders(db: Db, ids: readonly DeviceId[]): Promise<Map<DeviceId, NumberedDebugOrder[]>> {
+  const rows = await db
+    .selectFrom('deployment_devices as run')
+    .leftJoin('run_debugging as debugger', (join) =>
+      join.onRef('debugger.run_id', '=', 'run.run_id').onRef('debugger.device_id', '=', 'run.device_id'),
+    )
+    .select(['run.device_id', 'run.run_id', 'debugger.orders'])
+    .where('run.device_id', 'in', ids)
+    .where('run.state', '=', 'running')
+    .where('run.run_id', 'is not', null)
+    .orderBy('run.run_started_at')
+    .execute()
+  // The newest run of each is the last: as in `runOf`.
+  const newest = new Map(rows.map((row) => [row.device_id, row]))
+  const found = new Map<DeviceId, NumberedDebugOrder[]>()
+  for (const { device_id, run_id, orders } of newest.values()) {
+    if (run_id === null || orders === null) continue
+    const waiting = Waiting.parse(JSON.parse(orders))
+    found.set(
+      device_id,
+      waiting.map(({ n, order }) => ({ runId: run_id, n, order })),
+    )
+  }
+  return found
 }
 
 /** The run that a device is in, by its own messages; the newest where it never said how one ended. */

@@ -117,35 +117,39 @@ export async function orderPause(
   return row?.run_id ?? undefined
 }
 
-/** Runs of a device that shall rest. */
-export const pausedRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
-  runsWith(db, deviceId, 'pause_run_id', PAUSED_RUNS)
+/** What administrators ordered of the runs that a device is in, as policy names them. */
+export interface RunOrders {
+  /** To end, and have not. */
+  cancelled: RunId[]
+  /** To rest. */
+  paused: RunId[]
+  /** To go on, also where the device's user let them rest. */
+  resumed: RunId[]
+}
 
-/** Runs of a device that shall go on, also where its user let them rest. */
-export const resumedRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
-  runsWith(db, deviceId, 'resume_run_id', PAUSED_RUNS)
-
-/** Runs of a device that were ordered to end and have not. */
-export const cancelledRuns = (db: Db, deviceId: DeviceId): Promise<RunId[]> =>
-  runsWith(db, deviceId, 'cancel_run_id', CANCELLED_RUNS)
-
-/** Runs that go on, and that the order names. */
-async function runsWith(
-  db: Db,
-  deviceId: DeviceId,
-  order: 'pause_run_id' | 'resume_run_id' | 'cancel_run_id',
-  atMost: number,
-): Promise<RunId[]> {
+/** Of those of the devices that are in a run. */
+export async function runOrders(db: Db, ids: readonly DeviceId[]): Promise<Map<DeviceId, RunOrders>> {
   const rows = await db
     .selectFrom('deployment_devices')
-    .select('run_id')
-    .where('device_id', '=', deviceId)
+    .select(['device_id', 'run_id', 'cancel_run_id', 'pause_run_id', 'resume_run_id'])
+    .where('device_id', 'in', ids)
     .where('state', '=', 'running')
-    .whereRef(order, '=', 'run_id')
     .orderBy('run_id')
-    .limit(atMost)
     .execute()
-  return rows.flatMap(({ run_id }) => run_id ?? [])
+  const found = new Map<DeviceId, RunOrders>()
+  for (const row of rows) {
+    const orders = found.get(row.device_id) ?? { cancelled: [], paused: [], resumed: [] }
+    found.set(row.device_id, orders)
+    order(orders.cancelled, row.run_id, row.cancel_run_id, CANCELLED_RUNS)
+    order(orders.paused, row.run_id, row.pause_run_id, PAUSED_RUNS)
+    order(orders.resumed, row.run_id, row.resume_run_id, PAUSED_RUNS)
+  }
+  return found
+}
+
+/** Only where the order is about the run that goes on. */
+function order(into: RunId[], run: RunId | null, ordered: RunId | null, atMost: number): void {
+  if (run !== null && ordered === run && into.length < atMost) into.push(run)
 }
 
 type Said = Omit<

@@ -6,7 +6,7 @@ import type { Database } from '../db/database.ts'
 import { onEveryDatabase } from '../db/testing.ts'
 import { createSiteWorld, deviceFacts, makeKeyring, report, runOf } from '../deployments/testing/site-world.ts'
 import { createClientSettingsStore } from '../settings/client-settings.ts'
-import { policyBody } from './body.ts'
+import { createBodies } from './body.ts'
 import { changesFacts, FACTS_COUNTER } from './facts-revision.ts'
 
 const keyring = await makeKeyring()
@@ -147,7 +147,7 @@ onEveryDatabase('no table that a body is made of is beside the point', async (db
     },
     transformResult: async ({ result }) => result,
   }
-  await policyBody(db.withPlugin(noticing), facts, deviceId as DeviceId, 'internet')
+  await createBodies(db.withPlugin(noticing), facts)(deviceId as DeviceId, 'internet', { epoch: 1, revision: 1 })
   assert.ok(read.has('deployments') && read.has('collection_members'), [...read].join())
   for (const table of read) {
     const change = db.updateTable(table as never).set({ a_column_of_tomorrow: 1 } as never)

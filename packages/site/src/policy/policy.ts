@@ -16,15 +16,13 @@ import {
   type DeploymentId,
   type DeviceId,
   deploymentTiming,
-  Envelope,
+  type Envelope,
   type NetworkLocation,
   POLICY_BODY_TYPE,
   POLICY_HEAD_TYPE,
   type PolicyAnswer,
-  PolicyBody,
   type PolicyDeployment,
   type PolicyHead,
-  readSignedJson,
   type Sha256,
   writeSignedJson,
 } from '@sluice/protocol'
@@ -38,10 +36,12 @@ import type { DeviceHandler } from '../device-plane/handler.ts'
 import { admitDevice, certificateOf } from '../devices/admission.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { SigningKey } from '../keys/keyring.ts'
-import { policyBody } from './body.ts'
+import { createBodies } from './body.ts'
 import { signEnvelope } from './envelope.ts'
 import { raisePolicyEpoch } from './epoch.ts'
-import { createStandings, type Standing } from './standing.ts'
+import { createBodyKeeper, envelopeOf, sentBody } from './sent-body.ts'
+import type { FactsState } from './shared-part.ts'
+import { createStandings, factsState, type Standing } from './standing.ts'
 
 /** Life of a head. */
 export const POLICY_LIFE_MS = 24 * 3600_000
@@ -70,6 +70,8 @@ export function createPolicy(options: {
   const { db, clock, key, facts, devices } = options
 
   const standingOf = createStandings(db)
+  const build = createBodies(db, facts)
+  const keepBody = createBodyKeeper(db)
 
   /**
    * P1. @returns the body that the device shall have, and its number in the epoch of now
@@ -91,7 +93,7 @@ export function createPolicy(options: {
         state.key_id === keyId
       )
         return { epoch, seq, bodyHash: body_hash }
-      const made = await makeBody(deviceId, location, revision)
+      const made = await makeBody(deviceId, location, { epoch, revision })
       if (made !== undefined) return { epoch, ...made }
       // Another poll of the same device was faster: look again.
     }
@@ -107,54 +109,30 @@ export function createPolicy(options: {
     for (let state = standing; ; state = (await standingOf(certificate)) ?? state) {
       const present = await presentBody(state, certificate, location)
       if (present.bodyHash === known) return { ...present, body: undefined }
+      if (present.envelope !== undefined) return { ...present, body: present.envelope }
       const sent = await envelopeOf(db, state.id)
       if (sent?.bodyHash === present.bodyHash) return { ...present, body: sent.envelope }
       // Another one has just taken its place.
     }
   }
 
-  /**
-   * Builds the body from the facts, none of which is older than `revision` (R3 of `facts-revision.ts`),
-   * and keeps it; undefined when somebody has kept one from newer facts.
-   */
-  async function makeBody(deviceId: DeviceId, location: NetworkLocation, revision: number) {
-    const bytes = writeSignedJson(await policyBody(db, facts, deviceId, location))
+  /** Builds the body (R3 of `facts-revision.ts`) and keeps it; undefined when somebody has kept one from newer facts. */
+  async function makeBody(deviceId: DeviceId, location: NetworkLocation, at: FactsState) {
+    const bytes = writeSignedJson(await build(deviceId, location, at))
     const bodyHash = sha256(bytes)
     const signing = key()
-    const next = {
-      body_hash: bodyHash,
+    const envelope = signEnvelope(signing, POLICY_BODY_TYPE, bytes)
+    const seq = await keepBody({
+      deviceId,
+      bodyHash,
       // Also when it is the same body: the key may be another one.
-      envelope: JSON.stringify(signEnvelope(signing, POLICY_BODY_TYPE, bytes)),
-      facts_revision: revision,
+      envelope: JSON.stringify(envelope),
+      factsRevision: at.revision,
       location,
-      key_id: signing.keyid,
-    }
-    const row = await db
-      .insertInto('policy_bodies')
-      .values({ device_id: deviceId, seq: 1, signed_at: clock.now(), ...next })
-      .onConflict((conflict) =>
-        conflict
-          .column('device_id')
-          .doUpdateSet((eb) => {
-            const same = eb('policy_bodies.body_hash', '=', bodyHash)
-            return {
-              ...next,
-              seq: eb
-                .case()
-                .when(same)
-                .then(eb.ref('policy_bodies.seq'))
-                .else(eb('policy_bodies.seq', '+', 1))
-                .end(),
-              signed_at: eb.case().when(same).then(eb.ref('policy_bodies.signed_at')).else(clock.now()).end(),
-            }
-          })
-          .where((eb) =>
-            eb.or([eb('policy_bodies.facts_revision', 'is', null), eb('policy_bodies.facts_revision', '<=', revision)]),
-          ),
-      )
-      .returning('seq')
-      .executeTakeFirst()
-    return row && { seq: row.seq, bodyHash }
+      keyId: signing.keyid,
+      now: clock.now(),
+    })
+    return seq === undefined ? undefined : { seq, bodyHash, envelope }
   }
 
   return {
@@ -194,7 +172,7 @@ export function createPolicy(options: {
 
     async entitledContents(deviceId, location) {
       const now = clock.now()
-      const { deployments } = await policyBody(db, facts, deviceId, location)
+      const { deployments } = await build(deviceId, location, await factsState(db))
       const live = deployments.filter((deployment) => isLive(deployment, now)) // P3
       // The device may start by the policy it has, a version behind.
       const known = (await sentBody(db, deviceId))?.deployments.filter(({ id }) => live.some((one) => one.id === id))
@@ -226,24 +204,8 @@ interface PresentBody {
   epoch: number
   seq: number
   bodyHash: Sha256
-}
-
-async function envelopeOf(db: Db, deviceId: DeviceId): Promise<{ bodyHash: Sha256; envelope: Envelope } | undefined> {
-  const row = await db
-    .selectFrom('policy_bodies')
-    .select(['body_hash', 'envelope'])
-    .where('device_id', '=', deviceId)
-    .executeTakeFirst()
-  return row && { bodyHash: row.body_hash, envelope: Envelope.parse(JSON.parse(row.envelope)) }
-}
-
-async function sentBody(db: Db, deviceId: DeviceId): Promise<PolicyBody | undefined> {
-  const sent = await envelopeOf(db, deviceId)
-  if (sent === undefined) return undefined
-  const { payload } = sent.envelope
-  const json = readSignedJson(Buffer.from(payload, 'base64'))
-  if (!json.ok) throw new Error(`the stored policy of ${deviceId} cannot be read: ${json.fault}`)
-  return PolicyBody.parse(json.value)
+  /** Where it was just made. */
+  envelope?: Envelope
 }
 
 const contentIds = (deployment: PolicyDeployment): ContentId[] => deployment.packages.map((one) => one.contentId)

@@ -9,6 +9,7 @@ import type { Db } from '../db/database.ts'
 import { deviceByCertificate } from '../devices/admission.ts'
 import { EPOCH_COUNTER } from './epoch.ts'
 import { FACTS_COUNTER } from './facts-revision.ts'
+import type { FactsState } from './shared-part.ts'
 
 export type Standing = Awaited<ReturnType<ReturnType<typeof standings>['executeTakeFirstOrThrow']>>
 
@@ -27,3 +28,14 @@ const standings = (db: Db) =>
     .leftJoin('policy_bodies as sent', 'sent.device_id', 'device.id')
     .select(['certificate.hash', 'facts.value as facts_revision_now', 'epoch.value as epoch'])
     .select(['sent.seq', 'sent.body_hash', 'sent.facts_revision', 'sent.location', 'sent.key_id'])
+
+/** The state of the facts now, for who needs nothing else. */
+export async function factsState(db: Db): Promise<FactsState> {
+  const rows = await db
+    .selectFrom('counters')
+    .select(['name', 'value'])
+    .where('name', 'in', [FACTS_COUNTER, EPOCH_COUNTER])
+    .execute()
+  const value = (name: string) => rows.find((row) => row.name === name)?.value
+  return { epoch: value(EPOCH_COUNTER) ?? 1, revision: value(FACTS_COUNTER) ?? 0 }
+}

@@ -31,14 +31,15 @@ import {
 import type { Kysely } from 'kysely'
 import { createCatalogue } from '../../catalogue/catalogue.ts'
 import { createCollections } from '../../collections/collections.ts'
+import { nextNumbers } from '../../db/counter.ts'
 import type { Database } from '../../db/database.ts'
 import { createDebugging } from '../../debugging/debugging.ts'
 import type { RelayedRequest } from '../../device-plane/handler.ts'
 import { createAdmission } from '../../devices/admission.ts'
 import { createKeyring, type Keyring } from '../../keys/keyring.ts'
 import { silentLog } from '../../log.ts'
-import { policyIsOld } from '../../policy/facts-revision.ts'
-import { createPolicy } from '../../policy/policy.ts'
+import { FACTS_COUNTER } from '../../policy/facts-revision.ts'
+import { createPolicy, type Policy } from '../../policy/policy.ts'
 import { createSequences } from '../../sequences/sequences.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
 import type { CloudPointFacts, GatewayFacts } from '../circumstances.ts'
@@ -115,13 +116,22 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     onChanged,
   })
   const seen: DeviceId[] = []
-  const policy = createPolicy({
+  const made = createPolicy({
     db,
     clock,
     key: () => keyring.policy,
     facts,
     devices: { saw: async (id) => void seen.push(id) },
   })
+  /** Packages, gateways and settings are no rows here: nobody counts their changes. */
+  const countFacts = () => db.transaction().execute((trx) => nextNumbers(trx, FACTS_COUNTER, 1))
+  const policy: Policy = {
+    ...made,
+    async entitledContents(...words) {
+      await countFacts()
+      return await made.entitledContents(...words)
+    },
+  }
   const deployments = createDeployments({
     db,
     clock,
@@ -214,8 +224,7 @@ export async function createSiteWorld(db: Kysely<Database>, keyring: Keyring, cl
     const { nonce = 'a nonce of sixteen characters', knownBodyHash } = question
     const known = knownBodyHash === undefined ? {} : { knownBodyHash }
     const body = { nonce, ...known, facts: deviceFacts, agent: { version: '1', capabilities: [] } }
-    // Packages, gateways and settings are no rows here: nobody counts their changes.
-    await policyIsOld(db, caller.identity === 'device' ? caller.deviceId : DeviceId.parse('dev_nobody00000'))
+    await countFacts()
     const answer = await policy.handler(relayed(caller, location, body))
     // As it comes over the wire.
     return PolicyAnswerSchema.parse(JSON.parse(JSON.stringify(answer.body)))
