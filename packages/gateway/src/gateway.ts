@@ -56,6 +56,8 @@ export interface GatewayOptions {
   log: Log
   /** Milliseconds since 1970. */
   now?: () => number
+  /** Life of the addresses that it signs, in milliseconds, where it is not the usual one. */
+  urlLifeMs?: number
   /** Other than the usual ones. */
   bounds?: Partial<ListenerBounds>
 }
@@ -131,7 +133,7 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     ...relayedRoutes(relay),
     notify: notices.handler,
     health: async ({ response }) => sendJson(response, 200, { ok: true }),
-    contentUrls: contentUrls({ siteConfiguration, contents, cloudPoints, signer, now }),
+    contentUrls: contentUrls({ siteConfiguration, contents, cloudPoints, signer, now, lifeMs: options.urlLifeMs }),
     object: (request) => (request.query.has('point') ? relayed(request) : served(request)),
   })
   const bodies = createBodyReader(config.limits.bodyBytes, bounds)

@@ -14,11 +14,15 @@ export interface TlsFront {
   certificateFile: string
   /** Connections so far that showed a certificate of their own. */
   clientCertificates(): number
+  /** Answers so far that refused: HTTP 403. */
+  refusals(): number
   /** From this many more bytes on nothing comes out any more, until `goOn`. */
   holdAfter(bytes: number): void
   goOn(): void
   close(): Promise<void>
 }
+
+const REFUSAL = Buffer.from('HTTP/1.1 403')
 
 export async function startTlsFront(toPort: number): Promise<TlsFront> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'))
@@ -30,6 +34,7 @@ export async function startTlsFront(toPort: number): Promise<TlsFront> {
   ])
   const sockets = new Set<Socket>()
   let certificates = 0
+  let refusals = 0
   let left = Number.POSITIVE_INFINITY
   const held = new Set<() => void>()
   const tls = { cert: await readFile(certificateFile), key: await readFile(keyFile) }
@@ -48,6 +53,7 @@ export async function startTlsFront(toPort: number): Promise<TlsFront> {
     near.pipe(far)
     const goOn = () => far.resume()
     far.on('data', (bytes: Buffer) => {
+      if (bytes.subarray(0, 12).equals(REFUSAL)) refusals++
       left -= bytes.length
       const full = !near.write(bytes)
       if (left > 0 && !full) return
@@ -62,6 +68,7 @@ export async function startTlsFront(toPort: number): Promise<TlsFront> {
     port: (server.address() as { port: number }).port,
     certificateFile,
     clientCertificates: () => certificates,
+    refusals: () => refusals,
     holdAfter(bytes) {
       left = bytes
     },

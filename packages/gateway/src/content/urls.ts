@@ -29,8 +29,10 @@ export function contentUrls(options: {
   cloudPoints: CloudPoints
   signer: UrlSigner
   now: () => number
+  /** Of an address, in milliseconds. */
+  lifeMs?: number | undefined
 }): RouteHandler {
-  const { siteConfiguration, contents, cloudPoints, signer, now } = options
+  const { siteConfiguration, contents, cloudPoints, signer, now, lifeMs = URL_LIFE_MS } = options
 
   return async ({ caller, body, host, response }) => {
     const request = parseRequest(body)
@@ -52,15 +54,14 @@ export function contentUrls(options: {
 
     /** The name by which this device found this gateway: no other is known to be reachable for it. */
     const ownAddress = (wanted: Wanted) => {
-      const expiresAtMs = Math.floor((now() + URL_LIFE_MS) / 1000) * 1000
+      const expiresAtMs = Math.floor((now() + lifeMs) / 1000) * 1000
       const path = devicePath('object', { kind: wanted.kind, hash: wanted.hash })
       return { url: `https://${host}${path}?${signer.sign(wanted, deviceId, expiresAtMs, pointId)}`, expiresAtMs }
     }
     const addressOf = async (wanted: Wanted): Promise<Address> => {
       const why = refusalOf(wanted, { granted, contents, pointId })
       if (why !== undefined) return { hash: wanted.hash, problem: why }
-      const signed =
-        point?.service === 'direct' ? await point.store.signedUrl(wanted, URL_LIFE_MS) : ok(ownAddress(wanted))
+      const signed = point?.service === 'direct' ? await point.store.signedUrl(wanted, lifeMs) : ok(ownAddress(wanted))
       if (!signed.ok) return { hash: wanted.hash, problem: signed.problem }
       const { url, expiresAtMs } = signed.value
       return { hash: wanted.hash, url, expiresAt: new Date(expiresAtMs).toISOString() }

@@ -8,12 +8,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createGateway, type Gateway, joinSite, readGatewayConfig } from '@sluice/gateway'
-import { type DeploymentId, type GatewayId, silentLog } from '@sluice/protocol'
-import { linkUp, must } from '../administrator.ts'
+import type { DeploymentId } from '@sluice/protocol'
+import { must } from '../administrator.ts'
 import { startDevice } from '../device/device.ts'
-import { linePorts } from '../ports.ts'
 import { until } from '../until.ts'
+import { startAnotherGateway } from './another-gateway.ts'
 import { effectStep, startWorld } from './world.ts'
 
 const LIMIT_MS = 120_000
@@ -30,22 +29,7 @@ test('two gateways, one dies; a third takes its place, the first is forgotten, a
   assert.ok(deployment)
   const { collectionId, sequenceId, settings } = deployment
 
-  async function addGateway(name: string): Promise<{ id: GatewayId; gateway: Gateway }> {
-    const { device: port } = await linePorts(0)
-    const url = `https://127.0.0.1:${port}`
-    const { gatewayId: id, code } = must(
-      await admin.call('createGateway', {
-        body: { name, kind: 'internet', deviceUrl: url, enrolmentUrl: url, linkAddress: `127.0.0.1:${port}` },
-      }),
-    )
-    const signal = AbortSignal.timeout(LIMIT_MS)
-    const at = { folder: join(folder, name), host: '127.0.0.1' }
-    const read = await readGatewayConfig(must(await joinSite({ code, ...at, log: silentLog, signal })))
-    const gateway = must(await createGateway({ ...must(read), log: silentLog }))
-    resources.defer(() => gateway.stop())
-    await linkUp(admin, id)
-    return { id, gateway }
-  }
+  const addGateway = (name: string) => startAnotherGateway({ admin, resources, folder: join(folder, name), name })
 
   const items = async () => (await device.softwareCenter.state())?.items ?? []
   /** A new deployment reaches the device, through whichever gateway there is. */
