@@ -24,6 +24,10 @@ function statusText(event: StatusEvent): string {
       return `content ${event.packageId}: ${formatBytes(event.fetchedBytes)} fetched of ${formatBytes(event.neededBytes)} needed${from(event.bytesFrom)}${sourcesOf(event)}`
     case 'contentHeld':
       return `content ${event.packageId} waits${because(event.problem)}`
+    case 'runPaused':
+      return `paused by its user, until ${event.until} at the latest`
+    case 'runResumed':
+      return 'goes on after the pause of its user'
     case 'restarting':
       return `restarts${event.message === '' ? '' : `: ${event.message}`}`
     case 'debugState':

@@ -11,7 +11,13 @@ const a = { type: 'runCommandLine', name: 'a', commandLine: 'a' } as SequenceNod
 /** How a run of one command ends, with the flag and without it. */
 async function bothWays(
   flag: number,
-  given: { exitCode?: number; change?: [string, string]; variable?: [string, string]; state?: object },
+  given: {
+    exitCode?: number
+    change?: [string, string]
+    variable?: [string, string]
+    state?: object
+    steps?: SequenceNode[]
+  },
 ): Promise<[Advance['kind'], Advance['kind']]> {
   const run = async (has: readonly number[]): Promise<Advance['kind']> => {
     const changes = given.change === undefined ? [] : [{ name: given.change[0], value: given.change[1], hidden: false }]
@@ -19,7 +25,7 @@ async function bothWays(
       outcome: () => ({ kind: 'exited', exitCode: given.exitCode ?? 0, output: '', changes }),
     })
     const variables = given.variable === undefined ? [] : [{ variable: given.variable[0], value: given.variable[1] }]
-    const { state, table } = await firstState(sequenceOf([a], { variables }), host)
+    const { state, table } = await firstState(sequenceOf(given.steps ?? [a], { variables }), host)
     const stop = new AbortController().signal
     const began = { ...state, flags: [...has], ...(has.includes(flag) ? {} : given.state) }
     return (await advance({ table, host, stop, mayDebug: true, state: began })).kind
@@ -42,6 +48,12 @@ const shown: Record<keyof typeof flags, () => Promise<void>> = {
   },
   debugOnError: async () => {
     const ways = await bothWays(flags.debugOnError, { exitCode: 1, variable: ['TSDebugOnError', 'TRUE'] })
+    assert.deepEqual(ways, ['debug', 'finished'])
+  },
+  debugAtGroups: async () => {
+    const condition = { wmi: 'SELECT * FROM Win32_Battery', namespace: 'root\\cimv2' }
+    const steps: SequenceNode[] = [{ type: 'group', name: 'G', condition, steps: [a] }]
+    const ways = await bothWays(flags.debugAtGroups, { steps, variable: ['TSDebugOnError', 'TRUE'] })
     assert.deepEqual(ways, ['debug', 'finished'])
   },
 }

@@ -23,6 +23,11 @@ export const flags = {
    * a debugger that was attached stops any run.
    */
   debugOnError: 4,
+  /**
+   * 5, since 0.2.0: the debugger also stops at a group whose condition cannot be decided. In runs without the flag
+   * its failure passes on.
+   */
+  debugAtGroups: 5,
 } as const
 
 const all: readonly number[] = Object.values(flags)

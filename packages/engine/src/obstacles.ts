@@ -61,8 +61,6 @@ export function unsupported(node: SequenceNode, platform?: Platform): string[] {
   const found: string[] = []
   if (platform !== undefined && platform !== 'windows' && windowsSteps.has(node.type))
     found.push('it is not supported here: it exists on Windows only')
-  if (node.type === 'installSoftwareUpdates' && platform === 'windows')
-    found.push('it is not supported here yet: updates of Windows are not installed from here')
   if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined)
     found.push('it runs as another account, which is not supported on Windows yet')
   if ('account' in node && node.account !== undefined && node.account.secret === undefined)

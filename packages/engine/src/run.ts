@@ -36,7 +36,7 @@ import { decide } from './condition.ts'
 import { waiting } from './debug.ts'
 import { debugStop, debugStopped, stopsAtFailure } from './debug-stops.ts'
 import { downloadRetry } from './download-retry.ts'
-import { unknownFlags } from './flags.ts'
+import { flags, unknownFlags } from './flags.ts'
 import type { GroupStart, InstructionTable, StepInstruction } from './flatten.ts'
 import type { Action, ActionOutcome, Host, VariableChange } from './host.ts'
 import { probeAction } from './probe.ts'
@@ -217,19 +217,16 @@ class Run {
   #failUndecided(of: StepInstruction | GroupStart, failure: string, entries: JournalEntry[]): Promise<void> {
     const reason = problem('PLATFORM_NOT_SUPPORTED', `Its condition could not be decided: ${failure}.`)
     const at = this.#host.now()
-    const { pointer, openGroups } = this.#state
+    const { pointer, debug, flags: started } = this.#state
     if (of.kind === 'step') {
       const { name, type: stepType } = of.step
       entries.push({ kind: 'stepStarted', at, instruction: pointer, name, stepType })
       return this.#endStep({ startedAt: at }, { problem: reason, final: true }, this.#environment(), entries)
     }
-    const { name } = of.group
-    entries.push({ kind: 'groupEntered', at, instruction: pointer, name })
-    const unwound = unwind(this.#table, pointer, [...openGroups, { start: pointer }], at, this.#endOfPart())
-    entries.push(...unwound.entries)
-    const changes = { openGroups: unwound.openGroups }
-    if (unwound.pointer !== undefined) return this.#move({ ...changes, pointer: unwound.pointer }, entries)
-    return this.#finish({ kind: 'failure', step: name, problem: reason }, entries, changes)
+    const stops = started.includes(flags.debugAtGroups) && of.group.continueOnError !== true
+    if (!stops || !this.#debugsFailures(this.#environment())) return this.#passOn(reason, entries, {})
+    entries.push(debugStopped(this.#table, this.#state, at, 'failed', reason))
+    return this.#move({ transitions: 0, debug: waiting(debug, pointer, 'failed', reason) }, entries)
   }
 
   /** For displays, also after this process took over in the middle of a step. */
@@ -448,12 +445,20 @@ class Run {
     return stopsAtFailure(this.#state, variables)
   }
 
-  /** The failure of the present step, to the groups around it. */
+  /** The failure of the present step or group, to the groups around it. */
   #passOn(reason: Problem, journal: JournalEntry[], changes: Partial<RunState>): Promise<void> {
-    const { pointer, openGroups } = this.#state
-    const unwound = unwind(this.#table, pointer, openGroups, this.#host.now(), this.#endOfPart())
+    const { pointer } = this.#state
+    const at = this.#host.now()
+    const of = this.#table.instructions[pointer]
+    const openGroups = [...this.#state.openGroups]
+    const entries = [...journal]
+    if (of?.kind === 'groupStart') {
+      openGroups.push({ start: pointer })
+      entries.push({ kind: 'groupEntered', at, instruction: pointer, name: of.group.name })
+    }
+    const unwound = unwind(this.#table, pointer, openGroups, at, this.#endOfPart())
     const all = { ...changes, openGroups: unwound.openGroups }
-    const entries = [...journal, ...unwound.entries]
+    entries.push(...unwound.entries)
     if (unwound.pointer !== undefined)
       return this.#move({ ...all, pointer: unwound.pointer, phase: { kind: 'ready' } }, entries)
     return this.#finish({ kind: 'failure', step: this.#present(), problem: reason }, entries, all)

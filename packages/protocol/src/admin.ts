@@ -210,6 +210,8 @@ export const DeploymentInfo = z.object({
       cancelOrdered: z.literal(true).optional(),
       /** The run shall rest before its next step. */
       pauseOrdered: z.literal(true).optional(),
+      /** The device's user lets the run rest: until then at the latest. */
+      userPausedUntil: Time.optional(),
       /** Of the run that goes on or ended last. */
       runId: RunId.optional(),
       report: RunReport.optional(),

@@ -57,6 +57,10 @@ export const StatusEvent = z.discriminatedUnion('kind', [
   }),
   /** Content may not come now: the schedule or a metered connection is against it. Said once until it goes on. */
   z.object({ kind: z.literal('contentHeld'), ...run, packageId: PackageId, problem: Problem }),
+  /** The device's user lets the run rest, and until when at the latest; it rests before its next step. */
+  z.object({ kind: z.literal('runPaused'), ...run, until: z.iso.datetime() }),
+  /** The user's pause is over: by his wish, by the administrator's, or since its time is. */
+  z.object({ kind: z.literal('runResumed'), ...run }),
   z.object({ kind: z.literal('restarting'), ...run, message: z.string().max(512) }),
   /** The run stands still in the debugger, goes on, or obeyed an order. */
   z.object({ kind: z.literal('debugState'), ...run, state: DebugState }),

@@ -78,7 +78,7 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
     if (finished) carried = undefined
   }
   const pauses = createPauses({
-    ...{ store, orders, log, now: parts.now },
+    ...{ store, state, outbox, orders, log, now: parts.now },
     onChanged() {
       if (carried !== undefined) progress?.set(pauses.shown(carried.record))
     },

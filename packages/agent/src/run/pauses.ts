@@ -5,9 +5,12 @@
  *   1. What the administrator paused the user cannot set going; what the administrator let go on the user cannot pause.
  *   2. The user's pauses of a run end with the time that its deployment gives him, all of them together. It counts from
  *      his wish, also while the device is off.
+ *   3. The site hears of the user's pauses, in the transaction that begins or ends them.
  */
 import { type DeploymentId, failed, ok, problem, type Result, type RunId, type RunProgress } from '@sluice/protocol'
 import type { Log } from '../log.ts'
+import type { Outbox } from '../report/outbox.ts'
+import type { State } from '../state/state.ts'
 import type { RunOrders } from './run-orders.ts'
 import type { RunRecord, RunStore } from './run-store.ts'
 import type { PausedBy } from './runs.ts'
@@ -25,19 +28,37 @@ export interface Pauses {
 
 /** @param options.onChanged told after a change is durable */
 export function createPauses(options: {
-  store: Pick<RunStore, 'pause' | 'setPaused' | 'endPause' | 'forbidPause'>
+  store: Pick<RunStore, 'pause' | 'setPaused' | 'endPause' | 'forbidPause' | 'active'>
+  state: Pick<State, 'transaction'>
+  outbox: Pick<Outbox, 'enqueue'>
   orders: Pick<RunOrders, 'tell'>
   now: () => number
   log: Log
   onChanged(): void
 }): Pauses {
-  const { store, orders, now, log, onChanged } = options
+  const { store, state, outbox, orders, now, log, onChanged } = options
 
   function change(runId: RunId, by: PausedBy, paused: boolean): void {
-    if (!(paused ? store.setPaused : store.endPause)(runId, by, now())) return
+    const changed = state.transaction(() => {
+      const userPauses = store.pause(runId, now()).by === 'user'
+      if (!(paused ? store.setPaused : store.endPause)(runId, by, now())) return false
+      if (by === 'user' || (paused && userPauses)) sayOfUser(runId, by === 'user' && paused) // 3.
+      return true
+    })
+    if (!changed) return
     log.info(paused ? 'the run is paused' : 'the run goes on', { runId, by })
     onChanged()
     orders.tell()
+  }
+
+  function sayOfUser(runId: RunId, paused: boolean): void {
+    const record = store.active()
+    if (record?.runId !== runId) return
+    const { deployment } = record.accepted
+    const { byUserMs } = store.pause(runId, now())
+    const until = new Date(now() + Math.max(0, deployment.settings.userPauseMs - byUserMs)).toISOString()
+    const run = { runId, deploymentId: deployment.id }
+    outbox.enqueue(paused ? { kind: 'runPaused', ...run, until } : { kind: 'runResumed', ...run })
   }
 
   function present({ runId, accepted }: RunRecord): ReturnType<Pauses['now']> {

@@ -206,10 +206,17 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
     ),
     ...table(
       ['DEVICE', 'STATE', 'DETAIL'],
-      one.devices.map(({ deviceId, state, cancelOrdered, pauseOrdered, refusals, report }) => [
+      one.devices.map(({ deviceId, state, cancelOrdered, pauseOrdered, userPausedUntil, refusals, report }) => [
         deviceId,
-        cancelOrdered === true ? 'cancelling' : pauseOrdered === true ? 'paused' : state,
-        refusals[0]?.code ??
+        cancelOrdered === true
+          ? 'cancelling'
+          : pauseOrdered === true
+            ? 'paused'
+            : userPausedUntil === undefined
+              ? state
+              : 'paused by its user',
+        (userPausedUntil === undefined ? undefined : `until ${userPausedUntil} at the latest`) ??
+          refusals[0]?.code ??
           (report?.problem === undefined ? '' : `${report.failedStep ?? ''}: ${report.problem.detail}`),
       ]),
     ),

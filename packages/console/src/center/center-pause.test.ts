@@ -44,6 +44,7 @@ describe('pausing in the browser', { skip: skipWithoutChromium(), timeout: 120_0
     await picture('pausing')
     service.show(running({ ...asked, phase: 'paused' }))
     await heading('Paused').waitFor()
+    assert.equal(await page.getByText('Installing: Get drivers').count(), 0, 'the line above says it, too')
     await page.getByText(/It goes on by itself at the latest on/).waitFor()
     await picture('paused')
 

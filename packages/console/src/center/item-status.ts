@@ -2,7 +2,18 @@
 import type { CenterItem, RunProgress } from '@sluice/protocol'
 
 export type ItemStatus =
-  | { kind: 'available' | 'refused' | 'installed' | 'failed' | 'cancelled' | 'preparing' | 'restarting' | 'waiting' }
+  | {
+      kind:
+        | 'available'
+        | 'refused'
+        | 'installed'
+        | 'failed'
+        | 'cancelled'
+        | 'preparing'
+        | 'restarting'
+        | 'waiting'
+        | 'paused'
+    }
   | { kind: 'downloading' | 'running'; run: RunProgress }
 
 /** The run, if it is one of this item and is not over. */
@@ -19,6 +30,7 @@ export function itemStatus(item: CenterItem, anyRun: RunProgress | undefined): I
     return { kind: item.state }
   }
   if (run.phase === 'restarting') return { kind: 'restarting' }
+  if (run.phase === 'paused') return { kind: 'paused' }
   if (run.waiting) return { kind: 'waiting' }
   if (run.download) return { kind: 'downloading', run }
   return run.phase === 'preparing' ? { kind: 'preparing' } : { kind: 'running', run }

@@ -8,6 +8,7 @@ import { CheckmarkCircleFilled } from '@fluentui/react-icons/svg/checkmark-circl
 import { ClockRegular } from '@fluentui/react-icons/svg/clock'
 import { DismissCircleRegular } from '@fluentui/react-icons/svg/dismiss-circle'
 import { ErrorCircleFilled } from '@fluentui/react-icons/svg/error-circle'
+import { PauseCircleRegular } from '@fluentui/react-icons/svg/pause-circle'
 import { ProhibitedRegular } from '@fluentui/react-icons/svg/prohibited'
 import type { TFunction } from 'i18next'
 import { useReader } from '../ui/reader.tsx'
@@ -32,6 +33,7 @@ const looks: Record<ItemStatus['kind'], { icon: FluentIcon; tone?: 'good' | 'bad
   downloading: { icon: ArrowDownloadRegular, tone: 'busy' },
   restarting: { icon: ArrowClockwiseRegular, tone: 'busy' },
   waiting: { icon: ClockRegular, tone: 'busy' },
+  paused: { icon: PauseCircleRegular },
 }
 
 /** One line of status, with a picture that says the same. */

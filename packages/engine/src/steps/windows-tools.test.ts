@@ -67,3 +67,13 @@ test('an account or a mode without its secret is refused before the run', () => 
   assert.deepEqual(why({ ...join, account: { account: 'a', secret: 'Join' } }), [])
   assert.deepEqual(why({ type: 'enableBitLocker', name: 'B', mode: 'tpmAndPin' }), ['it names no secret with the PIN'])
 })
+
+test('updates of Windows come by its own agent; a variable outranks the field', async () => {
+  const { program, text } = await started({ type: 'installSoftwareUpdates', name: 'U' })
+  assert.equal(program, 'powershell.exe')
+  assert.match(text[0] ?? '', /Microsoft\.Update\.Session.*Download\(\).*Install\(\).*RebootRequired\) \{ exit 3010/s)
+  assert.deepEqual(text.slice(1), ["'mandatory'"])
+  assert.deepEqual((await started({ type: 'installSoftwareUpdates', name: 'U', target: 'all' })).text.slice(1), [
+    "'all'",
+  ])
+})

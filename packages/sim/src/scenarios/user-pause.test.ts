@@ -28,12 +28,16 @@ test('a user pauses; the administrator lets the run go on, and time does', async
   assert.deepEqual(await world.effects(), ['one'])
   // The user may, until the administrator says otherwise.
   await until(
-    async () => must(await admin.call('deployment', { id })).devices[0]?.state === 'running',
-    'the site to know of the run',
+    async () => must(await admin.call('deployment', { id })).devices[0]?.userPausedUntil !== undefined,
+    'the site to know of the pause',
   )
   must(await admin.call('pauseRun', { id, body: { deviceId: device.id, paused: false } }))
   await shows('the run goes on', (run) => run?.phase === 'running')
   assert.equal(await pause(true), 'PAUSE_NOT_ALLOWED')
+  await until(
+    async () => must(await admin.call('deployment', { id })).devices[0]?.userPausedUntil === undefined,
+    'the site to know of its end',
+  )
   assert.equal((await world.finished()).result, 'success')
   assert.deepEqual(await world.effects(), ['one', 'two', 'three'])
 

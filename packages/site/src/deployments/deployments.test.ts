@@ -224,3 +224,21 @@ onEveryDatabase('a run that goes on can rest and go on; the order names it, and 
   await say(deviceId, { kind: 'runStarted', ...run, runId: RunId.parse('run_9876543210'), startedBy: 'user' })
   assert.equal(await resting(), undefined)
 })
+
+onEveryDatabase('the site hears of a pause of the user, as long as the run goes on', async (db) => {
+  const { deployToInternet, deployments, say } = await createSiteWorld(db, keyring)
+  const { deployment, deviceId } = await deployToInternet()
+  const run = runOf(deployment.id)
+  const until = async () => (await deployments.get(deployment.id)).devices[0]?.userPausedUntil
+  const later = '2026-11-21T12:00:00.000Z'
+  await say(deviceId, { kind: 'runStarted', ...run, startedBy: 'user' })
+  await say(deviceId, { kind: 'runPaused', ...run, until: later })
+  assert.equal(await until(), later)
+  await say(deviceId, { kind: 'runResumed', ...run })
+  assert.equal(await until(), undefined)
+  await say(deviceId, { kind: 'runPaused', ...run, runId: RunId.parse('run_9876543210'), until: later })
+  assert.equal(await until(), undefined, 'of another run')
+  await say(deviceId, { kind: 'runPaused', ...run, until: later })
+  await say(deviceId, { kind: 'runFinished', ...run, report })
+  assert.equal(await until(), undefined)
+})

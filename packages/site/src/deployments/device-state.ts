@@ -44,7 +44,7 @@ export function deviceStateListener(contentsOf: ContentsOf): StatusListener {
       .onConflict((conflict) => conflict.columns(['deployment_id', 'device_id']).doUpdateSet(row))
       .execute()
     // Policy names runs of the device that an administrator ended: this one's may be over.
-    if (event.kind !== 'deploymentEvaluated') await policyIsOld(trx, deviceId)
+    if (event.kind === 'runStarted' || event.kind === 'runFinished') await policyIsOld(trx, deviceId)
   }
 }
 
@@ -59,7 +59,7 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       join.onRef('said.deployment_id', '=', 'deployments.id').onRef('said.device_id', '=', 'member.device_id'),
     )
     .select(['deployments.id', 'member.device_id', 'said.state', 'said.refusals', 'said.report'])
-    .select(['said.run_id', 'said.cancel_run_id', 'said.pause_run_id'])
+    .select(['said.run_id', 'said.cancel_run_id', 'said.pause_run_id', 'said.user_paused_until'])
     .where('deployments.id', 'in', ids)
     .orderBy('member.device_id')
     .execute()
@@ -70,6 +70,9 @@ export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promis
       refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
       ...(row.state === 'running' && row.cancel_run_id === row.run_id ? { cancelOrdered: true as const } : {}),
       ...(row.state === 'running' && row.pause_run_id === row.run_id ? { pauseOrdered: true as const } : {}),
+      ...(row.state === 'running' && row.user_paused_until !== null
+        ? { userPausedUntil: new Date(row.user_paused_until).toISOString() }
+        : {}),
       ...(row.run_id === null ? {} : { runId: row.run_id }),
       ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
     })
@@ -165,7 +168,7 @@ export const concernsDevice = async (db: Db, deviceId: DeviceId, id: DeploymentI
 async function stateOf(db: Db, deviceId: DeviceId, id: DeploymentId): Promise<Said | 'nothing' | undefined> {
   const said = await db
     .selectFrom('deployment_devices')
-    .select(['state', 'refusals', 'run_id', 'run_contents', 'run_started_at', 'report'])
+    .select(['state', 'refusals', 'run_id', 'run_contents', 'run_started_at', 'report', 'user_paused_until'])
     .where('deployment_id', '=', id)
     .where('device_id', '=', deviceId)
     .executeTakeFirst()
@@ -180,10 +183,10 @@ async function stateOf(db: Db, deviceId: DeviceId, id: DeploymentId): Promise<Sa
   return member === undefined ? undefined : 'nothing'
 }
 
-type DerivedEvent = Extract<StatusEvent, { kind: 'deploymentEvaluated' | 'runStarted' | 'runFinished' }>
+const derived = ['deploymentEvaluated', 'runStarted', 'runPaused', 'runResumed', 'runFinished'] as const
+type DerivedEvent = Extract<StatusEvent, { kind: (typeof derived)[number] }>
 
-const isDerived = (event: StatusEvent): event is DerivedEvent =>
-  event.kind === 'deploymentEvaluated' || event.kind === 'runStarted' || event.kind === 'runFinished'
+const isDerived = (event: StatusEvent): event is DerivedEvent => derived.some((kind) => kind === event.kind)
 
 const nothingSaid: Said = {
   state: 'offered',
@@ -192,6 +195,7 @@ const nothingSaid: Said = {
   run_contents: null,
   run_started_at: null,
   report: null,
+  user_paused_until: null,
 }
 
 const finished = { success: 'succeeded', failure: 'failed', cancelled: 'cancelled' } as const
@@ -214,13 +218,21 @@ function after(event: DerivedEvent, before: Said | 'nothing', contents: readonly
         run_contents: JSON.stringify(contents), // D3
         run_started_at: at,
         report: null,
+        user_paused_until: null,
       }
+    case 'runPaused':
+    case 'runResumed': {
+      // Of a run that is over there is nothing to tell.
+      if (known.state !== 'running' || known.run_id !== event.runId) return known
+      return { ...known, user_paused_until: event.kind === 'runPaused' ? Date.parse(event.until) : null }
+    }
     case 'runFinished':
       return {
         ...known,
         state: finished[event.report.result],
         run_id: event.runId,
         run_contents: null,
+        user_paused_until: null,
         report: JSON.stringify(event.report),
       }
   }

@@ -59,7 +59,7 @@ const besideThePoint: Partial<Record<keyof Database | 'migrations', 'whole' | Re
   distributions: new Set(['present_bytes', 'total_bytes', 'attempts', 'problem', 'changed_at']),
   deployment_devices: new Set([
     ...['deployment_id', 'device_id', 'state', 'refusals', 'run_id', 'run_contents', 'run_started_at', 'report'],
-    'changed_at',
+    ...['changed_at', 'user_paused_until'],
   ]),
 }
 

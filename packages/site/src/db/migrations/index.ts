@@ -24,6 +24,7 @@ import { migration as siteCredentials } from './0020-site-credentials.ts'
 import { migration as resumptions } from './0022-resumptions.ts'
 import { migration as devicesToldApart } from './0023-devices-told-apart.ts'
 import { migration as packageLabels } from './0024-package-labels.ts'
+import { migration as pausesOfUsers } from './0025-pauses-of-users.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -50,4 +51,5 @@ export const migrations: readonly Migration[] = [
   resumptions,
   devicesToldApart,
   packageLabels,
+  pausesOfUsers,
 ]

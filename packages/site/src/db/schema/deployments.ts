@@ -96,6 +96,8 @@ export interface DeploymentsTables {
     pause_run_id: RunId | null
     /** The run that shall go on, also where its user let it rest. */
     resume_run_id: RunId | null
+    /** The user lets the running run rest, until then at the latest. */
+    user_paused_until: number | null
     /** `ContentId`s as a JSON array: what the running run may fetch, whatever changes meanwhile. */
     run_contents: string | null
     run_started_at: number | null

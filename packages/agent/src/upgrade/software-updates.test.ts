@@ -1,0 +1,70 @@
+/** Update tools of systems that are not here: scripts stand for them and write down what they were told. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { updateScript } from './software-updates.ts'
+
+/** @param cases shell: what the tool does for its words, which it has written down */
+function system(t: TestContext, tool: string, cases: string) {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-updates-'))
+  t.after(() => rmSync(root, { recursive: true }))
+  const programs = join(root, 'usr/bin')
+  mkdirSync(programs, { recursive: true })
+  const asked = join(root, 'asked')
+  writeFileSync(join(programs, tool), `#!/bin/sh\necho "$*" >> ${asked}\n${cases}\n`, { mode: 0o755 })
+  return (target: 'all' | 'mandatory') => {
+    writeFileSync(asked, '')
+    const script = updateScript(root, target) ?? ''
+    const { status } = spawnSync('/bin/sh', ['-c', script], { env: { PATH: `${programs}:/usr/bin:/bin` } })
+    return { status, asked: readFileSync(asked, 'utf8').trim().split('\n') }
+  }
+}
+
+test('dnf updates all or what is for security, and its plug-in asks for the restart', (t) => {
+  const update = system(t, 'dnf', 'case "$*" in "needs-restarting -r") exit 1;; esac')
+  assert.deepEqual(update('all'), {
+    status: 102,
+    asked: ['-y --refresh upgrade', 'needs-restarting --help', 'needs-restarting -r'],
+  })
+  assert.equal(update('mandatory').asked[0], '-y --refresh upgrade --security')
+})
+
+test('dnf without the plug-in, or with nothing to restart for, asks for none; a failure stays one', (t) => {
+  const without = system(t, 'dnf', 'case "$*" in needs-restarting*) exit 1;; esac')
+  assert.deepEqual(without('all'), { status: 0, asked: ['-y --refresh upgrade', 'needs-restarting --help'] })
+  assert.equal(system(t, 'dnf', 'exit 0')('all').status, 0)
+  assert.deepEqual(system(t, 'dnf', 'exit 1')('mandatory'), { status: 1, asked: ['-y --refresh upgrade --security'] })
+})
+
+test('zypper patches; it goes first itself where it has to', (t) => {
+  const update = system(
+    t,
+    'zypper',
+    `case "$*" in *patch*) [ -e "$0.new" ] || { : > "$0.new"; exit 103; };; needs-rebooting) exit 102;; esac`,
+  )
+  const patch = '--non-interactive patch --category security'
+  assert.deepEqual(update('mandatory'), {
+    status: 102,
+    asked: ['--non-interactive refresh', patch, patch, 'needs-rebooting'],
+  })
+  assert.deepEqual(system(t, 'zypper', 'exit 0')('all'), {
+    status: 0,
+    asked: ['--non-interactive refresh', '--non-interactive update', 'needs-rebooting'],
+  })
+})
+
+test('zypper: what only tells is no failure, what failed is', (t) => {
+  assert.equal(system(t, 'zypper', 'case "$*" in *update) exit 100;; esac')('all').status, 0)
+  assert.equal(system(t, 'zypper', 'case "$*" in *update) exit 102;; esac')('all').status, 102)
+  assert.equal(system(t, 'zypper', 'case "$*" in *update) exit 8;; esac')('all').status, 8)
+  assert.equal(system(t, 'zypper', 'case "$*" in *refresh) exit 4;; esac')('all').status, 4)
+})
+
+test('a system without any of the tools is not guessed at', (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-updates-'))
+  t.after(() => rmSync(root, { recursive: true }))
+  assert.equal(updateScript(root, 'all'), undefined)
+})
