@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import 'reflect-metadata'
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
 import { deviceRoutes, EnrolmentBundle, type EnrolmentRequest } from '@sluice/protocol'
-import { createHttpsFetch } from './https-fetch.ts'
+import { createHttpsFetch } from './connect/https-fetch.ts'
 import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
 import { freePorts, startServer } from './testing/server.ts'
 

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { LocalFailure } from './local-failure.ts'
 import { run } from './run.ts'
-import { readStandardInput } from './standard-input.ts'
+import { readStandardInput } from './terminal/standard-input.ts'
 
 /** @returns the exit code: 0, or 1 for everything that did not work */
 export async function main(args: string[]): Promise<number> {

@@ -20,11 +20,11 @@ import { addSettingsCommands } from './commands/settings.ts'
 import { addSignInCommands } from './commands/sign-in.ts'
 import { addSiteCommand } from './commands/site.ts'
 import { addStatusCommand } from './commands/status.ts'
-import { resolveConnection, resolveEndpoint, sessionFile } from './connection.ts'
-import { createHttpsFetch } from './https-fetch.ts'
+import { resolveConnection, resolveEndpoint, sessionFile } from './connect/connection.ts'
+import { createHttpsFetch } from './connect/https-fetch.ts'
+import { Site } from './connect/site.ts'
 import { LocalFailure } from './local-failure.ts'
-import { Output, type OutputStream } from './output.ts'
-import { Site } from './site.ts'
+import { Output, type OutputStream } from './terminal/output.ts'
 
 export interface Environment {
   env: Record<string, string | undefined>

@@ -4,7 +4,7 @@
  * the facts of a device. Nothing in this package reads a clock, a disk or a random number.
  */
 import type { DeviceFacts, PackageId, Problem, Result } from '@sluice/protocol'
-import type { JournalEntry, RunState } from './run-state.ts'
+import type { JournalEntry, RunState } from './run/run-state.ts'
 import type { FactRows } from './wql/index.ts'
 
 /** Names one execution of one step: unique within a run, derived from the journal and not from chance. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Condition } from '@sluice/protocol'
 import { lintSequence, neverHolds } from './lint.ts'
-import { formatDetail, parseSequence } from './parse.ts'
+import { formatDetail, parseSequence } from './sequence/parse.ts'
 
 const lint = (text: string): string[] => {
   const parsed = parseSequence({ file: 'x.yaml', text: `format: sluice-sequence/1\nname: X\n${text}` })

@@ -3,11 +3,11 @@
  * everybody gets who reads a file; nothing here hinders anything.
  */
 import type { Condition, ProblemDetail, Sequence, SequenceNode } from '@sluice/protocol'
-import { compareValues } from './compare.ts'
-import { nodesOf } from './nodes.ts'
-import type { ParsedSequence } from './parse.ts'
-import { formatPath, type Path } from './path.ts'
-import { variablesIn } from './variables.ts'
+import { compareValues } from './condition/compare.ts'
+import { variablesIn } from './run/variables.ts'
+import { nodesOf } from './sequence/nodes.ts'
+import type { ParsedSequence } from './sequence/parse.ts'
+import { formatPath, type Path } from './sequence/path.ts'
 import { mayHoldSecret, namesSecret } from './xml/secrets.ts'
 
 export interface LintFinding extends ProblemDetail {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { type DeviceRouteId, devicePath, deviceRoutes, EXPIRED_CERTIFICATE_GRACE_MS } from '@sluice/protocol'
-import { bindRoutes } from './dispatch.ts'
+import { bindRoutes } from './device-plane/dispatch.ts'
 import { type Credentials, issueDevice, makeAuthority } from './testing/authorities.ts'
 import {
   type Answer,

@@ -23,11 +23,11 @@ import {
   readJoinCode,
   readProblem,
 } from '@sluice/protocol'
-import { makeKey, requestFor, selfSigned } from './certificate-request.ts'
-import type { ListenAddress } from './config.ts'
+import { makeKey, requestFor, selfSigned } from './data/certificate-request.ts'
 import { readJson } from './link/json.ts'
 import { createLinkSession, type LinkAnswer } from './link/session.ts'
 import { type Log, reason } from './log.ts'
+import type { ListenAddress } from './settings/config.ts'
 import { listen } from './tls/https-listener.ts'
 import { secureOptions } from './tls/secure-options.ts'
 

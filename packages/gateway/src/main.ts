@@ -2,11 +2,11 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Problem } from '@sluice/protocol'
-import { type GatewayConfig, readGatewayConfig } from './config.ts'
-import { CONFIG_VARIABLE } from './environment.ts'
 import { createGateway, type GatewayPorts } from './gateway.ts'
 import { joinSite } from './join.ts'
 import { createLog } from './log.ts'
+import { type GatewayConfig, readGatewayConfig } from './settings/config.ts'
+import { CONFIG_VARIABLE } from './settings/environment.ts'
 
 /** Of a join code. */
 const MAX_CODE_CHARACTERS = 40_000

@@ -4,8 +4,8 @@
  */
 import { createServer, type ServerResponse } from 'node:http'
 import type { Result } from '@sluice/protocol'
-import type { ListenAddress } from './config.ts'
 import type { Metrics } from './metrics.ts'
+import type { ListenAddress } from './settings/config.ts'
 import { listen } from './tls/https-listener.ts'
 
 const MAX_CONNECTIONS = 32

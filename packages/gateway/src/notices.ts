@@ -10,8 +10,8 @@
  */
 import type { ServerResponse } from 'node:http'
 import { type DeviceId, type DeviceNotice, noticeBounds, problem } from '@sluice/protocol'
-import { sendProblem } from './answer.ts'
-import type { RouteHandler } from './dispatch.ts'
+import { sendProblem } from './device-plane/answer.ts'
+import type { RouteHandler } from './device-plane/dispatch.ts'
 
 /** Devices that are made to ask each second; a quarter of what gateway and site must carry (design §8). */
 const ASKING_PER_SECOND = 500

@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises'
 import { type AdminAnswer, type AdministratorInfo, type ApiTokenInfo, fail, RoleName, roles } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { table } from '../terminal/text.ts'
 
 const DAY_MS = 24 * 3600_000
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { table } from '../terminal/text.ts'
 
 export function addAlarmCommand(program: Command, session: Session): void {
   program

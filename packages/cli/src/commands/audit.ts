@@ -12,9 +12,9 @@ import {
 } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { table } from '../terminal/text.ts'
 
 const PAGE = 1_000
 const MAX_HEAD_BYTES = 64 * 1024

@@ -1,7 +1,7 @@
 import type { CollectionInfo } from '@sluice/protocol'
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
-import { fields, table } from '../text.ts'
+import { fields, table } from '../terminal/text.ts'
 import { addCollectionVariables } from './variables.ts'
 
 export function addCollectionCommands(program: Command, session: Session): void {

@@ -11,11 +11,11 @@ import {
   readProblem,
 } from '@sluice/protocol'
 import type { Command } from 'commander'
+import type { Site } from '../connect/site.ts'
 import { failLocally, LocalFailure } from '../local-failure.ts'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import type { Site } from '../site.ts'
-import { fields, printable, table } from '../text.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { fields, printable, table } from '../terminal/text.ts'
 
 const POLL_MS = 200
 

@@ -2,9 +2,9 @@ import { ContentOption, DEFAULT_USER_PAUSE_MS, type DeploymentInfo, DeploymentSe
 import { type Command, Option } from 'commander'
 import { confirm } from '../keys/confirm.ts'
 import { failLocally } from '../local-failure.ts'
-import { nameAndValue, switchOption, time, wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { fields, onOff, table } from '../text.ts'
+import { nameAndValue, switchOption, time, wholeNumber } from '../terminal/options.ts'
+import { fields, onOff, table } from '../terminal/text.ts'
 
 interface Choices {
   required?: boolean

@@ -2,7 +2,7 @@
 import type { ConflictResolution, ConflictRule } from '@sluice/protocol'
 import { Argument, type Command, Option } from 'commander'
 import type { Session } from '../run.ts'
-import { fields, table } from '../text.ts'
+import { fields, table } from '../terminal/text.ts'
 
 export function addConflictCommands(group: Command, session: Session): void {
   group

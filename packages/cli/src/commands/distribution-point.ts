@@ -1,10 +1,10 @@
 import type { DistributionPointInfo, PointGroupInfo, PointStorage } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
+import type { PointNames } from '../connect/site.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { secretFile } from '../secret-file.ts'
-import type { PointNames } from '../site.ts'
-import { fields, formatBytes, table } from '../text.ts'
+import { secretFile } from '../terminal/secret-file.ts'
+import { fields, formatBytes, table } from '../terminal/text.ts'
 
 interface AzureOptions {
   container: string

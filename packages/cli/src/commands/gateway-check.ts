@@ -6,11 +6,11 @@ import { readFile, stat } from 'node:fs/promises'
 import { checkGateway, type Hop, hopLines, isFault } from '@sluice/content/gateway-check'
 import { ContentId, EnrolmentBundle, LinkProxyCredentials } from '@sluice/protocol'
 import { type Command, CommanderError } from 'commander'
+import { siteView } from '../connect/site-view.ts'
 import { failLocally } from '../local-failure.ts'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { secretFile } from '../secret-file.ts'
-import { siteView } from '../site-view.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { secretFile } from '../terminal/secret-file.ts'
 
 interface CheckOptions {
   bundle?: string

@@ -1,11 +1,11 @@
 import type { GatewayConnection, GatewayInfo, GatewayJoinOffer } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Site } from '../connect/site.ts'
 import { runGatewayProgram } from '../gateway-process.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { secretFile } from '../secret-file.ts'
-import type { Site } from '../site.ts'
-import { fields, formatBytes, table } from '../text.ts'
+import { secretFile } from '../terminal/secret-file.ts'
+import { fields, formatBytes, table } from '../terminal/text.ts'
 import { addGatewayCheck } from './gateway-check.ts'
 
 interface Addresses {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { EnrolmentSignIn, EnrolmentSignInSet } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import type { Session } from '../run.ts'
-import { fields } from '../text.ts'
+import { fields } from '../terminal/text.ts'
 
 interface Change {
   registration?: EnrolmentSignIn['registration']

@@ -3,9 +3,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { MAX_CRL_BYTES, type OrganisationAuthority, type OrganisationSettings } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
-import { switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
-import { fields, onOff, table } from '../text.ts'
+import { switchOption } from '../terminal/options.ts'
+import { fields, onOff, table } from '../terminal/text.ts'
 import { addSignInCommand } from './identity-sign-in.ts'
 
 interface Change {

@@ -11,9 +11,9 @@ import { indexOfRoot, openRootKeys, type RootKeyOptions, readPlan, rootNames, wr
 import { readRoot, rootRole } from '../keys/signed-metadata.ts'
 import { handOver, keyChange, nextKeyOf, releasedNames, signRoot } from '../keys/signing.ts'
 import { failLocally } from '../local-failure.ts'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { table } from '../terminal/text.ts'
 
 interface KeysOptions extends RootKeyOptions {
   keys: string

@@ -12,12 +12,12 @@ import {
   type ReleaseState,
 } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { PointNames } from '../connect/site.ts'
 import { failLocally } from '../local-failure.ts'
-import { nameAndValue, switchOption } from '../options.ts'
 import type { Session } from '../run.ts'
-import type { PointNames } from '../site.ts'
-import { fields, formatBytes, onOff, table } from '../text.ts'
-import { waitForDistribution, waitForJob } from '../wait.ts'
+import { nameAndValue, switchOption } from '../terminal/options.ts'
+import { fields, formatBytes, onOff, table } from '../terminal/text.ts'
+import { waitForDistribution, waitForJob } from '../terminal/wait.ts'
 
 const LONG_PATHS = 'refuse paths that many programs on Windows cannot open, instead of listing them'
 const architectures = PreCacheTags.shape.architecture.unwrap().options

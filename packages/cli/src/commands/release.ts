@@ -9,7 +9,7 @@ import { passphrase } from '../keys/passphrase.ts'
 import { handOver, releasedNames, seriesOf, signReleases } from '../keys/signing.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { table } from '../terminal/text.ts'
 import { addKeysOptions } from './keys.ts'
 
 interface SignOptions {

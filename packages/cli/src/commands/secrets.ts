@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { table } from '../terminal/text.ts'
 
 export function addSecretCommands(program: Command, session: Session): void {
   const group = program.command('secrets').description('passwords and keys that steps of a sequence may ask for')

@@ -12,11 +12,11 @@ import {
 } from '@sluice/engine'
 import { PackageId, ProblemError, SequenceId } from '@sluice/protocol'
 import { type Command, CommanderError, InvalidArgumentError } from 'commander'
-import { secretLine, storeSecrets, toldSecrets } from '../found-secrets.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { readSequenceDocuments } from '../sequence-documents.ts'
-import { table } from '../text.ts'
+import { secretLine, storeSecrets, toldSecrets } from '../sequences/found-secrets.ts'
+import { readSequenceDocuments } from '../sequences/sequence-documents.ts'
+import { table } from '../terminal/text.ts'
 
 interface Mapped {
   packages: Map<string, PackageId>

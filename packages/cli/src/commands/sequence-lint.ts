@@ -11,7 +11,7 @@ import {
 import { labelsText, meetsLabels } from '@sluice/protocol'
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
-import { readParsedSequence } from '../sequence-source.ts'
+import { readParsedSequence } from '../sequences/sequence-source.ts'
 
 export function addSequenceLintCommands(group: Command, session: Session): void {
   group

@@ -3,7 +3,6 @@ import { bytesOfContent, type Preview, type PreviewedContent, PreviewFacts, prev
 import { type DeviceId, type PackageId, type PolicyVariable, ProblemError } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
-import { nameAndValue } from '../options.ts'
 import type { Session } from '../run.ts'
 import {
   isFile,
@@ -11,8 +10,9 @@ import {
   readSequenceSource,
   withCandidatesOfSite,
   withChildrenOfSite,
-} from '../sequence-source.ts'
-import { formatBytes, table } from '../text.ts'
+} from '../sequences/sequence-source.ts'
+import { nameAndValue } from '../terminal/options.ts'
+import { formatBytes, table } from '../terminal/text.ts'
 
 interface PreviewOptions {
   device: string

@@ -1,12 +1,12 @@
 /** Sequences as they stand, and what changed between two of them. */
 import { writeSequenceFile } from '@sluice/engine'
 import type { Command } from 'commander'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { diffLinesOf, diffSequences } from '../sequence-diff.ts'
-import { readSequenceSource } from '../sequence-source.ts'
-import { sequenceTree } from '../sequence-tree.ts'
-import { fields } from '../text.ts'
+import { diffLinesOf, diffSequences } from '../sequences/sequence-diff.ts'
+import { readSequenceSource } from '../sequences/sequence-source.ts'
+import { sequenceTree } from '../sequences/sequence-tree.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { fields } from '../terminal/text.ts'
 
 export function addSequenceShowCommands(group: Command, session: Session): void {
   group

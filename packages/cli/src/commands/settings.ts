@@ -1,8 +1,8 @@
 import { type ClientSettings, MeteredInternetSettings, TimeOfDay, Weekday } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { switchOption, wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { fields, onOff } from '../text.ts'
+import { switchOption, wholeNumber } from '../terminal/options.ts'
+import { fields, onOff } from '../terminal/text.ts'
 
 const MiB = 1024 * 1024
 const HOUR_MS = 3600_000

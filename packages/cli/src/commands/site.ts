@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
-import { fields } from '../text.ts'
+import { fields } from '../terminal/text.ts'
 
 export function addSiteCommand(program: Command, session: Session): void {
   program

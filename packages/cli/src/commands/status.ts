@@ -1,9 +1,9 @@
 import type { DeviceId, StatusEntry } from '@sluice/protocol'
 import type { Command } from 'commander'
-import { wholeNumber } from '../options.ts'
+import type { Site } from '../connect/site.ts'
 import type { Session } from '../run.ts'
-import type { Site } from '../site.ts'
-import { statusLine } from '../status-line.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { statusLine } from '../terminal/status-line.ts'
 
 /** How long the site waits for the next message before it answers with none. */
 const WAIT_MS = 25_000

@@ -2,9 +2,9 @@
 import type { CollectionVariables, DeviceId, DeviceVariables, VariableInfo } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
-import { wholeNumber } from '../options.ts'
 import type { Session } from '../run.ts'
-import { table } from '../text.ts'
+import { wholeNumber } from '../terminal/options.ts'
+import { table } from '../terminal/text.ts'
 import { secretValue } from './secrets.ts'
 
 const MASK = '********'

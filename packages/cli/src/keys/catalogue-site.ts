@@ -1,4 +1,4 @@
-import type { Site } from '../site.ts'
+import type { Site } from '../connect/site.ts'
 
 /** Of the site, what signing needs: the routes of its catalogue. */
 export type CatalogueSite = Pick<Site, 'call'>

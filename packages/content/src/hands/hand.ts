@@ -4,15 +4,15 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
-import { cutSize } from '../chunker.ts'
-import { compressHere } from '../compression.ts'
-import { frameHeader, frameKey, type SealedFrame } from '../frame-format.ts'
-import { seal } from '../gcm.ts'
-import { sha256 } from '../hash.ts'
-import { isZero } from '../hole.ts'
 import { surveyFolder } from '../import/survey.ts'
+import { stampOf } from '../import/tree.ts'
+import { cutSize } from '../pack/chunker.ts'
+import { compressHere } from '../pack/compression.ts'
+import { frameHeader, frameKey, type SealedFrame } from '../pack/frame-format.ts'
+import { seal } from '../pack/gcm.ts'
+import { sha256 } from '../pack/hash.ts'
+import { isZero } from '../pack/hole.ts'
 import { release } from '../release.ts'
-import { stampOf } from '../tree.ts'
 import type { Answer, CutPart, Jobs, Part, Question, Reading } from './jobs.ts'
 
 const port = parentPort

@@ -1,6 +1,6 @@
 /** What the threads of an import are asked, and what they answer. Bytes are moved, never copied: whoever sends them has them no more. */
 import type { ContentTarget, Sha256 } from '@sluice/protocol'
-import type { SealedFrame } from '../frame-format.ts'
+import type { SealedFrame } from '../pack/frame-format.ts'
 
 /** A stretch of a file on this machine: the whole of one in a folder, or where one lies in an image. */
 export interface Part {

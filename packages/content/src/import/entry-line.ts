@@ -1,6 +1,6 @@
 /** Entries of a tree as lines of JSON, so that a list of a million of them need not be in memory. */
 import { createReadStream } from 'node:fs'
-import type { TreeEntry } from '../tree.ts'
+import type { TreeEntry } from './tree.ts'
 
 /** No line break is left in JSON, whatever is in a name. */
 export const writeEntryLine = (entry: TreeEntry): string => `${JSON.stringify(entry)}\n`

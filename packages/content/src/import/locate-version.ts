@@ -1,14 +1,14 @@
 /** Third part of an import: where each chunk of each manifest page lies. */
 import { type ContentId, type LayoutRoot, ProblemError, type StoredObject } from '@sluice/protocol'
-import type { ChunkRef } from '../file-entry.ts'
 import type { Hands } from '../hands/hands.ts'
-import { sha256 } from '../hash.ts'
-import type { ImportedVersion, ImportOptions } from '../import-version.ts'
-import { encodeLayoutPage } from '../layout.ts'
-import { createLocator } from '../locator.ts'
-import { openManifestPage } from '../manifest.ts'
-import type { PackWriter } from '../pack.ts'
-import { PageKind, sealPage } from '../page-seal.ts'
+import type { ChunkRef } from '../manifest/file-entry.ts'
+import { openManifestPage } from '../manifest/manifest.ts'
+import { sha256 } from '../pack/hash.ts'
+import { createLocator } from '../pack/locator.ts'
+import type { PackWriter } from '../pack/pack.ts'
+import { encodeLayoutPage } from '../page/layout.ts'
+import { PageKind, sealPage } from '../page/page-seal.ts'
+import type { ImportedVersion, ImportOptions } from './import-version.ts'
 import { putPage, rootBytes, type WrittenPage, type WrittenTree } from './write-tree.ts'
 
 const PAGES_AT_ONCE = 8

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Extent } from '../file-entry.ts'
-import { sha256 } from '../hash.ts'
+import type { Extent } from '../manifest/file-entry.ts'
+import { sha256 } from '../pack/hash.ts'
 import { openMemory } from './memory.ts'
 
 const FILES = 20_000

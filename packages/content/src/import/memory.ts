@@ -11,10 +11,10 @@ import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
 import type { Sha256 } from '@sluice/protocol'
-import { comparePaths } from '../entry-path.ts'
-import type { Extent } from '../file-entry.ts'
-import type { TreeEntry } from '../tree.ts'
+import { comparePaths } from '../manifest/entry-path.ts'
+import type { Extent } from '../manifest/file-entry.ts'
 import { readLines } from './entry-line.ts'
+import type { TreeEntry } from './tree.ts'
 
 type TreeFile = TreeEntry & { kind: 'file' }
 /** Path, stamp, then sizes and ids of the extents in turn; a hole has no id. */

@@ -7,14 +7,14 @@
  */
 import type { Readable } from 'node:stream'
 import { type Problem, ProblemError, problem, type Sha256 } from '@sluice/protocol'
-import type { ChunkIndex } from '../chunk-location.ts'
-import { MIN_CHUNK_BYTES } from '../chunker.ts'
-import type { Extent } from '../file-entry.ts'
 import type { Hands } from '../hands/hands.ts'
 import type { CutPart, Jobs, Part } from '../hands/jobs.ts'
-import type { TreeEntry } from '../tree.ts'
+import type { Extent } from '../manifest/file-entry.ts'
+import type { ChunkIndex } from '../pack/chunk-location.ts'
+import { MIN_CHUNK_BYTES } from '../pack/chunker.ts'
 import type { Memory } from './memory.ts'
 import type { FileBytes, SourceEntry } from './source.ts'
+import type { TreeEntry } from './tree.ts'
 
 type TreeFile = TreeEntry & { kind: 'file' }
 

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import type { Result } from '@sluice/protocol'
 import type { Hands } from '../hands/hands.ts'
 import type { ImportRules, TreeSurvey } from '../hands/jobs.ts'
-import type { TreeEntry } from '../tree.ts'
+import type { TreeEntry } from './tree.ts'
 
 /** Where the bytes of a file are. */
 export type FileBytes =

@@ -3,10 +3,10 @@
  * looked at before a byte is stored, and written down, so that it is looked at once. Blocks: for a thread.
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { isLongOnWindows, WINDOWS_BASE_LENGTH } from '../entry-path.ts'
 import type { ImportRules, Jobs, TreeSurvey } from '../hands/jobs.ts'
-import { type Sighting, walkTree } from '../tree.ts'
+import { isLongOnWindows, WINDOWS_BASE_LENGTH } from '../manifest/entry-path.ts'
 import { writeEntryLine } from './entry-line.ts'
+import { type Sighting, walkTree } from './tree.ts'
 
 const LISTED_REFUSALS = 100
 const LISTED_LOSSES = 5

@@ -1,18 +1,18 @@
 /** Second part of an import: chunks into packs, entries into manifest pages. */
 import { MAX_ROOT_BYTES, type ManifestRoot, ProblemError, problem, type StoredObject } from '@sluice/protocol'
-import { comparePaths } from '../entry-path.ts'
-import type { Extent, FileEntry } from '../file-entry.ts'
 import type { Hands } from '../hands/hands.ts'
-import { sha256 } from '../hash.ts'
-import type { ImportOptions } from '../import-version.ts'
-import { distinctChunks, encodeManifestPage } from '../manifest.ts'
-import { createManifestPager } from '../manifest-pager.ts'
-import type { PackWriter } from '../pack.ts'
-import { PageKind, type SealedPage, sealPage } from '../page-seal.ts'
-import type { TreeEntry } from '../tree.ts'
+import { comparePaths } from '../manifest/entry-path.ts'
+import type { Extent, FileEntry } from '../manifest/file-entry.ts'
+import { distinctChunks, encodeManifestPage } from '../manifest/manifest.ts'
+import { createManifestPager } from '../manifest/manifest-pager.ts'
+import { sha256 } from '../pack/hash.ts'
+import type { PackWriter } from '../pack/pack.ts'
+import { PageKind, type SealedPage, sealPage } from '../page/page-seal.ts'
+import type { ImportOptions } from './import-version.ts'
 import type { Memory } from './memory.ts'
 import { readSource } from './read-source.ts'
 import type { ImportSource } from './source.ts'
+import type { TreeEntry } from './tree.ts'
 
 /** Pages that are sealed and stored while the next ones are written. */
 const PAGES_AT_ONCE = 8

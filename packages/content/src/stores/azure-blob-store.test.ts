@@ -5,7 +5,7 @@ import {
   generateBlobSASQueryParameters,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
-import { sha256 } from '../hash.ts'
+import { sha256 } from '../pack/hash.ts'
 import { azuriteAccount, azuriteKey, startAzurite } from '../testing/azurite.ts'
 import { oauthToken, startAzuriteTls } from '../testing/azurite-tls.ts'
 import { cloudStoreContract } from '../testing/cloud-store-contract.ts'

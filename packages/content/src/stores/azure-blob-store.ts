@@ -19,12 +19,12 @@ import {
   Sha256,
   type StoredObject,
 } from '@sluice/protocol'
-import { sourceOf } from '../source.ts'
-import type { ByteRange, ObjectName } from '../store.ts'
 import { type AzureCredential, createSigner, libraryCredential, type Signer } from './azure-credential.ts'
 import { asked, refusal } from './azure-refusal.ts'
 import { type CloudStore, kindPrefix, objectKey, type SignedUrl, type UploadOptions } from './cloud-store.ts'
 import { isRange, totalBytesOf } from './range.ts'
+import { sourceOf } from './source.ts'
+import type { ByteRange, ObjectName } from './store.ts'
 import { type PartTarget, type PartUpload, uploadVerified } from './upload.ts'
 
 export interface AzureBlobOptions extends UploadOptions {

@@ -1,5 +1,5 @@
 import type { Result } from '@sluice/protocol'
-import type { ObjectName, Store } from '../store.ts'
+import type { ObjectName, Store } from './store.ts'
 
 /** An address that opens one object to whoever has it, until `expiresAtMs` (milliseconds since 1970). */
 export interface SignedUrl {

@@ -1,4 +1,4 @@
-import type { ByteRange } from '../store.ts'
+import type { ByteRange } from './store.ts'
 
 /** Whether a range can be one of some object. */
 export const isRange = ({ start, end }: ByteRange): boolean =>

@@ -1,6 +1,6 @@
 import { equal } from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { sha256 } from '../hash.ts'
+import { sha256 } from '../pack/hash.ts'
 import { cloudStoreContract } from '../testing/cloud-store-contract.ts'
 import { startSwift } from '../testing/swift.ts'
 import { value } from '../testing/value.ts'

@@ -19,11 +19,11 @@ import {
   Sha256,
   type StoredObject,
 } from '@sluice/protocol'
-import { sourceOf } from '../source.ts'
-import type { ByteRange, ObjectName } from '../store.ts'
 import { type CloudStore, kindPrefix, objectKey, type SignedUrl, type UploadOptions } from './cloud-store.ts'
 import { isRange, totalBytesOf } from './range.ts'
 import { type S3Bucket, S3Refusal, S3Requests } from './s3-requests.ts'
+import { sourceOf } from './source.ts'
+import type { ByteRange, ObjectName } from './store.ts'
 import { type PartTarget, type PartUpload, uploadVerified } from './upload.ts'
 import { elements, text } from './xml.ts'
 

@@ -11,8 +11,8 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { failed, MAX_PACK_BYTES, MAX_ROOT_BYTES, ok, ProblemError, problem, type Result } from '@sluice/protocol'
-import type { ObjectName } from '../store.ts'
 import type { UploadOptions } from './cloud-store.ts'
+import type { ObjectName } from './store.ts'
 
 export interface PartTarget {
   /** Stores an object that fits one part. */

@@ -1,5 +1,5 @@
 import type { Sha256 } from '@sluice/protocol'
-import type { ChunkIndex, ChunkLocation, PackInfo } from '../chunk-location.ts'
+import type { ChunkIndex, ChunkLocation, PackInfo } from '../pack/chunk-location.ts'
 
 export interface MemoryIndex extends ChunkIndex {
   /** How many chunks were ever stored, copies counted. */

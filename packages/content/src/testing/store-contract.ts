@@ -7,8 +7,8 @@ import { randomFillSync } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { ProblemError, problem, type Result } from '@sluice/protocol'
-import { sha256 } from '../hash.ts'
-import type { ObjectName, Store } from '../store.ts'
+import { sha256 } from '../pack/hash.ts'
+import type { ObjectName, Store } from '../stores/store.ts'
 import { value } from './value.ts'
 
 export interface StoreUnderTest {

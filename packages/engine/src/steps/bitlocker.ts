@@ -1,6 +1,6 @@
 /** BitLocker by `manage-bde` (configmgr-behaviour §3.4). */
 import type { StepOf } from '@sluice/protocol'
-import type { Environment } from '../variables.ts'
+import type { Environment } from '../run/variables.ts'
 import { concludeExit } from './exit-code.ts'
 import type { StepKind } from './step-kind.ts'
 import { powershell, readsSecret, windowsCommand } from './windows-command.ts'

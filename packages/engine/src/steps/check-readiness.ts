@@ -1,5 +1,5 @@
 import { problem, type StepOf } from '@sluice/protocol'
-import { compareValues } from '../compare.ts'
+import { compareValues } from '../condition/compare.ts'
 import type { MachineFacts } from '../host.ts'
 import { done, type StepContext, type StepKind } from './step-kind.ts'
 

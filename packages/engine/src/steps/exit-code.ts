@@ -1,7 +1,7 @@
 /** Exit codes of programs (configmgr-behaviour §3.3): which mean success, and which asks for a restart. */
 import { problem } from '@sluice/protocol'
-import { restartOf } from '../restart-request.ts'
-import type { Environment } from '../variables.ts'
+import { restartOf } from '../run/restart-request.ts'
+import type { Environment } from '../run/variables.ts'
 import type { Conclusion } from './step-kind.ts'
 
 export const RESTART_CODE = 3010

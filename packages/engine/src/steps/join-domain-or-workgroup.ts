@@ -1,4 +1,4 @@
-import { restartOf } from '../restart-request.ts'
+import { restartOf } from '../run/restart-request.ts'
 import { concludeExit } from './exit-code.ts'
 import { done, type StepKind } from './step-kind.ts'
 import { powershell, readsSecret, windowsCommand } from './windows-command.ts'

@@ -1,4 +1,4 @@
-import type { Environment } from '../variables.ts'
+import type { Environment } from '../run/variables.ts'
 
 /**
  * Values of a dynamic list: `Apps01`, `Apps02`, … up to the first that is not set (configmgr-behaviour §3.4).

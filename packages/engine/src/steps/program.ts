@@ -3,9 +3,9 @@
  * afterwards, each word by itself: a value can never become two arguments or a piece of shell language.
  */
 import { failed, ok, type PackageChoice, type Result } from '@sluice/protocol'
-import { splitCommandLine } from '../command-words.ts'
 import type { Action } from '../host.ts'
-import type { Environment, Expanded } from '../variables.ts'
+import { splitCommandLine } from '../run/command-words.ts'
+import type { Environment, Expanded } from '../run/variables.ts'
 import type { Conclusion, StepContext } from './step-kind.ts'
 
 export type Command = Extract<Action, { kind: 'command' }>

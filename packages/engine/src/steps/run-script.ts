@@ -1,5 +1,5 @@
 import { ok, problem, type Result, type StepOf } from '@sluice/protocol'
-import { interpreterOf } from '../interpreter.ts'
+import { interpreterOf } from '../run/interpreter.ts'
 import { concludeExit } from './exit-code.ts'
 import { expandedWords, folderOf, isTrue, keepOutput, timeoutOf } from './program.ts'
 import { done, type StepContext, type StepKind } from './step-kind.ts'

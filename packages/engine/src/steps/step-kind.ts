@@ -3,9 +3,9 @@
  * same for all of them (conditions, errors, journal, attempts) is the run's business.
  */
 import type { Condition, PackageChoice, PackageId, Problem, Result, StepOf, StepType } from '@sluice/protocol'
-import type { Decision } from '../condition.ts'
+import type { Decision } from '../condition/condition.ts'
 import type { AcquiredContent, Action, Host } from '../host.ts'
-import type { Environment } from '../variables.ts'
+import type { Environment } from '../run/variables.ts'
 
 /** The end of a step as its type sees it. */
 export interface Conclusion {

@@ -1,5 +1,5 @@
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
-import { restartOf } from '../restart-request.ts'
+import { restartOf } from '../run/restart-request.ts'
 import { RESTART_CODE } from './exit-code.ts'
 import { done, type StepContext, type StepKind } from './step-kind.ts'
 

@@ -1,7 +1,7 @@
 /** Tools of Windows that need a password: what is started, as text. None of it is run here. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { obstacles } from '../obstacles.ts'
+import { obstacles } from '../sequence/obstacles.ts'
 import { sequenceOf, wholeRun } from '../testing/index.ts'
 
 type Step = Parameters<typeof sequenceOf>[0][number]

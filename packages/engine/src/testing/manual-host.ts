@@ -17,7 +17,7 @@ import type {
   RegistryValue,
   SoftwareQuery,
 } from '../host.ts'
-import type { JournalEntry, RunState } from '../run-state.ts'
+import type { JournalEntry, RunState } from '../run/run-state.ts'
 import { deviceRows, type FactRows, type RowsByClass } from '../wql/index.ts'
 
 /** The agent died here. */

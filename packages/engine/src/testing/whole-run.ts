@@ -8,11 +8,11 @@ import {
   type SequenceNode,
 } from '@sluice/protocol'
 import type { z } from 'zod'
-import { flatten, type InstructionTable } from '../flatten.ts'
-import { type AdvanceOptions, advance } from '../run.ts'
-import type { JournalEntry, RunResult, RunState } from '../run-state.ts'
-import { startRun } from '../start.ts'
-import { lookUp } from '../variables.ts'
+import { flatten, type InstructionTable } from '../run/flatten.ts'
+import { type AdvanceOptions, advance } from '../run/run.ts'
+import type { JournalEntry, RunResult, RunState } from '../run/run-state.ts'
+import { startRun } from '../run/start.ts'
+import { lookUp } from '../run/variables.ts'
 import { Crash, ManualHost, type ManualHostOptions } from './manual-host.ts'
 
 /** A sequence from its steps alone. */

@@ -1,6 +1,6 @@
 /** Sequences of one import that call each other in a circle: running one would never end. */
 import type { Sequence } from '@sluice/protocol'
-import { nodesOf } from '../nodes.ts'
+import { nodesOf } from '../sequence/nodes.ts'
 import type { Finding } from './findings.ts'
 import { valueIn } from './steps/step-form.ts'
 

@@ -1,7 +1,7 @@
 /** What of imported sequences would run, where, and what content they name. */
 import type { PackageId, Sequence, SequenceId, StepType } from '@sluice/protocol'
-import { isHere, nodesOf, references } from '../nodes.ts'
-import { undecidable, unsupported, whyKept } from '../obstacles.ts'
+import { isHere, nodesOf, references } from '../sequence/nodes.ts'
+import { undecidable, unsupported, whyKept } from '../sequence/obstacles.ts'
 import { readStep, stepForm, titleOf } from './steps/index.ts'
 
 export interface Coverage {

@@ -4,8 +4,8 @@
  * for letter; one that was changed keeps everything else of it. What the XML has no place for is told.
  */
 import type { Sequence, SequenceNode } from '@sluice/protocol'
-import { formatPath, type Path } from '../path.ts'
-import { same } from '../same.ts'
+import { formatPath, type Path } from '../sequence/path.ts'
+import { same } from '../sequence/same.ts'
 import { writeCondition } from './conditions.ts'
 import { element, elementsIn, type XmlElement } from './element.ts'
 import { globalVariables } from './global-variables.ts'

@@ -1,8 +1,8 @@
 /** Damaged files: whatever happened to a file, importing it ends, and ends with a sequence or with reasons. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseSequence } from '../parse.ts'
-import { writeSequenceFile } from '../write-file.ts'
+import { parseSequence } from '../sequence/parse.ts'
+import { writeSequenceFile } from '../sequence/write-file.ts'
 import { importSequences } from './import.ts'
 
 const variable = (name: string, value: string): string =>

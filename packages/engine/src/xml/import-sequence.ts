@@ -11,12 +11,12 @@ import {
   type SequenceNode,
   type SourcePlace,
 } from '@sluice/protocol'
-import { MAX_TEXT_LENGTH } from '../document.ts'
-import { check, type Fault } from '../faults.ts'
-import { secretsOf } from '../obstacles.ts'
-import { formatPath, type Path } from '../path.ts'
-import { applyRules } from '../rules.ts'
-import { writeSequenceFile } from '../write-file.ts'
+import { MAX_TEXT_LENGTH } from '../sequence/document.ts'
+import { check, type Fault } from '../sequence/faults.ts'
+import { secretsOf } from '../sequence/obstacles.ts'
+import { formatPath, type Path } from '../sequence/path.ts'
+import { applyRules } from '../sequence/rules.ts'
+import { writeSequenceFile } from '../sequence/write-file.ts'
 import { readCondition } from './conditions.ts'
 import type { FoundSequence } from './containers.ts'
 import { childrenOf, type XmlElement } from './element.ts'

@@ -3,8 +3,8 @@
  * without a server: what they are natively, what of them would run, and what a person should know.
  */
 import type { PackageChoice, PackageId, Sequence, SequenceId, SequenceNode } from '@sluice/protocol'
-import { flatten } from '../flatten.ts'
-import { obstacles } from '../obstacles.ts'
+import { flatten } from '../run/flatten.ts'
+import { obstacles } from '../sequence/obstacles.ts'
 import { circles } from './circles.ts'
 import { findSequences } from './containers.ts'
 import { countElements, type SequenceCounts } from './counts.ts'

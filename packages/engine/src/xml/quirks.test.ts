@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Step } from '@sluice/protocol'
-import { obstacles } from '../obstacles.ts'
+import { obstacles } from '../sequence/obstacles.ts'
 import { exportSequence } from './export-sequence.ts'
 import { type ImportedSequence, importSequences } from './import.ts'
 import { walk } from './testing/independent-walk.ts'

@@ -5,7 +5,7 @@
  */
 import type { CloudStore } from '@sluice/content/stores'
 import { type CloudPointId, type GatewayPoint, type PointService, pointService } from '@sluice/protocol'
-import type { SiteConfiguration } from '../site-configuration.ts'
+import type { SiteConfiguration } from '../settings/site-configuration.ts'
 
 export interface CloudPoint {
   name: string

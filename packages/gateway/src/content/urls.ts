@@ -12,9 +12,9 @@ import {
   type Result,
   type StoredObject,
 } from '@sluice/protocol'
-import { sendJson, sendProblem } from '../answer.ts'
-import type { RouteHandler } from '../dispatch.ts'
-import type { SiteConfiguration } from '../site-configuration.ts'
+import { sendJson, sendProblem } from '../device-plane/answer.ts'
+import type { RouteHandler } from '../device-plane/dispatch.ts'
+import type { SiteConfiguration } from '../settings/site-configuration.ts'
 import type { CloudPoints } from './cloud-points.ts'
 import { verifyContentToken } from './content-token.ts'
 import { type Contents, objectKey } from './contents.ts'

@@ -18,9 +18,9 @@ import {
   type StoredObject,
 } from '@sluice/protocol'
 import { SignJWT } from 'jose'
-import { GatewayConfig } from '../config.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { createLog } from '../log.ts'
+import { GatewayConfig } from '../settings/config.ts'
 import type { ListenerBounds } from '../tls/listener-bounds.ts'
 import { type Credentials, issueDevice, makeAuthority } from './authorities.ts'
 import { createHandSite } from './hand-site.ts'

@@ -1,7 +1,7 @@
 /** How many connections one address may have, and how fast it may make them; before any handshake costs something. */
 import type { Socket } from 'node:net'
-import type { GatewayLimits } from '../config.ts'
-import { addressKey, createRateLimiter } from '../rate-limit.ts'
+import { addressKey, createRateLimiter } from '../device-plane/rate-limit.ts'
+import type { GatewayLimits } from '../settings/config.ts'
 
 export interface AddressCap {
   /** Counts a connection until it closes; one that is too many is destroyed. @returns whether it may stay */

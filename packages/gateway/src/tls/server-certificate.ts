@@ -7,8 +7,8 @@
 import { X509Certificate } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { readBounded } from '../config.ts'
 import { type Log, reason } from '../log.ts'
+import { readBounded } from '../settings/config.ts'
 
 const LOOK_INTERVAL_MS = 1_000
 const DAY_MS = 24 * 3600_000

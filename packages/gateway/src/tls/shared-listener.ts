@@ -5,7 +5,7 @@
  */
 import { createServer, type Socket } from 'node:net'
 import { ENROLMENT_SERVER_NAME, LINK_SERVER_NAME, type Result } from '@sluice/protocol'
-import type { ListenAddress } from '../config.ts'
+import type { ListenAddress } from '../settings/config.ts'
 import type { AddressCap } from './address-cap.ts'
 import { readClientHello } from './client-hello.ts'
 import { listen } from './https-listener.ts'

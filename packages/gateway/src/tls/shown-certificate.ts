@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
-import { type GatewayConfig, readBounded } from '../config.ts'
 import { type Log, reason } from '../log.ts'
+import { type GatewayConfig, readBounded } from '../settings/config.ts'
 import { keepAcmeCertificate } from './acme.ts'
 import { type ServerCertificate, watchCertificate } from './server-certificate.ts'
 

@@ -1,6 +1,6 @@
 /** Every step type that has a form in XML, and how a step of any class is read. */
 import { type OriginalStep, Step } from '@sluice/protocol'
-import { same } from '../../same.ts'
+import { same } from '../../sequence/same.ts'
 import { type StepClass, stepClasses } from '../step-classes.ts'
 import { checkReadiness } from './check-readiness.ts'
 import { connectNetworkFolder } from './connect-network-folder.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { OriginalStep } from '@sluice/protocol'
-import { obstacles } from '../../obstacles.ts'
+import { obstacles } from '../../sequence/obstacles.ts'
 import { exportSequence } from '../export-sequence.ts'
 import { importSequences, type SequenceImport } from '../import.ts'
 import { readStep } from './index.ts'

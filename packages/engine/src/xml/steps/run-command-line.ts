@@ -1,5 +1,5 @@
 import { PackageId, SettableVariableName } from '@sluice/protocol'
-import { splitCommandLine } from '../../command-words.ts'
+import { splitCommandLine } from '../../run/command-words.ts'
 import { holdsPlaceholder } from '../found-secret.ts'
 import { readRunAs, writeRunAs } from './account.ts'
 import {

@@ -1,0 +1,88 @@
+/** Signing in on a terminal, at a real site. */
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { AdministratorInfo, AuditEntry } from '@sluice/protocol'
+import { type CommandOptions, type CommandResult, sluice } from '../testing/command.ts'
+import { startServer } from '../testing/server.ts'
+
+const PASSWORD = 'a ladder leans on the wall'
+const folder = await mkdtemp(join(tmpdir(), 'sluice-login-'))
+const servers = new AsyncDisposableStack()
+let connection = ''
+let first = ''
+
+before(async () => {
+  const admin = { host: '127.0.0.1', port: 0 }
+  await writeFile(join(folder, 'site.json'), JSON.stringify({ dataFolder: 'site', name: 'Test', admin }))
+  const { ready } = servers.use(await startServer('site', join(folder, 'site.json')))
+  connection = String(ready.connectionFile)
+  first = String((ready.firstAdministrator as { url: string }).url)
+})
+after(async () => {
+  await servers.disposeAsync()
+  await rm(folder, { recursive: true })
+})
+
+const env = { HOME: folder }
+const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
+  sluice([...args, '--connection', connection], { env, ...options })
+const codeOf = (url: string) => new URL(url).hash.replace('#code=', '')
+async function text(args: string[], options: CommandOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await as(args, options)
+  assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
+  return stdout
+}
+
+test('the first administrator sets a password on the terminal, and is who he is', async () => {
+  const wrong = await as(['login', 'anna', '--invited'], { answers: [codeOf(first), PASSWORD, 'something else'] })
+  assert.match(wrong.stderr, /not the same/)
+  const said = await text(['login', 'anna', '--invited'], { answers: [codeOf(first), PASSWORD, PASSWORD] })
+  assert.match(said, /^Signed in as anna, at most until /)
+  assert.match(await text(['whoami']), /^anna \(administrator adm_\w+\)\nRoles: Full Administrator\n/)
+  const kept = join(folder, '.local/state/sluice')
+  for (const file of await readdir(kept)) assert.equal((await stat(join(kept, file))).mode & 0o777, 0o600)
+  const twice = await as(['login', 'anna', '--invited'], { answers: [codeOf(first), PASSWORD, PASSWORD] })
+  assert.match(twice.stderr, /INVITATION_REFUSED/)
+
+  await text(['logout'])
+  assert.match(await text(['whoami']), /^data folder /)
+  assert.match((await as(['logout'])).stderr, /not signed in/)
+  assert.match((await as(['login', 'anna'], { answers: ['wrong'] })).stderr, /SIGN_IN_REFUSED/)
+  assert.match((await as(['login'])).stderr, /no terminal/)
+  await text(['login'], { answers: ['anna', PASSWORD] })
+  assert.match(await text(['whoami']), /^anna /)
+})
+
+test('others are invited, changed, shut out and reset, and all of it is in the audit', async () => {
+  await text(['collection', 'create', 'Laptops'])
+  const invited = await text(['admins', 'invite', 'Berta', '--role', 'osDeploymentManager', '--collection', 'Laptops'])
+  const link = /https:\S+/.exec(invited)?.[0] ?? ''
+  const berta = { env: { HOME: join(folder, 'berta') } }
+  await text(['login', '--invited'], { ...berta, answers: [codeOf(link), PASSWORD, PASSWORD] })
+  assert.match(await text(['whoami'], berta), /^berta [\s\S]*\nCollections: col_/)
+  assert.match((await as(['admins'], berta)).stderr, /FORBIDDEN/)
+  assert.match(await text(['collection', 'list'], berta), /Laptops/)
+
+  await text(['admins', 'change', 'berta', '--role', 'readOnlyAnalyst', '--everywhere', '--subject', 'sub-7'])
+  assert.match(await text(['admins']), /berta +active +readOnlyAnalyst +all +password, sign-on as sub-7/)
+  assert.match((await as(['admins', 'change', 'anna', '--disabled', 'on'])).stderr, /FORBIDDEN[\s\S]*shuts himself out/)
+  await text(['admins', 'change', 'berta', '--disabled', 'on'])
+  assert.match((await as(['whoami'], berta)).stderr, /NOT_AUTHENTICATED/)
+  await text(['admins', 'reset', 'berta'])
+  const all = JSON.parse(await text(['admins', '--json'])) as AdministratorInfo[]
+  assert.deepEqual(
+    all.map(({ name, state }) => [name, state]),
+    [
+      ['anna', 'active'],
+      ['berta', 'invited'],
+    ],
+  )
+  const entries = JSON.parse(await text(['audit', '--json'])) as AuditEntry[]
+  const told = entries.map((one) => `${one.actor.name} ${one.action} ${one.outcome}`)
+  for (const wanted of ['anna signIn done', 'anna inviteAdministrator done', 'berta administrators FORBIDDEN'])
+    assert.ok(told.includes(wanted), wanted)
+  assert.ok(told.includes('anna resetAdministrator done') && !JSON.stringify(entries).includes(PASSWORD))
+})
