@@ -51,7 +51,7 @@ test('sequence preview needs no site and tells what would run', async () => {
     'Content: ABC00001.',
     'The run succeeds.',
     'Assumed: every command and upgrade succeeds, prints nothing and sets no variable.',
-    'Assumed: the device has none of this content yet; what lies in its cache, only the device knows.',
+    'Assumed: the device has none of this content yet.',
     '',
   ])
   await writeFile(facts, JSON.stringify({ ...device, memoryBytes: 'much' }))
