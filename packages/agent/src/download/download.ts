@@ -231,6 +231,7 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
       tally,
       locate: ({ pack }) => order.source.urls.get({ contentId, kind: 'pack', hash: pack.hash }),
       forget: ({ pack }, reason) => order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }, reason),
+      worked: ({ pack }) => order.source.urls.worked({ contentId, kind: 'pack', hash: pack.hash }),
       memory: tree.frames,
       async take(frame, sealed) {
         const right = await checkpoint.write(here, frame.chunks, () => tree.writeFrame(frame, sealed))

@@ -28,6 +28,8 @@ export interface FrameOrder {
   locate: (range: FrameRange) => Promise<Result<ObjectTarget>>
   /** What came of the address was wrong. */
   forget: (range: FrameRange, reason: Problem) => void
+  /** What came of the address was right. */
+  worked: (range: FrameRange) => void
   /** For sealed frames; `take` takes it. */
   memory: FrameMemory
   /** Opens and takes a frame. False when it is not the right one; what it throws ends everything and passes through. */
@@ -124,6 +126,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
       tally.add({ fetchedBytes: receivedBytes, neededBytes })
     }
     patience.progressed()
+    order.worked(range)
   }
   const frameEnded = (whole: Frame, bytes: Uint8Array<ArrayBuffer>) => {
     const [receivedBytes, before] = [uncounted, finishing]

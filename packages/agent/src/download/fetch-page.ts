@@ -52,6 +52,7 @@ export async function fetchPage(
     if (!fetched.ok) return fetched
     if (sha256(fetched.value) === page.hash) {
       patience.progressed()
+      urls.worked(object)
       await pages.put(page.hash, fetched.value)
       return fetched
     }

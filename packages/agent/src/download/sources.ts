@@ -26,6 +26,8 @@ export interface Sources {
   chose(contentId: ContentId, source: Source): void
   /** It did not do what it must: it rests. Gives whether the content has another source. */
   failed(contentId: ContentId, source: Source, problem: Problem): boolean
+  /** Something right came of it: should it fail again, that is said again. */
+  worked(contentId: ContentId, source: Source): void
 }
 
 /** For a log. */
@@ -46,25 +48,27 @@ export function describeSource(news: SourceNews): string {
 
 /** After this a source that failed is tried before those behind it again. */
 const REST_MS = 60_000
+/** A source has several streams: while some fail and others go on, it is one failure, and is said once. */
+const QUIET_MS = 5_000
 
-/** @param onNews each choice and each reason, once until it changes */
+/** @param onNews each choice, and each reason once until its source works again */
 export function createSources(onNews: (news: SourceNews) => void, nowMs = () => performance.now()): Sources {
   const resting = new Map<string, number>()
   const chosen = new Map<ContentId, string>()
-  const told = new Set<string>()
+  /** Reasons, by content and source: of the site, and of what was seen here. */
+  const refused = new Set<string>()
+  const seen = new Map<string, { codes: Set<string>; lastMs: number }>()
   const known = new Map<ContentId, Source[]>()
 
-  const pass = (contentId: ContentId, name: string, problem: Problem) => {
-    const key = `${contentId} ${name} ${problem.code}`
-    if (told.has(key)) return
-    told.add(key)
-    onNews({ kind: 'passedOver', contentId, name, problem })
-  }
   const rests = ({ id }: Source) => (resting.get(id) ?? 0) > nowMs()
 
   return {
     order({ contentId, sources, points, passedOver }) {
-      for (const { name, problem } of passedOver) pass(contentId, name, problem as Problem)
+      for (const { name, problem } of passedOver) {
+        const key = `${contentId} ${name} ${problem.code}`
+        if (!refused.has(key)) onNews({ kind: 'passedOver', contentId, name, problem: problem as Problem })
+        refused.add(key)
+      }
       const all: Source[] = [
         ...sources.map(({ gatewayId, name }) => ({ kind: 'gateway' as const, id: gatewayId, name })),
         ...points.map(({ pointId, name }) => ({ kind: 'cloud' as const, id: pointId, name })),
@@ -81,9 +85,15 @@ export function createSources(onNews: (news: SourceNews) => void, nowMs = () => 
     },
     failed(contentId, source, problem) {
       resting.set(source.id, nowMs() + REST_MS)
-      told.delete(`${contentId} ${source.name} ${problem.code}`)
-      pass(contentId, source.name, problem)
+      const { codes } = seen.get(`${contentId} ${source.id}`) ?? { codes: new Set() }
+      seen.set(`${contentId} ${source.id}`, { codes, lastMs: nowMs() })
+      if (!codes.has(problem.code)) onNews({ kind: 'passedOver', contentId, name: source.name, problem })
+      codes.add(problem.code)
       return known.get(contentId)?.some(({ id }) => id !== source.id) === true
+    },
+    worked(contentId, source) {
+      const failures = seen.get(`${contentId} ${source.id}`)
+      if (failures !== undefined && nowMs() - failures.lastMs >= QUIET_MS) seen.delete(`${contentId} ${source.id}`)
     },
   }
 }

@@ -31,6 +31,8 @@ export interface UrlBook {
   get(object: NamedObject): Promise<Result<ObjectTarget>>
   /** What came of the address was wrong: the next `get` gives another, or of another source. */
   forget(object: NamedObject, reason: Problem): void
+  /** What came of the address was right. */
+  worked(object: NamedObject): void
 }
 
 /** The route takes so many at once. */
@@ -186,6 +188,10 @@ export function createUrlBook(options: {
       // U1
       if (others) for (const [key, one] of known) if (one.source?.id === source.id) known.delete(key)
       if (ofAddress.has(reason.code) || object.kind === 'page') known.delete(keyOf(object))
+    },
+    worked(object) {
+      const source = known.get(keyOf(object))?.source
+      if (source !== undefined) sources.worked(object.contentId, source)
     },
   }
 }
