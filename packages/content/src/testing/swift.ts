@@ -21,6 +21,10 @@ export interface RunningSwift {
   createBucket(): Promise<S3Bucket>
   /** Of a user that may get the objects of every bucket made here, and nothing else. */
   reader: S3Credentials
+  /** Of a second one, which may when it was let. */
+  otherReader: S3Credentials
+  /** From now on these and nobody else may get the objects of the bucket. */
+  letRead(bucket: string, readers: readonly S3Credentials[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -59,10 +63,12 @@ export async function startSwift(): Promise<RunningSwift | undefined> {
     bucket,
     credentials: { accessKeyId: 'test:tester', secretAccessKey: 'testing' },
   })
+  const reader = { accessKeyId: 'test:reader', secretAccessKey: 'reading' }
+  const otherReader = { accessKeyId: 'test:other', secretAccessKey: 'alsoreading' }
   const createBucket = async () => {
     const bucket = bucketNamed(`sluice-${randomBytes(6).toString('hex')}`)
     await new S3Requests(bucket).ask({ method: 'PUT' })
-    await letRead(port, bucket.bucket)
+    await letRead(port, bucket.bucket, [reader])
     return bucket
   }
   try {
@@ -77,20 +83,31 @@ export async function startSwift(): Promise<RunningSwift | undefined> {
     await close()
     throw error
   }
-  const reader = { accessKeyId: 'test:reader', secretAccessKey: 'reading' }
-  return { port, createBucket, reader, close }
+  return {
+    ...{ port, createBucket, reader, otherReader, close },
+    letRead: (bucket, readers) => letRead(port, bucket, readers),
+  }
 }
 
-/** Swift has its own lists of who may read; its front for S3 knows none. */
-async function letRead(port: number, bucket: string): Promise<void> {
+/**
+ * Swift has its own lists of who may read; its front for S3 knows none. Parts of large objects lie in a container
+ * of their own, which has the list that the bucket had when it was made: who is only on the list of the bucket
+ * gets 409 for a large object.
+ */
+async function letRead(port: number, bucket: string, readers: readonly S3Credentials[]): Promise<void> {
   const { headers } = await fetch(`http://127.0.0.1:${port}/auth/v1.0`, {
     headers: { 'x-storage-user': 'test:tester', 'x-storage-pass': 'testing' },
   })
-  const answer = await fetch(`${headers.get('x-storage-url')}/${bucket}`, {
-    method: 'POST',
-    headers: { 'x-auth-token': headers.get('x-auth-token') ?? '', 'x-container-read': 'test:reader' },
-  })
-  if (!answer.ok) throw new Error(`Swift answered ${answer.status} to a list of readers`)
+  const token = headers.get('x-auth-token') ?? ''
+  const read = readers.map(({ accessKeyId }) => accessKeyId).join(',')
+  for (const container of [bucket, `${bucket}%2Bsegments`]) {
+    const answer = await fetch(`${headers.get('x-storage-url')}/${container}`, {
+      method: 'POST',
+      headers: { 'x-auth-token': token, 'x-container-read': read },
+    })
+    const notYet = container !== bucket && answer.status === 404
+    if (!answer.ok && !notYet) throw new Error(`Swift answered ${answer.status} to a list of readers`)
+  }
 }
 
 const isInstalled = (): Promise<boolean> =>
@@ -145,6 +162,7 @@ conn_timeout = 10
 use = egg:swift#tempauth
 user_test_tester = testing .admin
 user_test_reader = reading
+user_test_other = alsoreading
 [filter:s3api]
 use = egg:swift#s3api
 s3_acl = false
