@@ -11,6 +11,7 @@ import { createRunners } from '../run/runners.ts'
 import { identify, sessionMembers } from '../run/session.ts'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { upgradeExit } from './outcome.ts'
+import { runOnOwnSystem } from './testing/own-system.ts'
 import { buildRepository, buildTinyRelease, installTiny, tinyState } from './testing/tiny-distro.ts'
 import { upgradeOperatingSystem } from './upgrade.ts'
 
@@ -182,17 +183,9 @@ test('an ordinary user upgrades a root of its own, in a user namespace', { skip 
 
 test('a root with its own apt is entered, and nothing of the visit stays', { skip }, async (t) => {
   const folder = temporaryFolder(t)
-  const script = fileURLToPath(new URL('./testing/upgrade-own-system.ts', import.meta.url))
-  const overlay = 'mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/overlay" overlay "$1/root"'
-  for (const name of ['upper', 'overlay', 'root']) mkdirSync(join(folder, name))
-  const words = ['--mount', ...(isRoot ? [] : ['--user', '--map-root-user']), '/bin/sh', '-ec']
-  const [check, act] = [`${overlay} 2>/dev/null`, `${overlay}; exec "$2" "$3" "$1"`]
-  const run = (text: string) =>
-    spawn('unshare', [...words, text, 'sh', folder, process.execPath, script], { stdio: ['ignore', 'pipe', 'inherit'] })
-  if ((await once(run(check), 'exit'))[0] !== 0) return missing(t, 'this system lays no overlay over its root')
-  const child = run(act)
-  const [text] = await Promise.all([readAll(child.stdout), once(child, 'exit')])
-  const { outcome, release, policy, network, sources } = JSON.parse(text)
+  const seen = await runOnOwnSystem(folder, 'upgrade-own-system.ts')
+  if (seen === undefined) return missing(t, 'this system lays no overlay over its root')
+  const { outcome, release, policy, network, sources } = seen
   assert.equal(outcome.exitCode, 0, outcome.output)
   assert.match(release, /Own System 99/)
   assert.equal(policy, 'absent')

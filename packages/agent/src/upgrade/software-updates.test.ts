@@ -1,11 +1,17 @@
-/** Update tools of systems that are not here: scripts stand for them and write down what they were told. */
+/**
+ * apt is the real one, on repositories of its own. For the tools of systems that are not here scripts stand, which
+ * write down what they were told.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { missing } from '@sluice/content/testing'
+import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { updateScript } from './software-updates.ts'
+import { runOnOwnSystem } from './testing/own-system.ts'
 
 /** @param cases shell: what the tool does for its words, which it has written down */
 function system(t: TestContext, tool: string, cases: string) {
@@ -22,6 +28,24 @@ function system(t: TestContext, tool: string, cases: string) {
     return { status, asked: readFileSync(asked, 'utf8').trim().split('\n') }
   }
 }
+
+const isDebian = existsSync('/usr/bin/apt-get') && existsSync('/usr/bin/dpkg')
+
+test('apt installs what its repositories offer, or what is for security, once; failures keep their code', {
+  skip: isDebian ? false : 'this system has no apt and dpkg',
+}, async (t) => {
+  const seen = await runOnOwnSystem(temporaryFolder(t), 'update-own-system.ts')
+  if (seen === undefined) return missing(t, 'this system lays no overlay over its root')
+  assert.deepEqual(seen, {
+    nothing: { exitCode: 0, versions: '1 1' },
+    security: { exitCode: 0, versions: '1 2' },
+    all: { exitCode: 0, versions: '2 2' },
+    again: { exitCode: 0, versions: '2 2' },
+    restart: { exitCode: 3010, versions: '3 2' },
+    failing: { exitCode: 100, versions: '4 2' },
+    broken: { exitCode: 100, versions: '4 2' },
+  })
+})
 
 test('dnf updates all or what is for security, and its plug-in asks for the restart', (t) => {
   const update = system(t, 'dnf', 'case "$*" in "needs-restarting -r") exit 1;; esac')
