@@ -7,11 +7,9 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import 'reflect-metadata'
-import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
-import { deviceRoutes, EnrolmentBundle, type EnrolmentRequest } from '@sluice/protocol'
-import { createHttpsFetch } from './connect/https-fetch.ts'
+import { EnrolmentBundle } from '@sluice/protocol'
 import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
+import { enrol, makeDeviceKey } from './testing/device.ts'
 import { freePorts, startServer } from './testing/server.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
@@ -303,10 +301,11 @@ test('a device without a token waits; it is approved by its fingerprint, and rev
   const bundle = EnrolmentBundle.parse(read)
   assert.equal(bundle.token, undefined)
   assert.equal((await as(['devices', 'token', '--no-token', '--uses', '2'])).code, 1)
-  const key = await enrolWithoutToken(bundle)
+  const key = await makeDeviceKey()
+  assert.equal((await enrol(bundle, key)).state, 'pending')
   assert.match(await text('devices', 'delete', 'laptop-7'), /^Deleted dev_/)
   assert.equal(await text('devices'), '(none)\n')
-  await enrolWithoutToken(bundle, key)
+  await enrol(bundle, key)
   assert.match(await text('devices'), /dev_[0-9a-z]+ +pending +laptop-7 +Debian 12 +M1 +never\n/)
   const { fingerprint } = await json<{ fingerprint: string }>('devices', 'show', 'laptop-7')
 
@@ -351,44 +350,6 @@ test('a device without a token waits; it is approved by its fingerprint, and rev
   assert.match(await text('sequence', 'preview', rooms, '--device', 'laptop-7'), /\nyes +In12/)
   assert.match(await text('devices', 'revoke', 'laptop-7'), /State: +revoked/)
 })
-
-async function makeRequest(): Promise<string> {
-  const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-  const keys = await crypto.subtle.generateKey(signingAlgorithm, true, ['sign', 'verify'])
-  return (await Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm })).toString('pem')
-}
-
-/** @returns the request for its key, to come again with the same one */
-async function enrolWithoutToken(bundle: EnrolmentBundle, known?: string): Promise<string> {
-  const csr = known ?? (await makeRequest())
-  const request: EnrolmentRequest = {
-    csr,
-    sealKey: Buffer.alloc(32, 1).toString('base64'),
-    facts: {
-      hostname: 'laptop-7',
-      platform: 'linux',
-      architecture: 'x64',
-      manufacturer: 'Lodestar',
-      model: 'M1',
-      serialNumber: '7',
-      os: { id: 'debian', name: 'Debian 12', version: '12' },
-      memoryBytes: 1,
-      processorMHz: 1,
-    },
-    agent: { version: '0.1.0', capabilities: [] },
-  }
-  const https = createHttpsFetch({ authority: bundle.gatewayAuthority })
-  const [gateway] = bundle.gateways
-  assert.ok(gateway)
-  const answer = await https.fetch(new URL(deviceRoutes.enrol.path, gateway.enrolmentUrl), {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(request),
-  })
-  assert.equal(answer.status, 200, await answer.text())
-  https.close()
-  return csr
-}
 
 test('status: prints what there is; watching goes on until it is ended, and that is no failure', async () => {
   assert.equal(await text('status'), '')
