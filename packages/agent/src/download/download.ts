@@ -230,7 +230,8 @@ async function completePage(order: DownloadOrder, work: PageWork): Promise<Resul
       patience: order.patience,
       tally,
       locate: ({ pack }) => order.source.urls.get({ contentId, kind: 'pack', hash: pack.hash }),
-      forget: ({ pack }, reason) => order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }, reason),
+      forget: ({ pack }, reason, target) =>
+        order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }, reason, target),
       worked: ({ pack }) => order.source.urls.worked({ contentId, kind: 'pack', hash: pack.hash }),
       memory: tree.frames,
       async take(frame, sealed) {

@@ -26,8 +26,8 @@ export interface FrameOrder {
   tally: Tally
   /** How to reach a pack now. */
   locate: (range: FrameRange) => Promise<Result<ObjectTarget>>
-  /** What came of the address was wrong. */
-  forget: (range: FrameRange, reason: Problem) => void
+  /** What came of the address was wrong. Gives the reason as it is to be taken. */
+  forget: (range: FrameRange, reason: Problem, target: ObjectTarget) => Problem
   /** What came of the address was right. */
   worked: (range: FrameRange) => void
   /** For sealed frames; `take` takes it. */
@@ -119,7 +119,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
   const finish = async (whole: Frame, bytes: Uint8Array<ArrayBuffer>, receivedBytes: number) => {
     let neededBytes = 0
     try {
-      if (!(await order.take(whole, bytes))) return order.forget(range, corrupt(whole))
+      if (!(await order.take(whole, bytes))) return void order.forget(range, corrupt(whole), target.value)
       left.delete(whole)
       neededBytes = whole.sizeBytes
     } finally {
@@ -178,8 +178,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
         return draining
       },
     })
-    if (wrong !== undefined) order.forget(range, wrong)
-    return wrong
+    return wrong === undefined ? undefined : order.forget(range, wrong, target.value)
   } finally {
     if (sealed !== undefined) memory.free(sealed)
     if (uncounted > 0) tally.add({ fetchedBytes: uncounted })

@@ -1,6 +1,7 @@
 /** Pages and layout roots: whole objects, checked by their hash, from this device or from a gateway. */
 import { sha256 } from '@sluice/content'
 import { type ContentId, failed, ok, problem, type Result, type Sha256 } from '@sluice/protocol'
+import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
 import type { Line } from './budget/line.ts'
 import { fetchRange } from './fetch-range.ts'
 import type { PageFolder } from './page-folder.ts'
@@ -30,9 +31,11 @@ export async function fetchPage(
   if (kept !== undefined) return ok(kept)
   const object = { contentId: page.contentId, kind: 'page' as const, hash: page.hash }
   for (let tries = 1; ; tries++) {
+    let from: ObjectTarget | undefined
     const fetched = await patience.insist(async () => {
       const target = await urls.get(object)
       if (!target.ok) return target
+      from = target.value
       const parts: Buffer[] = []
       const wrong = await fetchRange({
         target: target.value,
@@ -46,8 +49,7 @@ export async function fetchPage(
         line,
       })
       if (wrong === undefined) return ok(Buffer.concat(parts))
-      urls.forget(object, wrong)
-      return failed(wrong)
+      return failed(urls.forget(object, wrong, target.value))
     }, signal)
     if (!fetched.ok) return fetched
     if (sha256(fetched.value) === page.hash) {
@@ -57,7 +59,7 @@ export async function fetchPage(
       return fetched
     }
     const wrong = problem('CONTENT_CORRUPT', `Page ${page.hash} came wrong ${tries} times.`)
-    urls.forget(object, wrong)
+    if (from !== undefined) urls.forget(object, wrong, from)
     if (tries >= MOST_CORRUPT) return failed(wrong)
   }
 }

@@ -1,7 +1,7 @@
 /** Which source is asked for an address, and when another one takes its place. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CloudPointId, ContentId, ok, problem, Sha256 } from '@sluice/protocol'
+import { CloudPointId, ContentId, ok, type Problem, problem, Sha256 } from '@sluice/protocol'
 import { createSources, describeSource } from './sources.ts'
 import { createUrlBook } from './url-book.ts'
 
@@ -28,13 +28,19 @@ function openBook(of = points) {
     sources: createSources((news) => said.push(describeSource(news))),
     signal: new AbortController().signal,
   })
-  return { urls, said, asked }
+  /** What came of the pack's address was wrong. */
+  const forget = async (reason: Problem) => {
+    const target = await urls.get(pack)
+    assert.ok(target.ok)
+    return urls.forget(pack, reason, target.value)
+  }
+  return { urls, said, asked, forget }
 }
 
 test('an address that storage refuses although it should hold: the next source is asked, with the reason said', async () => {
-  const { urls, said, asked } = openBook()
+  const { urls, said, asked, forget } = openBook()
   assert.ok((await urls.get(pack)).ok)
-  urls.forget(pack, problem('SIGNED_URL_REFUSED', 'HTTP 403'))
+  await forget(problem('SIGNED_URL_REFUSED', 'HTTP 403'))
   assert.ok((await urls.get(pack)).ok)
   assert.deepEqual(asked, ['first', 'second'])
   assert.deepEqual(said, [
@@ -45,19 +51,43 @@ test('an address that storage refuses although it should hold: the next source i
 })
 
 test('the only source is asked on', async () => {
-  const { urls, asked } = openBook(points.slice(0, 1))
+  const { urls, asked, forget } = openBook(points.slice(0, 1))
   for (let tries = 0; tries < 3; tries++) {
     assert.ok((await urls.get(pack)).ok)
-    urls.forget(pack, problem('SIGNED_URL_REFUSED', 'HTTP 403'))
+    await forget(problem('SIGNED_URL_REFUSED', 'HTTP 403'))
   }
   assert.deepEqual(asked, ['first', 'first', 'first'])
 })
 
 test('a pack that is gone says nothing about its source', async () => {
-  const { urls, asked, said } = openBook()
+  const { urls, asked, said, forget } = openBook()
   await urls.get(pack)
-  urls.forget(pack, problem('PACK_GONE', 'HTTP 404'))
+  await forget(problem('PACK_GONE', 'HTTP 404'))
   await urls.get(pack)
   assert.deepEqual(asked, ['first', 'first'])
   assert.equal(said.length, 1)
+})
+
+test('what a source refuses for good is no end while there is another', async () => {
+  const disabled = problem('GATEWAY_CONTENT_DISABLED', 'content is switched off')
+  const two = openBook()
+  await two.urls.get(pack)
+  const taken = await two.forget(disabled)
+  assert.equal(taken.code, 'CONTENT_SOURCE_FAILED')
+  assert.equal(taken.detail, 'dp_0000000000: GATEWAY_CONTENT_DISABLED: content is switched off')
+  const one = openBook(points.slice(0, 1))
+  await one.urls.get(pack)
+  assert.equal(await one.forget(disabled), disabled)
+})
+
+test('two streams are refused by one source: the one that comes late does not blame the next source', async () => {
+  const { urls, said } = openBook()
+  const disabled = problem('GATEWAY_CONTENT_DISABLED', 'content is switched off')
+  const target = await urls.get(pack)
+  assert.ok(target.ok)
+  const codes = [urls.forget(pack, disabled, target.value).code, urls.forget(pack, disabled, target.value).code]
+  assert.ok((await urls.get(pack)).ok)
+  codes.push(urls.forget(pack, disabled, target.value).code)
+  assert.deepEqual(codes, Array(3).fill('CONTENT_SOURCE_FAILED'))
+  assert.equal(said.at(-1), 'Source: cloud distribution point second, 2 of 2 in order.')
 })

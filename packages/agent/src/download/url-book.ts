@@ -7,6 +7,7 @@
  *   U2. Addresses of cloud storage are asked for at any gateway; those of a gateway's folder at it.
  *   U3. An address that is refused although it should hold is the fault of its source, whose key may have
  *       been withdrawn.
+ *   U4. What a source refuses for good is no end while the content has another: then it only failed.
  */
 import type { ObjectName } from '@sluice/content'
 import {
@@ -20,6 +21,7 @@ import {
   readProblem,
 } from '@sluice/protocol'
 import type { GatewayClient, ObjectTarget } from '../gateway-client/gateway-client.ts'
+import { attitudeTo } from './patience.ts'
 import type { Source, Sources } from './sources.ts'
 
 export interface NamedObject extends ObjectName {
@@ -29,8 +31,11 @@ export interface NamedObject extends ObjectName {
 export interface UrlBook {
   /** How to reach an object now. Problems: of the route `contentUrls`, or of this object. */
   get(object: NamedObject): Promise<Result<ObjectTarget>>
-  /** What came of the address was wrong: the next `get` gives another, or of another source. */
-  forget(object: NamedObject, reason: Problem): void
+  /**
+   * What came of `target` was wrong: the next `get` gives another, or of another source. Gives the reason as
+   * it is to be taken: U4 makes `CONTENT_SOURCE_FAILED` of it.
+   */
+  forget(object: NamedObject, reason: Problem, target: ObjectTarget): Problem
   /** What came of the address was right. */
   worked(object: NamedObject): void
 }
@@ -175,9 +180,12 @@ export function createUrlBook(options: {
       if (age >= RENEW_MS) void ask(object)
       return ok(kept.target)
     },
-    forget(object, reason) {
+    forget(object, reason, target) {
       const kept = known.get(keyOf(object))
-      if (kept === undefined) return
+      const final = !same.has(reason.code) && !ofAddress.has(reason.code) && attitudeTo(reason) === 'fail'
+      const failedOnly = () => problem('CONTENT_SOURCE_FAILED', `${target.url.host}: ${reason.code}: ${reason.detail}`)
+      // Another stream was told before: what is used now is another address, and not to blame.
+      if (kept?.target !== target) return final ? failedOnly() : reason
       const { source } = kept
       // U3
       const early = reason.code === 'SIGNED_URL_REFUSED' && performance.now() - kept.at < USE_MS
@@ -188,6 +196,8 @@ export function createUrlBook(options: {
       // U1
       if (others) for (const [key, one] of known) if (one.source?.id === source.id) known.delete(key)
       if (ofAddress.has(reason.code) || object.kind === 'page') known.delete(keyOf(object))
+      // U4
+      return others && final ? failedOnly() : reason
     },
     worked(object) {
       const source = known.get(keyOf(object))?.source
