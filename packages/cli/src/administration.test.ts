@@ -1,49 +1,18 @@
 /** A site and a gateway as real processes, and everything an administrator does with them by this command. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EnrolmentBundle } from '@sluice/protocol'
-import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
+import { sluice } from './testing/command.ts'
 import { enrol, makeDeviceKey } from './testing/device.ts'
 import { freePorts, startServer } from './testing/server.ts'
+import { testSite } from './testing/site.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
-const servers = new AsyncDisposableStack()
-let connection = ''
-
-before(async () => {
-  const config = join(folder, 'site.json')
-  await writeFile(
-    config,
-    JSON.stringify({ dataFolder: join(folder, 'site'), name: 'Test', admin: { host: '127.0.0.1', port: 0 } }),
-  )
-  const site = servers.use(await startServer('site', config))
-  connection = String(site.ready.connectionFile)
-})
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
-})
-
-const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
-  sluice([...args, '--connection', connection], options)
-/** The text of a command that must work. */
-async function text(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await as(args)
-  assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
-  return stdout
-}
-/** The answer of a command that must work. */
-async function json<T>(...args: string[]): Promise<T> {
-  const result = await as([...args, '--json'])
-  assert.equal(result.code, 0, `${args.join(' ')}\n${result.stdout}${result.stderr}`)
-  return result.json as T
-}
+const { folder, servers, as, text, json } = await testSite('cli')
 
 test('which site this is; a wrong token and another authority are refused', async () => {
   assert.match(await text('site'), /^Site: {6}site_[0-9a-z]+\nName: {6}Test\n/)

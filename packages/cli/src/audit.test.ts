@@ -1,35 +1,12 @@
 /** Tokens and the audit at a real site, and what an auditor finds in a file that somebody worked on. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { test } from 'node:test'
 import type { ApiTokenInfo, AuditEntry } from '@sluice/protocol'
-import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
-import { startServer } from './testing/server.ts'
+import { sluice } from './testing/command.ts'
+import { testSite } from './testing/site.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'sluice-audit-'))
-const at = (name: string) => join(folder, name)
-const servers = new AsyncDisposableStack()
-let connection = ''
-
-before(async () => {
-  const admin = { host: '127.0.0.1', port: 0 }
-  await writeFile(at('site.json'), JSON.stringify({ dataFolder: at('site'), name: 'Test', admin }))
-  connection = String(servers.use(await startServer('site', at('site.json'))).ready.connectionFile)
-})
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
-})
-
-const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
-  sluice([...args, '--connection', connection], options)
-async function json<T>(...args: string[]): Promise<T> {
-  const result = await as([...args, '--json'])
-  assert.equal(result.code, 0, `${args.join(' ')}\n${result.stdout}${result.stderr}`)
-  return result.json as T
-}
+const { at, as, json } = await testSite('audit')
 
 test('a token for a program: what it may, and no more, until it is revoked', async () => {
   const made = await json<{ info: ApiTokenInfo }>(

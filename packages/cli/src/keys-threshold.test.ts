@@ -1,41 +1,24 @@
 /** Root keys of three holders, of whom two must sign: a site as a real process, and a workstation. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { CatalogueInfo } from '@sluice/protocol'
 import { sluice } from './testing/command.ts'
-import { startServer } from './testing/server.ts'
+import { testSite } from './testing/site.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'sluice-holders-'))
-const servers = new AsyncDisposableStack()
+const { folder, as: site, json } = await testSite('holders')
+const as = (...args: string[]) => site(args)
 const keys = join(folder, 'keys')
 const secret = join(folder, 'passphrase')
 const ofHolder = join(folder, 'of-holder')
 const handed = join(folder, 'holder-3.key')
-let connection = ''
-
 before(async () => {
-  const config = join(folder, 'site.json')
-  const admin = { host: '127.0.0.1', port: 0 }
-  await writeFile(config, JSON.stringify({ dataFolder: join(folder, 'site'), name: 'Test', admin }))
-  connection = String(servers.use(await startServer('site', config)).ready.connectionFile)
   await writeFile(secret, 'a passphrase of several words\n')
   await writeFile(ofHolder, 'what only one of the holders knows\n')
 })
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
-})
 
 const signing = ['--keys', keys, '--passphrase-file', secret, '--yes']
-const as = (...args: string[]) => sluice([...args, '--connection', connection])
-async function json<T>(...args: string[]): Promise<T> {
-  const result = await as(...args, '--json')
-  assert.equal(result.code, 0, `${args.join(' ')}\n${result.stdout}${result.stderr}`)
-  return result.json as T
-}
 const roots = (info: CatalogueInfo) => info.keys.filter(({ role }) => role === 'root').map(({ keyid }) => keyid)
 
 test('keys of three holders are made, and one is handed to its holder', async () => {

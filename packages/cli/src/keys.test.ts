@@ -1,37 +1,22 @@
 /** A site as a real process, and the keys that decide what devices run: in its hands first, then on a workstation. */
 import assert from 'node:assert/strict'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { CatalogueInfo, ReleaseEntry } from '@sluice/protocol'
-import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
-import { startServer } from './testing/server.ts'
+import { sluice } from './testing/command.ts'
+import { testSite } from './testing/site.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'sluice-keys-'))
-const servers = new AsyncDisposableStack()
+const { folder, as, text, json } = await testSite('keys')
 const tools = join(folder, 'tools')
 const upgrade = join(folder, 'upgrade.yaml')
 const keys = join(folder, 'keys')
 const secret = join(folder, 'passphrase')
-let connection = ''
-
 before(async () => {
-  const config = join(folder, 'site.json')
-  await writeFile(
-    config,
-    JSON.stringify({ dataFolder: join(folder, 'site'), name: 'Test', admin: { host: '127.0.0.1', port: 0 } }),
-  )
-  const site = servers.use(await startServer('site', config))
-  connection = String(site.ready.connectionFile)
   await mkdir(tools)
   await writeFile(join(tools, 'run.sh'), 'echo hello\n')
   await writeSequence('sh run.sh')
   await writeFile(secret, 'a passphrase of several words\n')
-})
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
 })
 
 const writeSequence = (command: string): Promise<void> =>
@@ -39,18 +24,6 @@ const writeSequence = (command: string): Promise<void> =>
     upgrade,
     `format: sluice-sequence/1\nname: Upgrade\nsteps:\n  - type: runCommandLine\n    name: Run\n    commandLine: ${command}\n    package: ABC00001\n`,
   )
-const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
-  sluice([...args, '--connection', connection], options)
-async function text(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await as(args)
-  assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
-  return stdout
-}
-async function json<T>(...args: string[]): Promise<T> {
-  const result = await as([...args, '--json'])
-  assert.equal(result.code, 0, `${args.join(' ')}\n${result.stdout}${result.stderr}`)
-  return result.json as T
-}
 const signing = ['--keys', keys, '--passphrase-file', secret, '--yes']
 const onSite = (info: CatalogueInfo) => info.keys.filter((key) => key.onSite).map((key) => key.role)
 const states = async () =>

@@ -2,35 +2,23 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EnrolmentBundle, type PackageInfo } from '@sluice/protocol'
-import { sluice } from './testing/command.ts'
 import { enrol, makeDeviceKey, report, someFacts } from './testing/device.ts'
 import { freePorts, startServer } from './testing/server.ts'
+import { testSite } from './testing/site.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'sluice-devices-'))
+const { folder, servers, as, text, json } = await testSite('devices')
 const source = join(folder, 'drivers')
-const servers = new AsyncDisposableStack()
-let connection = ''
 
-async function text(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await sluice([...args, '--connection', connection])
-  assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
-  return stdout
-}
-const json = async <T>(...args: string[]): Promise<T> => JSON.parse(await text(...args, '--json'))
 const bundleOf = async (...words: string[]): Promise<EnrolmentBundle> =>
   EnrolmentBundle.parse((await json<{ bundle: unknown }>('devices', 'token', ...words)).bundle)
 
 before(async () => {
-  const admin = { host: '127.0.0.1', port: 0 }
-  await writeFile(join(folder, 'site.json'), JSON.stringify({ dataFolder: 'site', name: 'Test', admin }))
-  connection = String(servers.use(await startServer('site', join(folder, 'site.json'))).ready.connectionFile)
   const [device, enrolment, link] = await freePorts(3)
   const urls = ['--device-url', `https://127.0.0.1:${device}`, '--enrolment-url', `https://127.0.0.1:${enrolment}`]
   const { code } = await json<{ code: string }>('gateways', 'add', 'edge', '--link', `127.0.0.1:${link}`, ...urls)
@@ -43,10 +31,6 @@ before(async () => {
   await text('package', 'import', source, '--name', 'Drivers', '--id', 'ABC00001', '--target', 'linux')
   // It is there when the site has its link to the gateway.
   await text('package', 'distribute', 'ABC00001', '--to', 'edge', '--wait')
-})
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
 })
 
 test('what an update costs each device, and what a sequence still fetches on it, is counted by its cache', async () => {
@@ -117,6 +101,6 @@ test('a computer that came again is one conflict, which is resolved by its id; t
   const third = await come()
   assert.equal(await text('devices', 'resolve', third, 'block'), `The device is ${third}.\n`)
   assert.match(await text('devices', 'show', third), /State: +revoked/)
-  const again = await sluice(['devices', 'resolve', third, 'new', '--connection', connection])
+  const again = await as(['devices', 'resolve', third, 'new'])
   assert.match(again.stderr, /NOT_FOUND\)\n.*no open conflict/)
 })

@@ -1,40 +1,16 @@
 /** What lets computers in besides tokens, at a real site; and what a sign-in that is old may not do any more. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { type CommandOptions, type CommandResult, sluice } from './testing/command.ts'
-import { startServer } from './testing/server.ts'
+
+import { testSite } from './testing/site.ts'
 
 const PASSWORD = 'a ladder leans on the wall'
-const folder = await mkdtemp(join(tmpdir(), 'sluice-who-gets-in-'))
-const servers = new AsyncDisposableStack()
-let connection = ''
-let first = ''
-
-before(async () => {
-  const admin = { host: '127.0.0.1', port: 0 }
-  await writeFile(join(folder, 'site.json'), JSON.stringify({ dataFolder: 'site', name: 'Test', admin }))
-  const { ready } = servers.use(await startServer('site', join(folder, 'site.json')))
-  connection = String(ready.connectionFile)
-  first = String((ready.firstAdministrator as { url: string }).url)
-})
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
-})
-
-const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
-  sluice([...args, '--connection', connection], { env: { HOME: folder }, ...options })
-async function text(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await as(args)
-  assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
-  return stdout
-}
+const { folder, ready, as, text } = await testSite('who-gets-in')
 
 test("the organisation's own PKI: authorities come and go, and settings that are not named stay", async () => {
   assert.match(await text('identity'), /Registration: +off\nCheck revocation lists: +on\nNames: +\*\n/)
@@ -77,7 +53,7 @@ test('what computers that come again are is a rule; there is no conflict to reso
 })
 
 test('a sign-in of eleven minutes ago reads everything, lets nobody in, and a token of a program goes on', async () => {
-  const code = new URL(first).hash.replace('#code=', '')
+  const code = new URL((ready.firstAdministrator as { url: string }).url).hash.replace('#code=', '')
   const signedIn = await as(['login', 'anna', '--invited'], { answers: [code, PASSWORD, PASSWORD] })
   assert.equal(signedIn.code, 0, signedIn.stderr)
   await text('gateways', 'add', 'edge', '--url', 'https://127.0.0.1:1')

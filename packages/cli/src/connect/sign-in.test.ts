@@ -1,40 +1,21 @@
 /** Signing in on a terminal, at a real site. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { AdministratorInfo, AuditEntry } from '@sluice/protocol'
-import { type CommandOptions, type CommandResult, sluice } from '../testing/command.ts'
-import { startServer } from '../testing/server.ts'
+import type { CommandOptions } from '../testing/command.ts'
+import { testSite } from '../testing/site.ts'
 
 const PASSWORD = 'a ladder leans on the wall'
-const folder = await mkdtemp(join(tmpdir(), 'sluice-login-'))
-const servers = new AsyncDisposableStack()
-let connection = ''
-let first = ''
-
-before(async () => {
-  const admin = { host: '127.0.0.1', port: 0 }
-  await writeFile(join(folder, 'site.json'), JSON.stringify({ dataFolder: 'site', name: 'Test', admin }))
-  const { ready } = servers.use(await startServer('site', join(folder, 'site.json')))
-  connection = String(ready.connectionFile)
-  first = String((ready.firstAdministrator as { url: string }).url)
-})
-after(async () => {
-  await servers.disposeAsync()
-  await rm(folder, { recursive: true })
-})
-
-const env = { HOME: folder }
-const as = (args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
-  sluice([...args, '--connection', connection], { env, ...options })
-const codeOf = (url: string) => new URL(url).hash.replace('#code=', '')
+const { folder, ready, as } = await testSite('login')
+const first = (ready.firstAdministrator as { url: string }).url
 async function text(args: string[], options: CommandOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await as(args, options)
   assert.equal(code, 0, `${args.join(' ')}\n${stderr}`)
   return stdout
 }
+const codeOf = (url: string) => new URL(url).hash.replace('#code=', '')
 
 test('the first administrator sets a password on the terminal, and is who he is', async () => {
   const wrong = await as(['login', 'anna', '--invited'], { answers: [codeOf(first), PASSWORD, 'something else'] })

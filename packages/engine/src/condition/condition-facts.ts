@@ -55,7 +55,10 @@ async function ofRegistry(condition: Kind<'registry'>, variables: Variables, hos
   if (found === undefined || found === 'key')
     return { what: `${subject} is not there`, result: operator === 'notEquals' }
   const result = holds(operator, compareValues(found.data, wanted.value.value))
-  return { what: `${subject} is "${found.data.slice(0, 200)}", ${words[operator]} "${wanted.value.shown}"`, result }
+  return {
+    what: `${subject} is "${found.data.slice(0, 200)}", ${comparisonWords[operator]} "${wanted.value.shown}"`,
+    result,
+  }
 }
 
 async function ofSoftware(condition: Kind<'software'>, host: AskingHost): Promise<Found> {
@@ -71,7 +74,7 @@ const architectures: Readonly<Record<string, string>> = { x86: 'ia32', x64: 'x64
 async function ofOsVersion(condition: Kind<'osVersion'>, host: AskingHost): Promise<Found> {
   const { osVersion, architecture, operator, platform = 'windows' } = condition
   const facts = await host.facts()
-  const what = `${facts.platform} ${facts.os.version} ${facts.architecture}, ${platform} ${words[operator]} ${osVersion} ${architecture}`
+  const what = `${facts.platform} ${facts.os.version} ${facts.architecture}, ${platform} ${comparisonWords[operator]} ${osVersion} ${architecture}`
   const wanted = architecture.trim().toLowerCase()
   const isArchitecture = wanted === '' || facts.architecture === (architectures[wanted] ?? wanted)
   const isVersion = osVersion === '' || holds(operator, compareValues(facts.os.version, osVersion))
@@ -123,7 +126,8 @@ async function ofScript(condition: Kind<'script'>, host: AskingHost): Promise<Fo
   return { what: `script for ${named} ended with ${ended.exitCode}`, result: ended.exitCode === 0 }
 }
 
-const words: Record<Compare, string> = {
+/** As a decision says it. */
+export const comparisonWords: Record<Compare, string> = {
   equals: 'must equal',
   notEquals: 'must not equal',
   less: 'must be less than',

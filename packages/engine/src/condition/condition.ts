@@ -16,7 +16,7 @@ import type { FileFacts, Host } from '../host.ts'
 import { expand, lookUp, MASK, type Variables } from '../run/variables.ts'
 import { answerWql, type FactRow, parseWql, propertiesOf, unknownIn } from '../wql/index.ts'
 import { compareValues, holds } from './compare.ts'
-import { ofFacts } from './condition-facts.ts'
+import { comparisonWords, ofFacts } from './condition-facts.ts'
 import { likeText } from './wildcard.ts'
 
 export interface Decision {
@@ -182,10 +182,5 @@ const operators: Record<Compare | 'exists' | 'notExists' | 'like' | 'notLike', s
   notLike: 'must not be like',
   exists: 'must be set',
   notExists: 'must not be set',
-  equals: 'must equal',
-  notEquals: 'must not equal',
-  less: 'must be less than',
-  lessEqual: 'must be at most',
-  greater: 'must be greater than',
-  greaterEqual: 'must be at least',
+  ...comparisonWords,
 }
