@@ -11,7 +11,7 @@ export interface Hands {
   count: number
   /** Errors of the file system keep their `code` and `path`. Rejects when the hands were let go. */
   do<K extends JobKind>(kind: K, asked: Jobs[K]['asked']): Promise<Jobs[K]['answer']>
-  /** Ends the threads, whatever they are doing. */
+  /** Ends the threads: in the middle of whatever they do, but for a frame that is being compressed. */
   letGo(): Promise<void>
 }
 
@@ -33,6 +33,11 @@ const buffersOf = (question: Question): ArrayBuffer[] => {
   return question.kind === 'cut' ? [question.asked.bytes] : []
 }
 
+const saysOrEnds = (worker: Worker): Promise<void> =>
+  new Promise((resolve) => {
+    for (const event of ['message', 'exit'] as const) worker.once(event, () => resolve())
+  })
+
 /** Starts the threads; an import lets them go at its end. */
 export function createHands(count = Math.min(MOST_HANDS, availableParallelism())): Hands {
   let next = 0
@@ -53,7 +58,10 @@ export function createHands(count = Math.min(MOST_HANDS, availableParallelism())
       else waiting?.resolve(answer.value as never)
     })
     worker.on('error', fail)
-    worker.on('exit', () => fail(new Error('a thread of the import ended')))
+    worker.on('exit', () => {
+      fail(new Error('a thread of the import ended'))
+      thread.busy.clear()
+    })
     return thread
   })
 
@@ -70,10 +78,7 @@ export function createHands(count = Math.min(MOST_HANDS, availableParallelism())
 
   function fail(error: unknown): void {
     gone = true
-    for (const { busy } of threads) {
-      for (const { reject } of busy.values()) reject(error)
-      busy.clear()
-    }
+    for (const { busy } of threads) for (const { reject } of busy.values()) reject(error)
     for (const { reject } of [...urgent.splice(0), ...queue.splice(0)]) reject(error)
   }
 
@@ -90,7 +95,13 @@ export function createHands(count = Math.min(MOST_HANDS, availableParallelism())
       }),
     async letGo() {
       fail(new Error('the threads of the import were let go'))
-      await Promise.all(threads.map(({ worker }) => worker.terminate()))
+      await Promise.all(
+        threads.map(async ({ worker, busy }) => {
+          // A thread that is cut off just when Node sets up a compression takes the whole process with it.
+          while ([...busy.values()].some(({ question }) => question.kind === 'seal')) await saysOrEnds(worker)
+          await worker.terminate()
+        }),
+      )
     },
   }
 }
