@@ -19,7 +19,7 @@ export class RunClock {
     return now - before
   }
 
-  /** Milliseconds that the run may still take; undefined: any number. */
+  /** Milliseconds that the run may still take; undefined: no bound. */
   leftMs({ limitMs, activeMs = 0, ending }: RunState): number | undefined {
     if (limitMs === undefined || ending !== undefined) return undefined
     return Math.max(0, limitMs - activeMs - (this.#host.monotonicMs() - this.#countedMs))

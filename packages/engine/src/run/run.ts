@@ -533,7 +533,7 @@ class Run {
     return tookTooLong(this.#state.limitMs ?? 0, this.#present())
   }
 
-  /** Milliseconds that the run may still take; undefined: any number. */
+  /** Milliseconds that the run may still take; undefined: no bound. */
   #leftMs(): number | undefined {
     return this.#clock.leftMs(this.#state)
   }

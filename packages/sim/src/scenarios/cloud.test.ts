@@ -2,18 +2,20 @@
  * Content from cloud distribution points: a device runs a sequence whose content lies in object storage
  * and nowhere else, byte for byte, whatever happens to site and gateway meanwhile.
  */
+
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { sha256 } from '@sluice/content'
 import { openPointAccess } from '@sluice/content/stores'
-import { azuriteAccount, azuriteKey, startAzurite, startSwift, startTlsFront } from '@sluice/content/testing/cloud'
+import { azuriteAccount, azuriteKey, startAzurite, startSwift } from '@sluice/content/testing/cloud'
 import { GatewayConfiguration, type PointAccess, type PointStorage, ProblemError } from '@sluice/protocol'
 import { must } from '../administrator.ts'
 import type { Line } from '../line.ts'
 import { until } from '../until.ts'
 import { contentEffect } from './content-bytes.ts'
+import { startTrustedFront } from './trusted-front.ts'
 import { contentStep, effectStep, startWorld, type World } from './world.ts'
 
 const MiB = 1024 * 1024
@@ -98,13 +100,7 @@ test('a device fetches from S3 itself, without its certificate; the site is away
   skip: swift === undefined ? 'OpenStack Swift is not installed (see docs/content.md)' : false,
 }, async (t) => {
   if (swift === undefined) return
-  const front = await startTlsFront(swift.port)
-  // For site, gateway and device, which are processes of their own.
-  process.env.NODE_EXTRA_CA_CERTS = front.certificateFile
-  t.after(async () => {
-    delete process.env.NODE_EXTRA_CA_CERTS
-    await front.close()
-  })
+  const front = await startTrustedFront(t, swift.port)
   const { credentials, region, bucket } = await swift.createBucket()
   await using resources = new AsyncDisposableStack()
   const world = await startWorld({

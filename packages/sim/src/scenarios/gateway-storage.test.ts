@@ -2,17 +2,19 @@
  * A gateway that changes from its own folder to cloud storage, and back, while a device downloads: the run
  * goes on with what it has, and the next one comes from the new place.
  */
+
 import assert from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { sha256 } from '@sluice/content'
-import { startSwift, startTlsFront } from '@sluice/content/testing/cloud'
+import { startSwift } from '@sluice/content/testing/cloud'
 import type { CloudPointId } from '@sluice/protocol'
 import { jobDone, must } from '../administrator.ts'
 import { until } from '../until.ts'
 import { contentEffect } from './content-bytes.ts'
+import { startTrustedFront } from './trusted-front.ts'
 import { contentStep, effectStep, scenarioPackage, startWorld } from './world.ts'
 
 const MiB = 1024 * 1024
@@ -24,13 +26,7 @@ test('a gateway uses storage instead of its folder and goes back, and no running
   skip: swift === undefined ? 'OpenStack Swift is not installed (see docs/content.md)' : false,
 }, async (t) => {
   if (swift === undefined) return
-  const front = await startTlsFront(swift.port)
-  // For site, gateway and device, which are processes of their own.
-  process.env.NODE_EXTRA_CA_CERTS = front.certificateFile
-  t.after(async () => {
-    delete process.env.NODE_EXTRA_CA_CERTS
-    await front.close()
-  })
+  const front = await startTrustedFront(t, swift.port)
   const { credentials, region, bucket } = await swift.createBucket()
   await using resources = new AsyncDisposableStack()
   const world = await startWorld({

@@ -1,9 +1,7 @@
 /** Computers that come again with a new key, and computers that use one identity twice. */
+
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import {
   type Caller,
@@ -31,6 +29,7 @@ import { createVault } from '../secrets/vault.ts'
 import { createStatus } from '../status/status.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent as agent, someFacts } from '../testing/enrolled-device.ts'
+import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { createAdmission } from './admission.ts'
 import { createConflicts, hardwareOf, judgeLife } from './conflicts.ts'
@@ -44,12 +43,7 @@ const LAPTOP: DeviceFacts = { ...someFacts, hardwareUuid: '4C4C4544-0042-3510-80
 const OTHER: DeviceFacts = { ...someFacts, hardwareUuid: '4C4C4544-0042-3510-8052-B4C04F303133' }
 
 async function withSite(db: Kysely<Database>, body: (site: Awaited<ReturnType<typeof makeSite>>) => Promise<void>) {
-  const folder = await mkdtemp(join(tmpdir(), 'site-conflicts-'))
-  try {
-    await body(await makeSite(db, folder))
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  await inFolder('site-conflicts', async (folder) => await body(await makeSite(db, folder)))
 }
 
 async function makeSite(db: Kysely<Database>, folder: string) {

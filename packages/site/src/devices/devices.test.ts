@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import {
   type Caller,
   type DeviceFacts,
@@ -28,6 +25,7 @@ import { silentLog } from '../log.ts'
 import { createVault } from '../secrets/vault.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent as agent, someFacts as facts } from '../testing/enrolled-device.ts'
+import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { createAdmission } from './admission.ts'
 import { createConflicts } from './conflicts.ts'
@@ -50,12 +48,7 @@ const trust: SiteTrust = {
 const withCode = (code: ProblemCode) => (error: unknown) => error instanceof ProblemError && error.problem.code === code
 
 async function withSite(db: Kysely<Database>, body: (site: Awaited<ReturnType<typeof makeSite>>) => Promise<void>) {
-  const folder = await mkdtemp(join(tmpdir(), 'devices-'))
-  try {
-    await body(await makeSite(db, folder))
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  await inFolder('devices', async (folder) => await body(await makeSite(db, folder)))
 }
 
 async function makeSite(db: Kysely<Database>, folder: string) {

@@ -1,8 +1,6 @@
 /** Devices that come by a sign-in of their user, at a real OpenID provider on loopback. */
+
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, mock, test } from 'node:test'
 import {
   EnrolmentAnswer,
@@ -26,6 +24,7 @@ import { FACTS_COUNTER } from '../policy/facts-revision.ts'
 import { createVault } from '../secrets/vault.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent, someFacts } from '../testing/enrolled-device.ts'
+import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { createAdmission } from './admission.ts'
 import { createDevices } from './devices.ts'
@@ -53,12 +52,7 @@ const settings = (more: Partial<EnrolmentSignInSet> = {}) =>
   })
 
 async function withSite(db: Kysely<Database>, body: (site: Awaited<ReturnType<typeof makeSite>>) => Promise<void>) {
-  const folder = await mkdtemp(join(tmpdir(), 'site-sign-in-'))
-  try {
-    await body(await makeSite(db, folder))
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  await inFolder('site-sign-in', async (folder) => await body(await makeSite(db, folder)))
 }
 
 async function makeSite(db: Kysely<Database>, folder: string) {

@@ -1,4 +1,5 @@
 /** Computers that enrol with a certificate of their organisation's PKI: a real root, an intermediate, lists that revoke. */
+
 import assert from 'node:assert/strict'
 import { createPrivateKey, sign } from 'node:crypto'
 import { once } from 'node:events'
@@ -30,6 +31,7 @@ import { silentLog } from '../log.ts'
 import { createVault } from '../secrets/vault.ts'
 import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent, someFacts } from '../testing/enrolled-device.ts'
+import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
 import { newId } from './new-id.ts'
 import { createOrganisation } from './organisation.ts'
@@ -118,12 +120,7 @@ const stranger = await make({ name: 'Contoso Root', authority: true })
 const laptop = await make({ name: 'laptop-7', dns: ['laptop-7.contoso.example'] }, below)
 
 async function withSite(db: Kysely<Database>, body: (site: Awaited<ReturnType<typeof makeSite>>) => Promise<void>) {
-  const folder = await mkdtemp(join(tmpdir(), 'organisation-'))
-  try {
-    await body(await makeSite(db, folder))
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  await inFolder('organisation', async (folder) => await body(await makeSite(db, folder)))
 }
 
 async function makeSite(db: Kysely<Database>, folder: string) {
