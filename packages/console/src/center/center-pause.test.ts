@@ -29,6 +29,8 @@ describe('pausing in the browser', { skip: skipWithoutChromium(), timeout: 120_0
       if (process.env.SCREENSHOTS !== undefined)
         await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true })
     }
+    // A click is over before the page has asked the agent: the answer is what says that it was heard.
+    const ask = (name: string) => Promise.all([page.waitForResponse(/\/(pause|resume)$/), button(name).click()])
     await page.getByRole('link', { name: /Upgrade to MiniOS 2/ }).click()
     await page.getByText('Step 3 of 12', { exact: true }).waitFor()
     assert.equal(await button('Pause').count(), 0)
@@ -36,7 +38,7 @@ describe('pausing in the browser', { skip: skipWithoutChromium(), timeout: 120_0
     service.show(running({ userPauseLeftMs: 4 * 3600_000 }))
     await page.getByText(/You may let it rest for 4.h.* in all/).waitFor()
     await picture('may-pause')
-    await button('Pause').click()
+    await ask('Pause')
     assert.deepEqual(service.pauses, [true])
     const asked = { userPauseLeftMs: 4 * 3600_000, pausedBy: 'user', pausedUntil: '2026-11-20T18:00:00.000Z' }
     service.show(running(asked))
@@ -49,10 +51,10 @@ describe('pausing in the browser', { skip: skipWithoutChromium(), timeout: 120_0
     await picture('paused')
 
     service.refuseInstall(problem('PAUSE_NOT_ALLOWED', 'Run run_0000000000, 0 s are left.'))
-    await button('Resume').click()
+    await ask('Resume')
     await page.getByText('This installation cannot be paused now').waitFor()
     service.refuseInstall(undefined)
-    await button('Resume').click()
+    await ask('Resume')
     await page.getByText('This installation cannot be paused now').waitFor({ state: 'detached' })
     assert.deepEqual(service.pauses, [true, false])
 
