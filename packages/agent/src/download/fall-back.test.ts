@@ -8,6 +8,7 @@ import { seededBytes } from '@sluice/content/testing'
 import { CloudPointId, ContentTokenAnswer, ContentUrlsAnswer, ContentUrlsRequest, problem } from '@sluice/protocol'
 import { startTestGateway, type TestAnswer, type TestGateway } from '../testing/test-gateway.ts'
 import { until } from '../testing/until.ts'
+import type { Line } from './budget/line.ts'
 import { describeSource, type SourceNews } from './sources.ts'
 import { startTestLine } from './testing/test-line.ts'
 import { never, once, silent } from './testing/test-run.ts'
@@ -20,7 +21,7 @@ const jsonOf = (answer: TestAnswer | undefined): unknown =>
   answer !== undefined && 'json' in answer ? answer.json : assert.fail('no answer')
 
 /** A device, and a package that two gateways and a storage have, each with listeners of its own. */
-async function startThree(t: TestContext) {
+async function startThree(t: TestContext, use?: Line) {
   const line = await startTestLine(t)
   const { gateway: first, contents } = line
   const { authority } = first
@@ -70,7 +71,7 @@ async function startThree(t: TestContext) {
         : ((await signs?.(request)) ?? { problem: refusal })
   }
   const pack = await line.add('ABC00001', files)
-  const run = await line.open([pack])
+  const run = await line.open([pack], {}, use)
   run.client.use([first.address, second.address])
   run.client.useCloud([new URL(storage.address.deviceUrl).origin])
   return { ...{ contents, first, second, storage, switchOff, pack, run } }
@@ -124,4 +125,32 @@ test('a gateway dies, the next is switched off, the storage goes away: each time
     const passed = said.findIndex((text) => text.startsWith(`Source passed over: ${name}: `))
     assert.match(said[passed - 1] ?? '', new RegExp(` ${name}, `), 'after it was chosen')
   }
+})
+
+test('a budget that is spent in the middle holds the device and blames no source', async (t) => {
+  let spent = false
+  const held = problem('METERED_BUDGET_SPENT', 'all of it')
+  const use: Line = {
+    admit: async () => (spent ? held : undefined),
+    passed: () => (spent ? held : undefined),
+    givenUp() {},
+    mostStreams: () => 4,
+    mostRangeBytes: () => MiB,
+  }
+  const { contents, pack, run } = await startThree(t, use)
+  contents.bytesPerSecond = 8 * MiB
+  const news: SourceNews[] = []
+  const waits: (string | undefined)[] = []
+  const got = run.contents.acquire({ packageId: pack.policy.id, retry: once }, never, {
+    ...silent,
+    onSource: (one) => news.push(one),
+    onWaiting: (reason) => waits.push(reason?.code),
+  })
+  await until('the middle', () => contents.served.packBytes > 2 * MiB)
+  spent = true
+  await until('it waits', () => waits.filter((code) => code === held.code).length > 4)
+  spent = false
+  const done = await got
+  assert.ok(done.ok, JSON.stringify(done))
+  assert.deepEqual(news.map(describeSource), ['Source: gateway first, 1 of 3 in order.'])
 })

@@ -91,3 +91,21 @@ test('two streams are refused by one source: the one that comes late does not bl
   assert.deepEqual(codes, Array(3).fill('CONTENT_SOURCE_FAILED'))
   assert.equal(said.at(-1), 'Source: cloud distribution point second, 2 of 2 in order.')
 })
+
+for (const code of ['DOWNLOAD_NOT_NOW', 'METERED_BLOCKED', 'METERED_BUDGET_SPENT'] as const)
+  test(`${code} holds the device: no source is blamed, and its address is kept`, async () => {
+    const { urls, asked, said, forget } = openBook()
+    assert.equal((await forget(problem(code, 'not now'))).code, code)
+    assert.ok((await urls.get(pack)).ok)
+    assert.deepEqual(asked, ['first'])
+    assert.deepEqual(said, ['Source: cloud distribution point first, 1 of 2 in order.'])
+  })
+
+for (const code of ['CONTENT_TOKEN_REFUSED', 'CERTIFICATE_EXPIRED'] as const)
+  test(`${code} is about what the device asks with: the same source gives another address`, async () => {
+    const { urls, asked, said, forget } = openBook()
+    assert.equal((await forget(problem(code, 'renew it'))).code, code)
+    assert.ok((await urls.get(pack)).ok)
+    assert.deepEqual(asked, ['first', 'first'])
+    assert.equal(said.length, 1)
+  })

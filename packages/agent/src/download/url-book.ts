@@ -8,6 +8,8 @@
  *   U3. An address that is refused although it should hold is the fault of its source, whose key may have
  *       been withdrawn.
  *   U4. What a source refuses for good is no end while the content has another: then it only failed.
+ *   U5. What the device itself is held by, its schedule, its budget or its own certificate and token, never
+ *       counts against a source.
  */
 import type { ObjectName } from '@sluice/content'
 import {
@@ -52,7 +54,7 @@ const USE_MS = 240_000
 /** From this age on a new one is asked for while the old is used. */
 const RENEW_MS = 180_000
 
-/** Nothing that another source would do better. */
+/** About what the device asks with: nothing that another source would do better. */
 const same = new Set(['CONTENT_TOKEN_REFUSED', 'CERTIFICATE_EXPIRED', 'CERTIFICATE_REVOKED', 'NOT_AUTHENTICATED'])
 /** The address is to blame and not the source. */
 const ofAddress = new Set(['SIGNED_URL_REFUSED', 'PACK_GONE'])
@@ -172,6 +174,11 @@ export function createUrlBook(options: {
     return target
   }
 
+  /** Its addresses are asked for anew. */
+  const drop = (source: Source | undefined) => {
+    for (const [key, one] of known) if (one.source?.id === source?.id) known.delete(key)
+  }
+
   return {
     async get(object) {
       const kept = known.get(keyOf(object))
@@ -182,7 +189,13 @@ export function createUrlBook(options: {
     },
     forget(object, reason, target) {
       const kept = known.get(keyOf(object))
-      const final = !same.has(reason.code) && !ofAddress.has(reason.code) && attitudeTo(reason) === 'fail'
+      // U5
+      if (attitudeTo(reason) === 'hold') return reason
+      if (same.has(reason.code)) {
+        if (kept?.target === target) drop(kept.source)
+        return reason
+      }
+      const final = !ofAddress.has(reason.code) && attitudeTo(reason) === 'fail'
       const failedOnly = () => problem('CONTENT_SOURCE_FAILED', `${target.url.host}: ${reason.code}: ${reason.detail}`)
       // Another stream was told before: what is used now is another address, and not to blame.
       if (kept?.target !== target) return final ? failedOnly() : reason
@@ -194,7 +207,7 @@ export function createUrlBook(options: {
         (early || !ofAddress.has(reason.code)) &&
         sources.failed(object.contentId, source, reason)
       // U1
-      if (others) for (const [key, one] of known) if (one.source?.id === source.id) known.delete(key)
+      if (others) drop(source)
       if (ofAddress.has(reason.code) || object.kind === 'page') known.delete(keyOf(object))
       // U4
       return others && final ? failedOnly() : reason
