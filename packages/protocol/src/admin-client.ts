@@ -1,6 +1,7 @@
 /** Typed client of the admin API, over any `fetch`. */
 import type { z } from 'zod'
-import { type AdminRoute, type AdminRouteId, adminRoutes } from './admin.ts'
+import type { AdminRoute } from './admin/route.ts'
+import { type AdminRouteId, adminRoutes } from './admin.ts'
 import { failed, ok, problem, type Result, readProblem } from './problem.ts'
 
 type Body<K extends AdminRouteId> = (typeof adminRoutes)[K] extends { body: infer S extends z.ZodType }

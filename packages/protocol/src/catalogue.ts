@@ -3,6 +3,7 @@
  * signatures are good for, and what the two say to each other when the keys are not on the site.
  */
 import { z } from 'zod'
+import { type AdminRoute, plain } from './admin/route.ts'
 import { CatalogueMode, PolicyKey } from './dsse.ts'
 import { Sha256, SiteId } from './ids.ts'
 
@@ -94,8 +95,6 @@ export const CataloguePublication = z.strictObject({
 })
 export type CataloguePublication = z.infer<typeof CataloguePublication>
 
-const plain = { maxBodyBytes: 64 * 1024 } as const
-
 /** The routes of the admin API for keys and releases. */
 export const catalogueRoutes = {
   catalogue: { method: 'GET', path: '/admin/v1/catalogue', ...plain, answer: CatalogueInfo },
@@ -132,4 +131,4 @@ export const catalogueRoutes = {
     body: z.object({}),
     answer: CatalogueInfo,
   },
-} as const
+} as const satisfies Record<string, AdminRoute>

@@ -1,6 +1,5 @@
 /** Routes about administration itself: who may do what, and who did. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { Envelope } from '../dsse.ts'
 import {
   Account,
@@ -18,9 +17,7 @@ import {
 } from './administrator.ts'
 import { ApiTokenCreate, ApiTokenInfo, ApiTokenMade, Me } from './api-token.ts'
 import { AuditPage } from './audit.ts'
-
-const plain = { maxBodyBytes: 64 * 1024 } as const
-const none = z.object({})
+import { type AdminRoute, none, plain } from './route.ts'
 
 export const administrationRoutes = {
   /** Who is calling, and what he may. */

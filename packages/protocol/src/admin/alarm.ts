@@ -1,6 +1,6 @@
 /** What an administrator should look at: thresholds of gateways, and what expires. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
+import type { AdminRoute } from './route.ts'
 
 const percent = z.int().min(1).max(100)
 

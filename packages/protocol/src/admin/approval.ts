@@ -1,6 +1,7 @@
 /** The second person: deployments to many devices need somebody else's word. */
 import { z } from 'zod'
 import { Sha256 } from '../ids.ts'
+import { type AdminRoute, plain } from './route.ts'
 
 const AboveDevices = z.int().min(0).max(1_000_000).nullable()
 
@@ -27,3 +28,14 @@ export const DeploymentApproval = z.object({
 export type DeploymentApproval = z.infer<typeof DeploymentApproval>
 
 export const DeploymentApprove = z.strictObject({ digest: Sha256 })
+
+export const approvalRoutes = {
+  approvalRule: { method: 'GET', path: '/admin/v1/approval-rule', ...plain, answer: ApprovalRule },
+  setApprovalRule: {
+    method: 'PUT',
+    path: '/admin/v1/approval-rule',
+    ...plain,
+    body: ApprovalRuleChange,
+    answer: ApprovalRule,
+  },
+} as const satisfies Record<string, AdminRoute>

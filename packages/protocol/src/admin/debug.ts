@@ -1,8 +1,8 @@
 /** The debugger as administrators handle it: by device, since a device carries one run at a time. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { DebugOrder, DebugState } from '../debug.ts'
 import { DeploymentId, DeviceId, RunId } from '../ids.ts'
+import { type AdminRoute, plain } from './route.ts'
 
 export const DebugSession = z.object({
   deviceId: DeviceId,
@@ -18,8 +18,6 @@ export type DebugSession = z.infer<typeof DebugSession>
 
 /** `runId`: the run that is meant; another one of the device is left alone. Absent: whichever goes on. */
 export const DebugCommand = z.strictObject({ order: DebugOrder, runId: RunId.optional() })
-
-const plain = { maxBodyBytes: 64 * 1024 } as const
 
 export const debugRoutes = {
   /** The run that the device is in. */

@@ -1,7 +1,7 @@
 /** Devices that the site cannot tell apart by itself, and what an administrator makes of them. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { DeviceId } from '../ids.ts'
+import { type AdminRoute, plain } from './route.ts'
 
 /**
  * What happens when a computer enrols, with good proof, whose hardware the site knows as an approved device: it
@@ -35,8 +35,6 @@ export const ConflictResolution = z.strictObject({
   resolution: z.enum(['merge', 'new', 'block']),
 })
 export type ConflictResolution = z.infer<typeof ConflictResolution>['resolution']
-
-const plain = { maxBodyBytes: 64 * 1024 } as const
 
 export const deviceConflictRoutes = {
   deviceConflicts: {

@@ -1,9 +1,9 @@
-/** Administration of cloud distribution points and of groups: schemas of the admin API. */
+/** Cloud distribution points as administrators handle them. */
 import { z } from 'zod'
 import { StoragePrefix } from '../distribution-point.ts'
-import { CloudPointId, DistributionPointId, PackageId, PointGroupId } from '../ids.ts'
+import { CloudPointId } from '../ids.ts'
+import { type AdminRoute, Name, none, plain } from './route.ts'
 
-const Name = z.string().min(1).max(255)
 const Secret = z.string().min(1).max(500)
 
 /** Whoever reads along on plain HTTP gets addresses that open objects: only this machine may be reached so. */
@@ -87,29 +87,29 @@ export const DistributionPointInfo = z.object({
 })
 export type DistributionPointInfo = z.infer<typeof DistributionPointInfo>
 
-/** Where something is distributed to: a content-enabled gateway, a cloud distribution point, or a group of both. */
-export const DistributionTarget = z.union([DistributionPointId, PointGroupId])
-export type DistributionTarget = z.infer<typeof DistributionTarget>
-
-export const DistributeRequest = z.strictObject({ to: z.array(DistributionTarget).min(1).max(100) })
-
-export const PointGroupInfo = z.object({
-  id: PointGroupId,
-  name: z.string(),
-  members: z.array(DistributionPointId),
-  /** What goes to every member, also to those that come later. */
-  packages: z.array(PackageId),
-})
-export type PointGroupInfo = z.infer<typeof PointGroupInfo>
-
-export const DistributionRemove = z.strictObject({
-  from: z.array(DistributionTarget).min(1).max(100),
-  /** Also where a deployment needs it. What devices may be fetching stays until they are done. */
-  force: z.boolean().default(false),
-})
-
-/** Points of the package, as they are listed with it. */
-export const DistributionOrder = z.strictObject({ at: z.array(DistributionTarget).min(1).max(100) })
-
-export const PointGroupCreate = z.strictObject({ name: Name })
-export const PointGroupMembers = z.strictObject({ members: z.array(DistributionPointId).max(100) })
+export const distributionPointRoutes = {
+  distributionPoints: {
+    method: 'GET',
+    path: '/admin/v1/distribution-points',
+    ...plain,
+    answer: z.array(DistributionPointInfo),
+  },
+  /** Tries the credentials on the storage before anything is kept. */
+  createDistributionPoint: {
+    method: 'POST',
+    path: '/admin/v1/distribution-points',
+    ...plain,
+    body: DistributionPointCreate,
+    answer: DistributionPointInfo,
+  },
+  /** Other credentials for the same place, tried before they take the place of the old ones. */
+  replacePointCredentials: {
+    method: 'PUT',
+    path: '/admin/v1/distribution-points/:id/credentials',
+    ...plain,
+    body: PointCredentials,
+    answer: DistributionPointInfo,
+  },
+  /** Only one that holds nothing. */
+  deleteDistributionPoint: { method: 'DELETE', path: '/admin/v1/distribution-points/:id', ...plain, answer: none },
+} as const satisfies Record<string, AdminRoute>

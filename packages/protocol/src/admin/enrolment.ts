@@ -1,6 +1,6 @@
 /** How devices may come in by a sign-in of their user, as administrators set it. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
+import type { AdminRoute } from './route.ts'
 
 /** Of an OpenID provider. `https:`; `http:` on loopback only. */
 export const Issuer = z

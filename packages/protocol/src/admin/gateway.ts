@@ -1,10 +1,10 @@
 /** Gateways as an administrator sees them. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { CloudPointId, GatewayId } from '../ids.ts'
 import { LinkAddress } from '../link.ts'
 import { Problem } from '../problem.ts'
 import { OutboundThreshold } from './alarm.ts'
+import { type AdminRoute, none, plain } from './route.ts'
 
 const Time = z.iso.datetime()
 
@@ -86,9 +86,6 @@ export const GatewayInfo = z.object({
   joinCodeExpiresAt: Time.optional(),
 })
 export type GatewayInfo = z.infer<typeof GatewayInfo>
-
-const plain = { maxBodyBytes: 64 * 1024 } as const
-const none = z.object({})
 
 export const gatewayRoutes = {
   gateways: { method: 'GET', path: '/admin/v1/gateways', ...plain, answer: z.array(GatewayInfo) },

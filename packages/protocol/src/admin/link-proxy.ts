@@ -1,6 +1,6 @@
 /** What the site proves itself with to the proxy before its gateways: written, never read. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
+import { type AdminRoute, none } from './route.ts'
 
 export const LinkProxyCredentials = z.strictObject({
   /** `name:password`; a line break would end the header that it goes into. */
@@ -11,7 +11,6 @@ export const LinkProxyCredentials = z.strictObject({
 })
 
 const path = '/admin/v1/link-proxy/credentials'
-const none = z.object({})
 
 export const linkProxyRoutes = {
   setLinkProxyCredentials: { method: 'PUT', path, maxBodyBytes: 64 * 1024, body: LinkProxyCredentials, answer: none },

@@ -1,7 +1,7 @@
 /** The organisation's own PKI as administrators handle it: authorities, revocation lists, who may register by it. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { Sha256 } from '../ids.ts'
+import { type AdminRoute, plain } from './route.ts'
 
 const Pem = z.string().min(1).max(40_000)
 /** Fetched by the site itself, so an administrator says it and no certificate does. */
@@ -46,8 +46,6 @@ export type OrganisationSettings = z.infer<typeof OrganisationSettings>
 
 /** Longest revocation list, in bytes. */
 export const MAX_CRL_BYTES = 4 * 1024 * 1024
-
-const plain = { maxBodyBytes: 64 * 1024 } as const
 
 export const organisationRoutes = {
   organisationAuthorities: {

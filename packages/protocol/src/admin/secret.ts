@@ -1,7 +1,7 @@
 /** Secrets as administrators handle them: set, listed by name, deleted, never read. */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { SecretName, SecretValue } from '../secret.ts'
+import { type AdminRoute, plain } from './route.ts'
 
 export const SecretInfo = z.object({
   name: SecretName,
@@ -14,8 +14,6 @@ export const SecretInfo = z.object({
 export type SecretInfo = z.infer<typeof SecretInfo>
 
 export const SecretSet = z.strictObject({ value: SecretValue })
-
-const plain = { maxBodyBytes: 64 * 1024 } as const
 
 export const secretRoutes = {
   secrets: { method: 'GET', path: '/admin/v1/secrets', ...plain, answer: z.array(SecretInfo) },

@@ -3,10 +3,10 @@
  * (*Do not display this value*) can be set and removed, and are read by nobody but the steps that name them.
  */
 import { z } from 'zod'
-import type { AdminRoute } from '../admin.ts'
 import { CollectionId } from '../ids.ts'
 import { SecretName } from '../secret.ts'
 import { SettableVariableName, VariableValue } from '../variable.ts'
+import { type AdminRoute, plain } from './route.ts'
 
 /** Of one collection or one device; in the original, of a device. */
 export const MAX_OWN_VARIABLES = 1_000
@@ -60,7 +60,6 @@ export const DeviceVariables = z.object({
 })
 export type DeviceVariables = z.infer<typeof DeviceVariables>
 
-const plain = { maxBodyBytes: 64 * 1024 } as const
 const VariableRemove = z.strictObject({ name: SettableVariableName })
 const collection = '/admin/v1/collections/:id'
 const device = '/admin/v1/devices/:id'
