@@ -10,7 +10,7 @@ const pack = { contentId, kind: 'pack', hash: Sha256.parse('b'.repeat(64)) } as 
 const points = ['first', 'second'].map((name, i) => ({ pointId: CloudPointId.parse(`dp_000000000${i}`), name }))
 
 /** A device that may fetch a content from two cloud distribution points. */
-function openBook(of = points) {
+function openBook(of = points, refused?: Problem) {
   const said: string[] = []
   const asked: (string | undefined)[] = []
   const urls = createUrlBook({
@@ -18,7 +18,11 @@ function openBook(of = points) {
       async call(_route: string, { body }: { body: { point?: string; objects: { hash: string }[] } }) {
         asked.push(points.find(({ pointId }) => pointId === body.point)?.name)
         const expiresAt = new Date(Date.now() + 300_000).toISOString()
-        const objects = body.objects.map(({ hash }) => ({ hash, url: `https://${body.point}/${hash}`, expiresAt }))
+        const objects = body.objects.map(({ hash }) =>
+          refused === undefined
+            ? { hash, url: `https://${body.point}/${hash}`, expiresAt }
+            : { hash, problem: refused },
+        )
         return ok({ objects })
       },
       objectTarget: (url: string) => ok({ url: new URL(url), agent: {}, source: 'cloud' }),
@@ -66,6 +70,13 @@ test('a pack that is gone says nothing about its source', async () => {
   await urls.get(pack)
   assert.deepEqual(asked, ['first', 'first'])
   assert.equal(said.length, 1)
+})
+
+test('a pack that a gateway never heard of is gone, for who was sent there', async () => {
+  const { urls, asked } = openBook(points, problem('OBJECT_REFUSED', 'no such pack'))
+  const answer = await urls.get(pack)
+  assert.equal(answer.ok ? 'given' : answer.problem.code, 'PACK_GONE')
+  assert.deepEqual(asked, ['first'], 'another source would say the same')
 })
 
 test('what a source refuses for good is no end while there is another', async () => {

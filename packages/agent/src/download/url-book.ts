@@ -10,6 +10,8 @@
  *   U4. What a source refuses for good is no end while the content has another: then it only failed.
  *   U5. What the device itself is held by, its schedule, its budget or its own certificate and token, never
  *       counts against a source.
+ *   U6. A gateway that joined lately does not know what a content consisted of before, and refuses it. For
+ *       who was told to fetch it there, it is gone.
  */
 import type { ObjectName } from '@sluice/content'
 import {
@@ -156,7 +158,7 @@ export function createUrlBook(options: {
         said === undefined || said.hash !== object.hash
           ? failed(problem('BAD_ANSWER', 'contentUrls: the answer is not in the order of the request'))
           : 'problem' in said
-            ? failed(readProblem(said.problem, 200))
+            ? failed(goneIfRefused(readProblem(said.problem, 200)))
             : client.objectTarget(said.url)
       if (!target.ok && !ofAddress.has(target.problem.code)) {
         refused ??= give(target.problem)
@@ -218,5 +220,9 @@ export function createUrlBook(options: {
     },
   }
 }
+
+/** U6 */
+const goneIfRefused = (said: Problem): Problem =>
+  said.code === 'OBJECT_REFUSED' ? problem('PACK_GONE', said.detail) : said
 
 const keyOf = ({ contentId, kind, hash }: NamedObject) => `${contentId} ${kind} ${hash}`

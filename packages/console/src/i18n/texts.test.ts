@@ -51,11 +51,14 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'SIGN_IN_AGAIN',
   'INVITATION_REFUSED',
   'ENROLMENT_TOKEN_REFUSED',
+  'KEY_OF_ANOTHER_DEVICE',
   'ORGANISATION_CERTIFICATE_REFUSED',
   // A step hears of them from `sluice-ts secret`.
   'SECRET_REFUSED',
   'RUN_NOT_REPORTED',
   'RANGE_REFUSED',
+  // The agent takes it as `PACK_GONE`.
+  'OBJECT_REFUSED',
   'STORAGE_REFUSED',
   'STORAGE_UNAVAILABLE',
   'STORAGE_CANNOT_SIGN',

@@ -16,6 +16,7 @@ import {
   sha256,
   siteId,
   type TokenChange,
+  until,
   type World,
 } from '../testing/gateway-world.ts'
 
@@ -101,7 +102,29 @@ describe('objects', () => {
       const objects = answer.json().objects as { url?: string; problem?: { code: string } }[]
       assert.deepEqual(
         objects.map(({ url, problem }) => problem?.code ?? typeof url),
-        ['string', 'CONTENT_TOKEN_REFUSED', 'PACK_GONE', 'PACK_GONE', 'CONTENT_NOT_DISTRIBUTED'],
+        ['string', 'CONTENT_TOKEN_REFUSED', 'OBJECT_REFUSED', 'OBJECT_REFUSED', 'CONTENT_NOT_DISTRIBUTED'],
+      )
+    })
+
+    test('who was sent to where the content lay before hears that it is gone', async () => {
+      const old = Buffer.from('laid out as before')
+      const { contentId: moved, objects: before } = world.addContent({ kind: 'pack', bytes: old })
+      world.site.say({ kind: 'contentsChanged' })
+      await world.reported(moved, 'present')
+      const entry = world.site.contents.find(({ content }) => content.contentId === moved)
+      assert.ok(entry)
+      const bytes = Buffer.from('laid out anew')
+      world.site.objects.set(`pack/${sha256(bytes)}`, bytes)
+      entry.objects = [{ kind: 'pack', hash: sha256(bytes), sizeBytes: bytes.length }]
+      entry.content = { ...entry.content, revision: 2, totalBytes: bytes.length }
+      world.site.say({ kind: 'contentsChanged' })
+      await until(() => world.site.contentReports.some(({ revision }) => revision === 2), 'revision 2')
+      const wanted = [...before, ...entry.objects].map((object) => ({ contentId: moved, ...object }))
+      const answer = await urlsWith(await world.token([moved]), wanted)
+      const objects = answer.json().objects as { url?: string; problem?: { code: string } }[]
+      assert.deepEqual(
+        objects.map(({ url, problem }) => problem?.code ?? typeof url),
+        ['PACK_GONE', 'string'],
       )
     })
 

@@ -83,7 +83,9 @@ function refusalOf(
     return problem('CONTENT_NOT_DISTRIBUTED', `${pointId ?? 'This gateway'} does not hold content ${contentId}.`)
   const object: StoredObject | undefined = held.objects.get(objectKey(wanted))
   if (object === undefined)
-    return problem('PACK_GONE', `Content ${contentId} has no ${wanted.kind} ${wanted.hash} now.`)
+    return held.former.has(objectKey(wanted))
+      ? problem('PACK_GONE', `Content ${contentId} has no ${wanted.kind} ${wanted.hash} now.`)
+      : problem('OBJECT_REFUSED', `Content ${contentId} has no ${wanted.kind} ${wanted.hash}.`)
   if (pointId === undefined && held.missing.has(objectKey(wanted)))
     return problem('CONTENT_NOT_DISTRIBUTED', `The ${wanted.kind} ${wanted.hash} is still on its way to this gateway.`)
   return undefined

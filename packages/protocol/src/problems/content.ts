@@ -8,6 +8,13 @@ export const contentProblems = {
     title: 'The pack is no longer where the layout says',
     remedy: 'The agent asks for the layout again.',
   },
+  OBJECT_REFUSED: {
+    status: 403,
+    retry: 'now',
+    title: 'What was asked for is no part of the content',
+    remedy:
+      'The agent asks for the layout again. Who names packs of something else gets nothing, whether they exist or not.',
+  },
   CONTENT_NOT_DISTRIBUTED: {
     status: 409,
     retry: 'later',

@@ -69,6 +69,13 @@ export const identityProblems = {
     title: 'The site does not know this device',
     remedy: 'It was deleted, or belongs to another site. Enrol it again.',
   },
+  KEY_OF_ANOTHER_DEVICE: {
+    status: 403,
+    retry: 'never',
+    title: 'The certificate request is for the key of another device',
+    remedy:
+      'A device gets certificates for the key with which it enrolled. To enrol it anew, remove its state folder: `docs/devices.md`.',
+  },
   ENROLMENT_TOKEN_REFUSED: {
     status: 403,
     retry: 'never',

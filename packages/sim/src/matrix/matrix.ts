@@ -46,7 +46,7 @@ export const deviceMatrix: Record<DeviceRouteId, Row> = {
   enrol: devices('NOT_FOUND', 'NOT_FOUND'),
   signIn: devices('NOT_FOUND', 'NOT_FOUND'),
   // One that expired may come; this one was not made by the site. The device itself asked for another key.
-  renew: { ...devices('DEVICE_UNKNOWN', 'CONFLICT'), expired: 'DEVICE_UNKNOWN' },
+  renew: { ...devices('DEVICE_UNKNOWN', 'KEY_OF_ANOTHER_DEVICE'), expired: 'DEVICE_UNKNOWN' },
   policy: devices('DEVICE_UNKNOWN', 'in'),
   // The gateway knows the authority, not the devices; all that is heard here is *ask for policy*.
   notify: devices('in', 'in'),

@@ -249,7 +249,7 @@ onEveryDatabase('whoever repeats a request with another seal key is refused', as
     const { bundle } = await site.devices.createToken({ uses: 1 })
     const key = await makeDeviceKey()
     approved(await site.enrol(key, bundle.token))
-    await assert.rejects(site.enrol(key, bundle.token, 'b3RoZXI='), withCode('CONFLICT'))
+    await assert.rejects(site.enrol(key, bundle.token, 'b3RoZXI='), withCode('KEY_OF_ANOTHER_DEVICE'))
   })
 })
 
@@ -280,7 +280,7 @@ onEveryDatabase('an expired certificate reaches renewal only, and for 90 days', 
     site.clock.advance(31 * DAY_MS)
     const caller = callerWith(deviceId, certificate, true)
     await assert.rejects(site.requireDevice(caller), withCode('CERTIFICATE_EXPIRED'))
-    await assert.rejects(site.renew(await makeDeviceKey(), caller), withCode('CONFLICT'))
+    await assert.rejects(site.renew(await makeDeviceKey(), caller), withCode('KEY_OF_ANOTHER_DEVICE'))
     const renewed = callerWith(deviceId, await site.renew(key, caller))
     assert.equal((await site.requireDevice(renewed)).id, deviceId)
     site.clock.advance(121 * DAY_MS)

@@ -109,7 +109,7 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
         if (known === undefined) return await admit(trx, key, request, voucher, address)
         if (known.state === 'revoked') fail('CERTIFICATE_REVOKED', `${known.id} was revoked.`)
         if (known.seal_key !== request.sealKey)
-          fail('CONFLICT', `${known.id} enrolled with another seal key; make a new device key to enrol anew.`) // 4.
+          fail('KEY_OF_ANOTHER_DEVICE', 'The device with this key enrolled with another seal key.') // 4.
         await remember(trx, known.id, voucher)
         if (known.state === 'pending' && isAutomatic(voucher)) {
           await trx.updateTable('devices').set({ state: 'approved' }).where('id', '=', known.id).execute()
@@ -302,7 +302,7 @@ export function createEnrolment(options: EnrolmentOptions): Pick<DeviceHandlers,
       const key = await readCertificateRequest(body.csr)
       if (!key.ok) throw new ProblemError(key.problem)
       if (key.value.fingerprint !== device.fingerprint)
-        fail('CONFLICT', `A renewal is for the key with which ${device.id} enrolled.`) // 3.
+        fail('KEY_OF_ANOTHER_DEVICE', `A renewal is for the key with which ${device.id} enrolled.`) // 3.
       await organisation.requireGood(device.id) // 6.
       const answer: RenewalAnswer = { certificate: await certify(key.value, device.id) }
       log.info('certificate renewed', { deviceId: device.id })
