@@ -21,8 +21,9 @@ import {
   type StepType,
 } from '@sluice/protocol'
 import { flatten, type InstructionTable } from '../run/flatten.ts'
+import { MAX_TRANSITIONS } from '../run/live-run.ts'
 import { candidatesOf } from '../run/package-choice.ts'
-import { advance, MAX_TRANSITIONS } from '../run/run.ts'
+import { advance } from '../run/run.ts'
 import type { JournalEntry, RunResult } from '../run/run-state.ts'
 import { startRun } from '../run/start.ts'
 import { choicesOf, isOpen, type PreviewedContent, packagesOfList } from './preview-content.ts'

@@ -14,7 +14,8 @@ import {
   wholeRun,
 } from '../testing/index.ts'
 import { flags } from './flags.ts'
-import { advance, MAX_REQUESTS } from './run.ts'
+import { advance } from './run.ts'
+import { MAX_REQUESTS } from './step-finish.ts'
 
 const stop = new AbortController().signal
 
