@@ -1,7 +1,16 @@
 /** Puts a gateway together. Nothing runs before `start()`. */
 import { join } from 'node:path'
-import { type FileStore, openFolderStore } from '@sluice/content'
-import { type DeviceRouteId, deviceRoutes, failed, type LinkEvent, ok, type Result } from '@sluice/protocol'
+import { createSmallPages, type FileStore, openFolderStore } from '@sluice/content'
+import {
+  type DeviceRouteId,
+  deviceRoutes,
+  failed,
+  type LinkEvent,
+  ok,
+  PAGE_WITH_ADDRESS_BYTES,
+  PAGES_OF_ANSWER_BYTES,
+  type Result,
+} from '@sluice/protocol'
 import { createBuffers } from './content/buffers.ts'
 import { createCloudPoints } from './content/cloud-points.ts'
 import { createContentReports } from './content/content-reports.ts'
@@ -53,6 +62,9 @@ export interface Gateway {
   /** Takes no new connection, lets requests end for `drainMs`, reports its traffic, and ends. */
   stop(): Promise<void>
 }
+
+/** Small ones that come with addresses, held in memory: devices of one deployment ask for the same ones. */
+const KEPT_PAGES = 128
 
 export interface GatewayOptions {
   config: GatewayConfig
@@ -139,7 +151,14 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     ...relayedRoutes(relay),
     notify: notices.handler,
     health: async ({ response }) => sendJson(response, 200, { ok: true }),
-    contentUrls: contentUrls({ siteConfiguration, contents, cloudPoints, signer, now, lifeMs: options.urlLifeMs }),
+    contentUrls: contentUrls({
+      ...{ siteConfiguration, contents, cloudPoints, signer, traffic, now, lifeMs: options.urlLifeMs },
+      pages: createSmallPages(store, {
+        pageBytes: PAGE_WITH_ADDRESS_BYTES,
+        answerBytes: PAGES_OF_ANSWER_BYTES,
+        keptPages: KEPT_PAGES,
+      }),
+    }),
     object: (request) => (request.query.has('point') ? relayed(request) : served(request)),
   })
   const bodies = createBodyReader(config.limits.bodyBytes, bounds)

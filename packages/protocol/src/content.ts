@@ -102,6 +102,8 @@ export type ContentTokenRequest = z.infer<typeof ContentTokenRequest>
 
 /** Largest sealed layout root that comes with its grant; a device fetches larger ones as it does pages. */
 export const GRANTED_ROOT_BYTES = 16 * 1024
+/** Of all layout roots in one answer. */
+export const GRANTED_ROOTS_BYTES = 256 * 1024
 
 export const ContentGrant = z.object({
   contentId: ContentId,
@@ -151,6 +153,10 @@ export const ContentTokenClaims = z.object({
 })
 export type ContentTokenClaims = z.infer<typeof ContentTokenClaims>
 
+/** Largest page that comes with its address, and bytes of all pages of one answer. */
+export const PAGE_WITH_ADDRESS_BYTES = 64 * 1024
+export const PAGES_OF_ANSWER_BYTES = 512 * 1024
+
 /** Asks a gateway for signed addresses of objects that the token covers. */
 export const ContentUrlsRequest = z.object({
   token: z.string().max(100_000),
@@ -160,6 +166,8 @@ export const ContentUrlsRequest = z.object({
     .array(z.object({ contentId: ContentId, kind: ObjectKind, hash: Sha256 }))
     .min(1)
     .max(256),
+  /** Small pages that lie at the gateway itself shall come at once: that saves a round trip. */
+  withPages: z.boolean().optional(),
 })
 export type ContentUrlsRequest = z.infer<typeof ContentUrlsRequest>
 
@@ -167,7 +175,13 @@ export const ContentUrlsAnswer = z.object({
   /** In the order of the request. */
   objects: z.array(
     z.union([
-      z.object({ hash: Sha256, url: z.url().max(4000), expiresAt: z.iso.datetime() }),
+      z.object({
+        hash: Sha256,
+        url: z.url().max(4000),
+        expiresAt: z.iso.datetime(),
+        /** Of a page, sealed as it is stored, standard base64. */
+        page: z.base64().max(88_000).optional(),
+      }),
       z.object({ hash: Sha256, problem: Problem }),
     ]),
   ),

@@ -15,6 +15,8 @@
  *       those before it, because a file may go over several.
  *   D5. The layout may change at any time: when an object is gone, it is asked for again, and only what
  *       still lacks is planned anew.
+ *   D6. The last frames of the last page come in stretches over several streams: before that there is always a
+ *       whole one for a stream that has nothing to do.
  */
 import { type ManifestPage, readManifestRoot } from '@sluice/content'
 import type { CatalogueReference, ContentId, ManifestRoot, Problem } from '@sluice/protocol'
@@ -169,6 +171,8 @@ async function completePages(
       await Promise.race([planned.promise, one])
       before = one
     }
+    // D6
+    streams.ending()
     await Promise.all(running)
   } finally {
     streams.close()

@@ -5,12 +5,15 @@
  *
  * While frames of a stream are opened and written, the next one comes in, as long as there is memory for it;
  * then the connection waits.
+ *
+ * The last frames of a download come in stretches over several streams, so that all of these end together.
+ * Whoever brings the last stretch answers for the frame: when it is not right, it fetches all of it.
  */
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
 import type { ObjectTarget } from '../gateway-client/gateway-client.ts'
 import type { Line } from './budget/line.ts'
 import { fetchRange } from './fetch-range.ts'
-import { createFrameQueue, type Frame, type FrameRange, mergeRanges } from './frame-plan.ts'
+import { createFrameQueue, type Frame, type FrameRange, mergeRanges, type SharedFrame } from './frame-plan.ts'
 import type { FrameMemory } from './frame-thread.ts'
 import type { Patience } from './patience.ts'
 import type { StreamPool } from './stream-pool.ts'
@@ -50,12 +53,19 @@ export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
   const over = Promise.withResolvers<void>()
   const leftBytes = () => (end === undefined ? queue.leftBytes() : 0)
 
-  const bringNext = async (maxBytes: number): Promise<number> => {
-    const next = queue.next(maxBytes)
+  const shared = new Set<SharedFrame>()
+
+  const bringNext = async (maxBytes: number, split: boolean): Promise<number> => {
+    const next = queue.next(maxBytes, split)
     if (next === undefined) return 0
+    if (next.shared !== undefined) shared.add(next.shared)
     const left = new Set(next.frames)
+    const own = { ...order, signal }
     try {
-      const result = await order.patience.insist(() => bring(left, maxBytes, { ...order, signal }), signal)
+      const stretch = next.shared === undefined ? ok(undefined) : await bringStretch(next, left, own)
+      // What is left of a stretch that came is a frame of which others still bring something.
+      const done = !stretch.ok || (next.shared?.lackingBytes ?? 0) > 0
+      const result = done ? stretch : await order.patience.insist(() => bring(left, maxBytes, own), signal)
       if (result.ok) return next.range.end - next.range.start
       end ??= { problem: result.problem }
     } catch (error) {
@@ -66,9 +76,9 @@ export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
   }
   const remove = order.streams.add({
     leftBytes,
-    async bring(maxBytes) {
+    async bring(maxBytes, split) {
       underWay += 1
-      const broughtBytes = await bringNext(maxBytes)
+      const broughtBytes = await bringNext(maxBytes, split)
       underWay -= 1
       if (underWay === 0 && leftBytes() === 0) over.resolve()
       return { broughtBytes }
@@ -76,10 +86,19 @@ export async function fetchFrames(order: FrameOrder): Promise<Result<void>> {
   })
   if (order.frames.length > 0) await over.promise
   remove()
+  // Those that did not come whole.
+  for (const { sealed } of shared) if (sealed !== undefined) order.memory.free(sealed)
   if (end === undefined) return ok(undefined)
   if ('problem' in end) return failed(end.problem)
   throw end.error
 }
+
+/** Tries until the stretch is there; when it was the last of its frame and that is right, it leaves `left`. */
+const bringStretch = (stretch: FrameRange, left: Set<Frame>, order: FrameOrder): Promise<Result<void>> =>
+  order.patience.insist(async () => {
+    const wrong = await bringRange(stretch, left, order)
+    return wrong === undefined ? ok(undefined) : failed(wrong)
+  }, order.signal)
 
 /** One try at all that is left of a range; frames that came right leave `left`. */
 async function bring(left: Set<Frame>, maxBytes: number, order: FrameOrder): Promise<Result<void>> {
@@ -105,10 +124,13 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
   const { patience, tally, streams, memory } = order
   const target = await order.locate(range)
   if (!target.ok) return target.problem
+  const { shared } = range
   const frames = range.frames.values()
   let frame = frames.next().value
   let sealed: Uint8Array<ArrayBuffer> | undefined
-  let filled = 0
+  /** Where in the frame the next bytes belong, and where in it the range ends. */
+  let filled = shared === undefined || frame === undefined ? 0 : range.range.start - frame.offset
+  const endIn = (whole: Frame) => Math.min(whole.sizeBytes, range.range.end - whole.offset)
   let uncounted = 0
   /** Frames that came whole, one after the other. */
   let finishing: Promise<void> = Promise.resolve()
@@ -138,16 +160,26 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
     filled = 0
     uncounted = 0
   }
+  const rangeOfFrameEnded = (whole: Frame, bytes: Uint8Array<ArrayBuffer>) => {
+    if (shared === undefined) return frameEnded(whole, bytes)
+    shared.lackingBytes -= range.range.end - range.range.start
+    if (shared.lackingBytes === 0) {
+      shared.sealed = undefined
+      return frameEnded(whole, bytes)
+    }
+    frame = undefined
+  }
   /** What there is no memory for. */
   const feed = (piece: Buffer): Buffer => {
     let at = 0
     while (at < piece.length && frame !== undefined) {
-      sealed ??= memory.buffer(frame.sizeBytes)
+      sealed ??= shared?.sealed ?? memory.buffer(frame.sizeBytes)
       if (sealed === undefined) return piece.subarray(at)
+      if (shared !== undefined) shared.sealed = sealed
       const count = piece.copy(sealed, filled, at)
       filled += count
       at += count
-      if (filled === frame.sizeBytes) frameEnded(frame, sealed)
+      if (filled === endIn(frame)) rangeOfFrameEnded(frame, sealed)
     }
     return piece.subarray(piece.length)
   }
@@ -180,7 +212,7 @@ async function bringRange(range: FrameRange, left: Set<Frame>, order: FrameOrder
     })
     return wrong === undefined ? undefined : order.forget(range, wrong, target.value)
   } finally {
-    if (sealed !== undefined) memory.free(sealed)
+    if (sealed !== undefined && shared === undefined) memory.free(sealed)
     if (uncounted > 0) tally.add({ fetchedBytes: uncounted })
     // What came whole counts, whatever happened to the rest.
     await finishing

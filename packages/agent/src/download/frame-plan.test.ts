@@ -65,6 +65,8 @@ test('ranges are long while much is left, and short enough at the end that all s
   assert.equal(rangeSize(100, 4, undefined), 512 * KiB)
   assert.equal(rangeSize(100, 4, 200), 200_000, 'a slow stream: a second of it')
   assert.equal(rangeSize(100, 4, 1), 128 * KiB)
+  assert.equal(rangeSize(100, 4, 200, true), 80_000, 'nothing comes after it: less than half of a second')
+  assert.equal(rangeSize(100, 4, 1, true), 64 * KiB)
 })
 
 test('a queue gives out every frame once, and knows what is left', () => {
@@ -77,4 +79,20 @@ test('a queue gives out every frame once, and knows what is left', () => {
   assert.equal(queue.leftBytes(), 100)
   assert.deepEqual(shown([queue.next(1000)].filter((range) => range !== undefined)), ['a 416-516'])
   assert.equal(queue.next(1000), undefined)
+})
+
+test('a frame that is to be split comes in equal stretches, which know of each other', () => {
+  const queue = createFrameQueue(planFrames(lacking(0, 1), sideBySide('a', 2), packs))
+  const stretches = [queue.next(40, true), queue.next(40, true), queue.next(40), queue.next(40)]
+  assert.deepEqual(shown(stretches.filter((range) => range !== undefined)), [
+    'a 16-50',
+    'a 50-83',
+    'a 83-116',
+    'a 116-216',
+  ])
+  const [first, second, third, whole] = stretches
+  assert.deepEqual(first?.shared, { sealed: undefined, lackingBytes: 100 })
+  assert.ok(first?.shared === second?.shared && second?.shared === third?.shared)
+  assert.equal(whole?.shared, undefined, 'it was not to be split')
+  assert.equal(queue.leftBytes(), 0)
 })

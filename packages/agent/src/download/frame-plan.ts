@@ -25,11 +25,21 @@ export interface Frame {
   chunks: (LackingChunk & { offsetInFrame: number })[]
 }
 
-/** Frames of one pack, one right after the other. */
+/** Frames of one pack, one right after the other; or a stretch of one frame, of which others bring the rest. */
 export interface FrameRange {
   pack: PackInfo
   range: ByteRange
   frames: Frame[]
+  /** What the stretches of a frame come together in; undefined: all frames are in the range as a whole. */
+  shared?: SharedFrame
+}
+
+/** A frame that several streams bring together. */
+export interface SharedFrame {
+  /** Of the whole frame; undefined before its first bytes and after its last ones. */
+  sealed: Uint8Array<ArrayBuffer> | undefined
+  /** That have not come. */
+  lackingBytes: number
 }
 
 /**
@@ -71,21 +81,30 @@ export function mergeRanges(frames: readonly Frame[], maxBytes: number): FrameRa
 const KiB = 1024
 /** A range should keep its stream busy so long, or asking costs more than it brings. */
 const BUSY_MS = 1_000
+/** The last ranges: what asking costs one stream is used by the others, and what counts is that all end together. */
+const LAST_BUSY_MS = 400
 
 /**
  * Size of the next range: a share of what is left, so that ranges are long at first and all streams end
  * together; not so small that a stream asks more than it fetches.
  * @param rate of one stream, in bytes per millisecond; undefined when it is not known yet
+ * @param ending nothing comes after what is left
  */
-export function rangeSize(leftBytes: number, streams: number, rate: number | undefined): number {
-  const least = rate === undefined ? 512 * KiB : Math.min(1024 * KiB, Math.max(128 * KiB, rate * BUSY_MS))
+export function rangeSize(leftBytes: number, streams: number, rate: number | undefined, ending = false): number {
+  // A long one would be the last when its stream turns out to be slow.
+  if (rate === undefined) return 512 * KiB
+  const [busyMs, smallest] = ending ? [LAST_BUSY_MS, 64 * KiB] : [BUSY_MS, 128 * KiB]
+  const least = Math.min(1024 * KiB, Math.max(smallest, rate * busyMs))
   return Math.min(16 * 1024 * KiB, Math.max(least, Math.ceil(leftBytes / (streams * 3))))
 }
 
 /** Frames that are still to be fetched, given out in ranges from the front. */
 export interface FrameQueue {
-  /** The next range, of at most `maxBytes` or one frame; undefined when nothing is left. */
-  next(maxBytes: number): FrameRange | undefined
+  /**
+   * The next range, of at most `maxBytes` or one frame; undefined when nothing is left. With `split` a frame
+   * that is larger comes in stretches of about that size.
+   */
+  next(maxBytes: number, split?: boolean): FrameRange | undefined
   /** Sealed bytes that were not given out. */
   leftBytes(): number
 }
@@ -93,12 +112,16 @@ export interface FrameQueue {
 /** @param frames in the order in which they are to be fetched */
 export function createFrameQueue(frames: readonly Frame[]): FrameQueue {
   let at = 0
+  /** Of the first frame that is left: what was given out. */
+  let begun: { shared: SharedFrame; bytes: number } | undefined
   let leftBytes = frames.reduce((sum, frame) => sum + frame.sizeBytes, 0)
   return {
     leftBytes: () => leftBytes,
-    next(maxBytes) {
+    next(maxBytes, split = false) {
       const first = frames[at]
       if (first === undefined) return undefined
+      const stretches = (first.sizeBytes - (begun?.bytes ?? 0)) / maxBytes
+      if (begun !== undefined || (split && Math.round(stretches) > 1)) return stretch(first, stretches)
       const range = { start: first.offset, end: first.offset }
       const taken: Frame[] = []
       for (let frame = frames[at]; frame !== undefined && joins(frame); frame = frames[++at]) {
@@ -113,5 +136,20 @@ export function createFrameQueue(frames: readonly Frame[]): FrameQueue {
         return pack.hash === first?.pack.hash && offset === range.end && offset + sizeBytes - range.start <= maxBytes
       }
     },
+  }
+
+  /** The next of so many equal ones: the last is no crumb. */
+  function stretch(frame: Frame, count: number): FrameRange {
+    begun ??= { shared: { sealed: undefined, lackingBytes: frame.sizeBytes }, bytes: 0 }
+    const { shared, bytes } = begun
+    const end = bytes + Math.ceil((frame.sizeBytes - bytes) / Math.max(1, Math.round(count)))
+    begun.bytes = end
+    leftBytes -= end - bytes
+    if (end === frame.sizeBytes) {
+      begun = undefined
+      at += 1
+    }
+    const range = { start: frame.offset + bytes, end: frame.offset + end }
+    return { pack: frame.pack, range, frames: [frame], shared }
   }
 }

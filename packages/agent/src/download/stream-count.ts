@@ -8,17 +8,19 @@
  *   settling   the number has just changed; new connections are being made, nothing is measured
  *   judging    measuring what the new number brings
  *   steady     the number is good; when the rate falls, and after a while in any case, it is tried again
- *              whether more would be better
+ *              whether more would be better; each time in vain, the while is twice as long
  *
  *   N1. A larger number stays only when it brought a tenth more than the smaller one did.
  *   N2. An interval in which not every stream had work says nothing about the line.
  *   N3. Never more than `most`, never fewer than `first`.
  *   N4. On a line that brings as much as a processor can check, more streams cost memory and bring nothing.
+ *   N5. A lost packet holds up what came after it, which then comes at once: one interval says little. Numbers
+ *       are compared over two, and a fall is one of the mean.
  */
 export type StreamState =
   | { kind: 'settling'; before: Rate }
-  | { kind: 'judging'; before: Rate }
-  | { kind: 'steady'; intervals: number; best: number }
+  | { kind: 'judging'; before: Rate; first?: number }
+  | { kind: 'steady'; intervals: number; best: number; mean: number }
 
 /** What a number of streams brought, in bytes per millisecond. */
 interface Rate {
@@ -49,6 +51,8 @@ const ROUND_TRIPS = 4
 const STEADY_INTERVALS = 10
 /** Streams begin fast and are slowed by the first loss: then the number was chosen too soon. */
 const FALLEN = 0.8
+/** How much of the mean stays with each interval. */
+const KEPT = 0.85
 
 /** @param first streams to begin with; @param most streams at any time */
 export function createStreamCount({ first, most }: { first: number; most: number }): StreamCount {
@@ -56,6 +60,7 @@ export function createStreamCount({ first, most }: { first: number; most: number
   let state: StreamState = { kind: 'settling', before: { streams, rate: 0 } }
   let latencyMs = Number.POSITIVE_INFINITY
   let from: { atMs: number; bytes: number } | undefined
+  let patience = STEADY_INTERVALS
 
   const raise = (rate: number) => {
     const before = { streams, rate }
@@ -65,12 +70,13 @@ export function createStreamCount({ first, most }: { first: number; most: number
     state = { kind: 'settling', before }
   }
   const steady = (best: number) => {
-    state = { kind: 'steady', intervals: 0, best }
+    state = { kind: 'steady', intervals: 0, best, mean: best }
   }
   const judge = (rate: number, before: Rate) => {
     // N1
     if (rate >= before.rate * WORTH_IT) return raise(rate)
     streams = before.streams
+    patience *= 2
     steady(before.rate)
   }
 
@@ -95,10 +101,16 @@ export function createStreamCount({ first, most }: { first: number; most: number
           if (rate > 0) state = { kind: 'judging', before: state.before }
           return
         case 'judging':
-          return judge(rate, state.before)
-        case 'steady':
-          state = { kind: 'steady', intervals: state.intervals + 1, best: Math.max(rate, state.best) }
-          if (state.intervals >= STEADY_INTERVALS || rate < state.best * FALLEN) raise(rate)
+          // N5; nothing is compared at the beginning.
+          if (state.first !== undefined || state.before.rate === 0)
+            return judge((rate + (state.first ?? rate)) / 2, state.before)
+          state = { ...state, first: rate }
+          return
+        case 'steady': {
+          const mean = state.mean * KEPT + rate * (1 - KEPT)
+          state = { kind: 'steady', intervals: state.intervals + 1, best: Math.max(mean, state.best), mean }
+          if (state.intervals >= patience || mean < state.best * FALLEN) raise(mean)
+        }
       }
     },
     state: () => state,

@@ -12,6 +12,7 @@
  *       counts against a source.
  *   U6. A gateway that joined lately does not know what a content consisted of before, and refuses it. For
  *       who was told to fetch it there, it is gone.
+ *   U7. A small page may come with its address. It is as good as one that was fetched: whoever takes it checks it.
  */
 import type { ObjectName } from '@sluice/content'
 import {
@@ -25,6 +26,7 @@ import {
   readProblem,
 } from '@sluice/protocol'
 import type { GatewayClient, ObjectTarget } from '../gateway-client/gateway-client.ts'
+import type { Line } from './budget/line.ts'
 import { attitudeTo } from './patience.ts'
 import type { Source, Sources } from './sources.ts'
 
@@ -35,6 +37,8 @@ export interface NamedObject extends ObjectName {
 export interface UrlBook {
   /** How to reach an object now. Problems: of the route `contentUrls`, or of this object. */
   get(object: NamedObject): Promise<Result<ObjectTarget>>
+  /** The bytes that came with the address that `get` gave last, once (U7). */
+  page(object: NamedObject): Uint8Array | undefined
   /**
    * What came of `target` was wrong: the next `get` gives another, or of another source. Gives the reason as
    * it is to be taken: U4 makes `CONTENT_SOURCE_FAILED` of it.
@@ -72,11 +76,14 @@ export function createUrlBook(options: {
   token: (contentId: ContentId) => Promise<Result<string>>
   grant: (contentId: ContentId) => Promise<Result<ContentGrant>>
   sources: Sources
+  /** What may use the line; absent: everything. Pages come with addresses only where nothing limits it. */
+  line?: Line | undefined
   signal: AbortSignal
 }): UrlBook {
-  const { client, token, grant, sources, signal } = options
+  const { client, token, grant, sources, line, signal } = options
   const known = new Map<string, { target: ObjectTarget; at: number; source: Source | undefined }>()
   const asked = new Map<string, Promise<Result<ObjectTarget>>>()
+  const pages = new Map<string, Uint8Array>()
   let batch: Order[] = []
 
   const ask = (object: NamedObject): Promise<Result<ObjectTarget>> => {
@@ -145,8 +152,9 @@ export function createUrlBook(options: {
     const allowed = await token(contentId)
     if (!allowed.ok) return failed(allowed.problem)
     const objects = orders.map(({ object: { kind, hash } }) => ({ contentId, kind, hash }))
+    const where = source?.kind === 'cloud' ? { point: source.id } : { withPages: await mayBringPages() }
     const answer = await client.call('contentUrls', {
-      body: { token: allowed.value, objects, ...(source?.kind === 'cloud' ? { point: source.id } : {}) },
+      body: { token: allowed.value, objects, ...where },
       ...(source?.kind === 'gateway' ? { at: source.id } : {}),
       signal,
     })
@@ -165,11 +173,16 @@ export function createUrlBook(options: {
         continue
       }
       settled.add(object)
+      if (target.ok && said !== undefined && 'page' in said && said.page !== undefined)
+        pages.set(keyOf(object), Buffer.from(said.page, 'base64'))
       settle(remember(object, target, source))
     }
     if (source !== undefined && refused === undefined) sources.chose(contentId, source)
     return refused
   }
+
+  const mayBringPages = async () =>
+    line === undefined || ((await line.admit(0)) === undefined && line.mostRangeBytes() === Number.POSITIVE_INFINITY)
 
   const remember = (object: NamedObject, target: Result<ObjectTarget>, source: Source | undefined) => {
     if (target.ok) known.set(keyOf(object), { target: target.value, at: performance.now(), source })
@@ -188,6 +201,12 @@ export function createUrlBook(options: {
       if (kept === undefined || age >= USE_MS) return ask(object)
       if (age >= RENEW_MS) void ask(object)
       return ok(kept.target)
+    },
+    page(object) {
+      const key = keyOf(object)
+      const page = pages.get(key)
+      pages.delete(key)
+      return page
     },
     forget(object, reason, target) {
       const kept = known.get(keyOf(object))

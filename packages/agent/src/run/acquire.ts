@@ -137,7 +137,8 @@ export function createRunContents(options: RunContentsOptions): RunContents {
   /** Who hears where a content comes from. */
   const following = new Map<ContentId, AcquireEvents>()
   const sources = createSources((news) => following.get(news.contentId)?.onSource?.(news))
-  const urls = createUrlBook({ client, token: grants.token, grant: grants.grant, sources, signal: stop })
+  const { line } = options
+  const urls = createUrlBook({ client, token: grants.token, grant: grants.grant, sources, line, signal: stop })
   mkdirSync(join(folder, 'bytes'), { recursive: true, mode: 0o700 })
   const tallyPath = (packageId: PackageId) => join(folder, 'bytes', packageId)
   const closed = new AbortController()

@@ -51,13 +51,14 @@ describe('objects', () => {
     token: string,
     objects: { contentId: string; kind: string; hash: string }[],
     agent = world.agent(world.device),
+    more: { withPages?: boolean } = {},
   ) =>
     await ask('/v1/content/urls', {
       port: ports.device,
       agent,
       method: 'POST',
       headers: { host: `gateway.example:${ports.device}` },
-      body: JSON.stringify({ token, objects }),
+      body: JSON.stringify({ token, objects, ...more }),
     })
 
   /** The path of a signed address. */
@@ -126,6 +127,26 @@ describe('objects', () => {
         objects.map(({ url, problem }) => problem?.code ?? typeof url),
         ['PACK_GONE', 'string'],
       )
+    })
+
+    test('small pages come with them when the device wants it', async () => {
+      const large = world.addContent({ kind: 'page', bytes: Buffer.alloc(65 * 1024, 'large') })
+      const both = await world.token([contentId, large.contentId])
+      world.site.say({ kind: 'contentsChanged' })
+      await world.reported(large.contentId, 'present')
+      const objects = [
+        { contentId, ...page },
+        { contentId, ...pack },
+        { contentId: large.contentId, kind: 'page', hash: large.objects[0]?.hash ?? '' },
+      ]
+      const pagesOf = async (withPages: boolean) => {
+        const answer = await urlsWith(both, objects, world.agent(world.device), { withPages })
+        return (answer.json().objects as { url?: string; page?: string }[]).map(({ url, page: bytes }) =>
+          url === undefined ? undefined : Buffer.from(bytes ?? '', 'base64').length,
+        )
+      }
+      assert.deepEqual(await pagesOf(false), [0, 0, 0])
+      assert.deepEqual(await pagesOf(true), [PAGE.length, 0, 0])
     })
 
     test('not for what is still on its way', async () => {
@@ -328,14 +349,20 @@ test('what was sent is counted, by kind, and the site hears of it, at the latest
     await ask(pack ?? '', { ...options, headers: { range: 'bytes=100-1099' } })
     await ask(pack ?? '', options)
     await ask(page ?? '', options)
+    // A page that comes with its address counts, too.
+    await ask('/v1/content/urls', {
+      ...options,
+      method: 'POST',
+      body: JSON.stringify({ token, withPages: true, objects: objects.map((object) => ({ contentId, ...object })) }),
+    })
     // Neither refusals nor health count.
     await ask(pack ?? '', { ...options, headers: { range: 'bytes=5-2' } })
     await ask('/v1/health', { port: ports.enrolment, agent: world.agent() })
     await world.stop()
     const last = world.site.trafficReports.at(-1)
     assert.equal(last?.packBytes, 1000 + PACK.length)
-    assert.equal(last?.pageBytes, PAGE.length)
-    assert.equal(last?.requests, 3)
+    assert.equal(last?.pageBytes, 2 * PAGE.length)
+    assert.equal(last?.requests, 4)
   } finally {
     await world.close()
   }

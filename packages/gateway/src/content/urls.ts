@@ -1,4 +1,8 @@
-/** Route `contentUrls`: from a content token to signed addresses of objects, here or at a cloud distribution point. */
+/**
+ * Route `contentUrls`: from a content token to signed addresses of objects, here or at a cloud distribution point.
+ * Small pages that lie here come with their addresses when the device wants them.
+ */
+import type { SmallPages } from '@sluice/content'
 import {
   type CloudPointId,
   type ContentId,
@@ -18,6 +22,7 @@ import type { SiteConfiguration } from '../settings/site-configuration.ts'
 import type { CloudPoints } from './cloud-points.ts'
 import { verifyContentToken } from './content-token.ts'
 import { type Contents, objectKey } from './contents.ts'
+import type { Traffic } from './traffic.ts'
 import { URL_LIFE_MS, type UrlSigner } from './url-signature.ts'
 
 type Wanted = ContentUrlsRequest['objects'][number]
@@ -26,13 +31,15 @@ type Address = ContentUrlsAnswer['objects'][number]
 export function contentUrls(options: {
   siteConfiguration: SiteConfiguration
   contents: Contents
+  pages: SmallPages
+  traffic: Pick<Traffic, 'countRequest' | 'countBytes'>
   cloudPoints: CloudPoints
   signer: UrlSigner
   now: () => number
   /** Of an address, in milliseconds. */
   lifeMs?: number | undefined
 }): RouteHandler {
-  const { siteConfiguration, contents, cloudPoints, signer, now, lifeMs = URL_LIFE_MS } = options
+  const { siteConfiguration, contents, pages, traffic, cloudPoints, signer, now, lifeMs = URL_LIFE_MS } = options
 
   return async ({ caller, body, host, response }) => {
     const request = parseRequest(body)
@@ -66,9 +73,33 @@ export function contentUrls(options: {
       const { url, expiresAtMs } = signed.value
       return { hash: wanted.hash, url, expiresAt: new Date(expiresAtMs).toISOString() }
     }
-    const answer: ContentUrlsAnswer = { objects: await Promise.all(request.value.objects.map(addressOf)) }
+    const { objects, withPages = false } = request.value
+    const addresses = await Promise.all(objects.map(addressOf))
+    if (!withPages || pointId !== undefined) return sendJson(response, 200, { objects: addresses })
+    const brought = await pages.of(pagesOf(objects, addresses, contents))
+    response.once('finish', () => {
+      for (const { length } of brought.values()) {
+        traffic.countRequest()
+        traffic.countBytes('page', length)
+      }
+    })
+    const answer: ContentUrlsAnswer = {
+      objects: addresses.map((address) => {
+        const page = 'url' in address ? brought.get(address.hash) : undefined
+        return page === undefined ? address : { ...address, page: Buffer.from(page).toString('base64') }
+      }),
+    }
     sendJson(response, 200, answer)
   }
+}
+
+/** Pages that got an address. */
+function pagesOf(objects: readonly Wanted[], addresses: readonly Address[], contents: Contents): StoredObject[] {
+  return objects.flatMap((wanted, i) => {
+    const address = addresses[i]
+    const held = contents.get(wanted.contentId)?.objects.get(objectKey(wanted))
+    return held?.kind === 'page' && address !== undefined && 'url' in address ? [held] : []
+  })
 }
 
 function refusalOf(

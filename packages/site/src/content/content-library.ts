@@ -11,13 +11,15 @@
  */
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { diffVersions, importVersion, type Store } from '@sluice/content'
+import { createSmallPages, diffVersions, importVersion, type Store } from '@sluice/content'
 import {
   type CollectionReport,
   type DistributionPointId,
   type DistributionTarget,
   fail,
   type GatewayId,
+  GRANTED_ROOT_BYTES,
+  GRANTED_ROOTS_BYTES,
   type JobId,
   type JobInfo,
   type PackageCosts,
@@ -53,7 +55,6 @@ import { resolveTargets, targetPoints } from './distribution-targets.ts'
 import { createDistributions, type InstalledThere, isCloudPoint } from './distributions.ts'
 import { createImportQueue, type ImportJob, type JobHold } from './import-queue.ts'
 import { collectEarly } from './import-thrift.ts'
-import { createLayoutRoots } from './layout-roots.ts'
 import { createPackages } from './packages.ts'
 import { createPointGroups, type PointGroups } from './point-groups.ts'
 import { uploadBeside } from './point-upload.ts'
@@ -98,6 +99,8 @@ export interface ContentLibraryOptions
 
 /** How often one import begins anew because packs that it counted on were condemned. */
 const MOST_TAKEN_PACKS = 3
+/** Layout roots that come with grants, held in memory: devices of one deployment ask for the same ones. */
+const KEPT_ROOTS = 128
 
 interface Started {
   packageId: PackageId
@@ -397,7 +400,11 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       ...options,
       packages,
       distributions,
-      layoutRoots: createLayoutRoots(store),
+      layoutRoots: createSmallPages(store, {
+        pageBytes: GRANTED_ROOT_BYTES,
+        answerBytes: GRANTED_ROOTS_BYTES,
+        keptPages: KEPT_ROOTS,
+      }),
       cloudPoints: () => cloudPoints.list(),
     }),
 

@@ -9,6 +9,8 @@
  *   T4. Before anything is granted it is written down for whom and how long, so that nothing of it
  *       is removed meanwhile.
  */
+
+import type { SmallPages } from '@sluice/content'
 import {
   type ClientSettings,
   type ContentGrant,
@@ -32,7 +34,6 @@ import { sealToDevice } from '../secrets/seal-to-device.ts'
 import type { CloudPoint } from './cloud-points.ts'
 import { type ContentGateway, type Reach, sourcesInReach, sourcesOf } from './content-sources.ts'
 import type { Distributions } from './distributions.ts'
-import type { LayoutRoots } from './layout-roots.ts'
 import { runContents } from './needed.ts'
 import type { Packages } from './packages.ts'
 
@@ -51,7 +52,7 @@ export interface ContentTokenOptions {
   cloudPoints(): Promise<readonly CloudPoint[]>
   clientSettings(): Promise<ClientSettings>
   /** Sealed layout roots that may come with grants. */
-  layoutRoots: LayoutRoots
+  layoutRoots: SmallPages
   /** What policy lets the device fetch now. */
   entitledContents(deviceId: DeviceId, location: NetworkLocation): Promise<ReadonlySet<ContentId>>
 }

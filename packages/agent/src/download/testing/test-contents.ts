@@ -61,6 +61,10 @@ export interface TestContents {
   revoke(what: 'addresses' | 'tokens'): void
   /** Bytes a second of each answer; undefined: as fast as it goes. */
   bytesPerSecond: number | undefined
+  /** Pages come with their addresses when the device wants them. Off: tests look at requests for pages. */
+  pagesWithAddresses: boolean
+  /** Changes pages that come with their addresses. */
+  changePage: ((page: Buffer) => Buffer) | undefined
   /** Waits before each answer of the content routes. */
   hold: Promise<void> | undefined
 }
@@ -97,6 +101,8 @@ export async function createTestContents(folder: string): Promise<TestContents> 
     served: { packBytes: 0, pageBytes: 0, objects: [], urls: 0, tokens: 0 },
     fault: undefined,
     bytesPerSecond: undefined,
+    pagesWithAddresses: false,
+    changePage: undefined,
     hold: undefined,
     async add(id, files) {
       const source = join(folder, 'sources', `${id}-${contents.packages.length}`)
@@ -162,12 +168,18 @@ export async function createTestContents(folder: string): Promise<TestContents> 
       gateway.answers.contentUrls = async ({ body }) => {
         await contents.hold
         contents.served.urls += 1
-        const { token, objects } = ContentUrlsRequest.parse(body)
+        const { token, objects, withPages } = ContentUrlsRequest.parse(body)
         if (token !== `token-${tokens}`) return { problem: problem('CONTENT_TOKEN_REFUSED', 'another token') }
         const answers = objects.map(async ({ kind, hash }) => {
           if (!(await store.has({ kind, hash }))) return { hash, problem: problem('PACK_GONE', hash) }
           const url = `${gateway.address.deviceUrl}${devicePath('object', { kind, hash })}?signature=${addresses}`
-          return { hash, url, expiresAt: new Date(Date.now() + 300_000).toISOString() }
+          const address = { hash, url, expiresAt: new Date(Date.now() + 300_000).toISOString() }
+          if (kind !== 'page' || withPages !== true || !contents.pagesWithAddresses) return address
+          const page = await store.get({ kind, hash })
+          if (!page.ok) return address
+          const bytes = Buffer.concat(await page.value.body.toArray())
+          contents.served.pageBytes += bytes.length
+          return { ...address, page: (contents.changePage?.(bytes) ?? bytes).toString('base64') }
         })
         return { json: { objects: await Promise.all(answers) } }
       }
