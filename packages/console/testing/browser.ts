@@ -32,6 +32,7 @@ export function skipWithoutChromium(): string | false {
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: findChromium() ?? 'chromium',
+    timeout: 120_000,
     args: [
       '--no-sandbox',
       '--disable-gpu',

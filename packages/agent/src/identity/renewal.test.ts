@@ -20,8 +20,8 @@ test('a certificate of 30 days is renewed with 10 days left, a shorter one with 
   const due = (days: number) =>
     renewalDueAt(testCertificate(authority, keys.identity, { fromMs: 0, untilMs: days * DAY_MS })) - Date.now()
   // Certificates know whole seconds.
-  assert.ok(Math.abs(due(30) - 20 * DAY_MS) < 5_000)
-  assert.ok(Math.abs(due(3) - 2 * DAY_MS) < 5_000)
+  assert.ok(Math.abs(due(30) - 20 * DAY_MS) < 60_000)
+  assert.ok(Math.abs(due(3) - 2 * DAY_MS) < 60_000)
 })
 
 async function world(t: TestContext, untilMs: number, renewed = 30 * DAY_MS) {

@@ -84,7 +84,7 @@ test('a time-out ends everything that the step started', async () => {
   const runners = agent()
   const pids = join(folder, 'pids')
   const script = `echo $$ >> ${pids}; (trap '' TERM; echo ready; sleep 60) & setsid true; sh -c 'echo $$ >> ${pids}; sleep 60'`
-  runners.start('slow', spec({ argv: ['/bin/sh', '-c', script], timeoutMs: 300 }))
+  runners.start('slow', spec({ argv: ['/bin/sh', '-c', script], timeoutMs: 2_000 }))
   assert.deepEqual(await runners.outcome('slow', never), { kind: 'timedOut' })
   assert.ok(lines(pids).length >= 2)
   for (const pid of lines(pids)) assert.equal(identify(Number(pid)), undefined)

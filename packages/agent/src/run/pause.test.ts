@@ -3,22 +3,13 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { RunId } from '@sluice/protocol'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { until } from '../testing/until.ts'
-import { type RunLine, startRunLine } from './testing/run-line.ts'
-
-async function begun(line: RunLine): Promise<RunId> {
-  const first = () => line.site.messages.find(({ event }) => event.kind === 'runStarted')?.event
-  await until('the run has begun', () => first() !== undefined)
-  const event = first()
-  assert.ok(event?.kind === 'runStarted')
-  return event.runId
-}
+import { startRunLine } from './testing/run-line.ts'
 
 test('W6: a run rests between two steps, over a kill of the agent, and goes on when policy lets it', async (t) => {
-  const line = await startRunLine(t, {}, (effect) => [
-    { type: 'runCommandLine', name: 'First', commandLine: effect('first', 'sleep 3') },
+  const line = await startRunLine(t, {}, (effect, held) => [
+    { type: 'runCommandLine', name: 'First', commandLine: effect('first', held) },
     { type: 'runCommandLine', name: 'Second', commandLine: effect('second') },
   ])
   line.site.body.clientSettings.clientPolicy.pollingIntervalMs = 1_000
@@ -31,7 +22,10 @@ test('W6: a run rests between two steps, over a kill of the agent, and goes on w
       line.site.body.pausedRuns = undefined
       return
     }
-    line.site.body.pausedRuns = [await begun(line)]
+    line.site.body.pausedRuns = [await line.begun()]
+    const polls = line.site.polls()
+    await until('the order was read', () => line.site.polls() > polls + 1)
+    line.letGo()
     await until(
       'the run rests',
       () => existsSync(join(line.folder, 'device/logs/smsts.log')) && /is paused/.test(line.log()),

@@ -186,13 +186,13 @@ test('a step asks its runner, the runner asks the agent, once; another name is r
 test('who waits for an answer can go away, and a socket that was left behind is taken over', async (t) => {
   const path = join(temporaryFolder(t), 'socket')
   const gone = Promise.withResolvers<void>()
+  const abort = new AbortController()
   const first = await serveLines(path, (_, left) => {
     left.addEventListener('abort', () => gone.resolve())
+    abort.abort(new Error('no longer'))
     return new Promise(() => {})
   })
-  const abort = new AbortController()
   const waiting = askLine(path, {}, abort.signal)
-  setTimeout(() => abort.abort(new Error('no longer')), 50)
   await assert.rejects(waiting)
   await gone.promise
   const second = await serveLines(path, async () => 'second')

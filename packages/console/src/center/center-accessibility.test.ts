@@ -46,7 +46,7 @@ const views: View[] = [
   },
 ]
 
-describe('Every view of Software Center', { skip: skipWithoutChromium(), timeout: 120_000 }, () => {
+describe('Every view of Software Center', { skip: skipWithoutChromium(), timeout: 600_000 }, () => {
   let browser: Browser
   before(async () => {
     await buildConsole()

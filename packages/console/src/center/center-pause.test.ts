@@ -13,7 +13,7 @@ import { openReader } from '../../testing/reader.ts'
 const installing = [states.upgrade({ state: 'installing' })]
 const running = (more: object) => states.device(installing, states.run({ step: 3, stepName: 'Get drivers', ...more }))
 
-describe('pausing in the browser', { skip: skipWithoutChromium(), timeout: 120_000 }, () => {
+describe('pausing in the browser', { skip: skipWithoutChromium(), timeout: 600_000 }, () => {
   let browser: Browser
   before(async () => {
     await buildConsole()

@@ -10,7 +10,7 @@ import { openReader } from '../../testing/reader.ts'
 
 const offered = states.device([states.upgrade(), states.refused(), states.required()])
 
-describe('A reader of Software Center', { skip: skipWithoutChromium(), timeout: 120_000 }, () => {
+describe('A reader of Software Center', { skip: skipWithoutChromium(), timeout: 600_000 }, () => {
   let browser: Browser
   before(async () => {
     await buildConsole()
@@ -40,7 +40,7 @@ describe('A reader of Software Center', { skip: skipWithoutChromium(), timeout: 
     await page.goto('about:blank')
     await page.goto(service.url.replace(token, 'another-token'))
     await heading('Please open Software Center again').waitFor()
-    assert.equal(await page.evaluate(() => sessionStorage.length), 0)
+    await page.waitForFunction(() => sessionStorage.length === 0)
 
     // The link of the device, opened in the tab that lost its session.
     await page.goto(service.url)
@@ -91,8 +91,9 @@ describe('A reader of Software Center', { skip: skipWithoutChromium(), timeout: 
       await using reader = await openReader(browser, service, { locale })
       const { page, heading, button } = reader
       await heading(section).waitFor()
-      assert.equal(await page.title(), `${section} · ${product}`)
-      assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2))
+      // Title and language of the document follow what is drawn.
+      await page.waitForFunction((title) => document.title === title, `${section} · ${product}`)
+      await page.waitForFunction((language) => document.documentElement.lang === language, locale.slice(0, 2))
       await page.getByText(required, { exact: true }).first().waitFor()
       await page.getByText(available, { exact: true }).first().waitFor()
       await reader.go('#/options')
@@ -116,17 +117,17 @@ describe('A reader of Software Center', { skip: skipWithoutChromium(), timeout: 
     await using service = await startCenterService(dist, offered)
     await using reader = await openReader(browser, service)
     const { page, heading } = reader
-    const focused = () => page.evaluate(() => document.activeElement?.tagName)
+    const focusIn = (tag: string) => page.waitForFunction((name) => document.activeElement?.tagName === name, tag)
     await heading('Operating Systems').waitFor()
     await page.keyboard.press('Tab')
-    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to content')
+    await page.waitForFunction(() => document.activeElement?.textContent === 'Skip to content')
     await page.keyboard.press('Enter')
-    assert.equal(await focused(), 'MAIN')
+    await focusIn('MAIN')
     // Past the filter, which is one stop, to the third card.
     for (let stop = 0; stop < 4; stop++) await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await heading('Upgrade to MiniOS 2').waitFor()
-    assert.equal(await focused(), 'MAIN')
+    await focusIn('MAIN')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')

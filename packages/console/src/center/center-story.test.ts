@@ -11,7 +11,7 @@ import { openReader } from '../../testing/reader.ts'
 
 const offered = states.device([states.upgrade(), states.refused(), states.required()])
 
-describe('Software Center in the browser', { skip: skipWithoutChromium(), timeout: 120_000 }, () => {
+describe('Software Center in the browser', { skip: skipWithoutChromium(), timeout: 600_000 }, () => {
   let browser: Browser
   before(async () => {
     await buildConsole()

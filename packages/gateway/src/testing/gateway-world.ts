@@ -267,7 +267,7 @@ export function hear(port: number, agent: Agent): Promise<Heard> {
 }
 
 /** Waits for a condition, for at most ten seconds unless said otherwise. */
-export async function until(condition: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, limitMs = 120_000): Promise<void> {
   const end = performance.now() + limitMs
   while (!condition()) {
     if (performance.now() > end) throw new Error(`did not happen: ${what}`)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { must } from '../administrator.ts'
 import { seededBytes } from '../demo/seeded-bytes.ts'
 import { until } from '../until.ts'
-import { contentStep, effectStep, scenarioPackage, startWorld } from './world.ts'
+import { contentStep, effectStep, heldStep, scenarioPackage, startWorld } from './world.ts'
 
 const MiB = 1024 * 1024
 
@@ -51,7 +51,7 @@ test('a device that is revoked in the middle of a run gets no byte of content, a
   await using resources = new AsyncDisposableStack()
   const world = await startWorld({
     resources,
-    steps: [effectStep('before', 2), contentStep(1)].join(''),
+    steps: [heldStep('before'), contentStep(1)].join(''),
     packages: 1,
     packageBytes: 3 * MiB,
     bytesPerSecond: 100 * MiB,
@@ -60,6 +60,9 @@ test('a device that is revoked in the middle of a run gets no byte of content, a
   await world.install()
   await until(async () => (await world.progress())?.stepName === 'before', 'the first step')
   must(await world.line.admin.call('revokeDevice', { id: world.device.id, body: {} }))
+  const heard = async () => (await readFile(world.device.logPath, 'utf8')).includes('CERTIFICATE_REVOKED')
+  await until(heard, 'the device to hear of it')
+  await world.letGo('before')
   const report = await world.finished()
   // Ended when the device hears of it; when a step asks for content before that, by the refusal.
   if (report.result !== 'cancelled') assert.equal(report.problem?.code, 'CERTIFICATE_REVOKED')

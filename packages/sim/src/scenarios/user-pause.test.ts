@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { must } from '../administrator.ts'
 import { until } from '../until.ts'
-import { effectStep, startWorld } from './world.ts'
+import { effectStep, heldStep, startWorld } from './world.ts'
 
 test('a user pauses; the administrator lets the run go on, and time does', async () => {
   await using resources = new AsyncDisposableStack()
   const world = await startWorld({
     resources,
-    steps: effectStep('one', 2) + effectStep('two', 2) + effectStep('three'),
+    steps: heldStep('one') + heldStep('two') + effectStep('three'),
     ...{ packages: 0, packageBytes: 0, bytesPerSecond: 1024 * 1024 },
     settings: { userPauseMs: 3600_000 },
   })
@@ -24,6 +24,7 @@ test('a user pauses; the administrator lets the run go on, and time does', async
   await shows('the first step', (run) => run?.phase === 'running')
   assert.equal(await pause(true), undefined)
   assert.equal((await world.progress())?.pausedBy, 'user')
+  await world.letGo('one')
   await shows('the run rests', (run) => run?.phase === 'paused')
   assert.deepEqual(await world.effects(), ['one'])
   // The user may, until the administrator says otherwise.
@@ -38,6 +39,7 @@ test('a user pauses; the administrator lets the run go on, and time does', async
     async () => must(await admin.call('deployment', { id })).devices[0]?.userPausedUntil === undefined,
     'the site to know of its end',
   )
+  await world.letGo('two')
   assert.equal((await world.finished()).result, 'success')
   assert.deepEqual(await world.effects(), ['one', 'two', 'three'])
 
@@ -51,6 +53,7 @@ test('a user pauses; the administrator lets the run go on, and time does', async
   await world.install()
   await shows('the first step again', (run) => run?.phase === 'running')
   assert.equal(await pause(true), undefined)
+  for (const step of ['one', 'two']) await world.letGo(step)
   // Nobody sets it going: its time is over.
   assert.equal((await world.finished()).result, 'success')
   assert.equal((await world.effects()).length, 6)

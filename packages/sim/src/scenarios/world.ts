@@ -36,6 +36,8 @@ export interface World {
   progress(): Promise<RunProgress | undefined>
   /** Waits for the report of the run. */
   finished(): Promise<RunReport>
+  /** A `heldStep` of that name ends, now or when it comes to it. */
+  letGo(name: string): Promise<void>
   /** Lines that the steps have written, in order. */
   effects(): Promise<string[]>
 }
@@ -55,6 +57,15 @@ export const effectStep = (name: string, seconds = 0) => `
     name: ${name}
     class: once
     commandLine: sh -c 'sleep ${seconds}; echo ${name} >> "$1/effects"' sh "%OSRoot%"`
+
+/** Like `effectStep`; it ends when the test lets it go, however slow the machine is. Each run is let go by itself. */
+export const heldStep = (name: string) => `
+  - type: runCommandLine
+    name: ${name}
+    class: once
+    commandLine: sh -c 'until [ -e "$1/${goOn(name)}" ]; do sleep 0.05; done; rm "$1/${goOn(name)}"; echo ${name} >> "$1/effects"' sh "%OSRoot%"`
+
+const goOn = (name: string) => `go-on-${name}`
 
 /** A step that needs the content of a package, and leaves a line with the first hash of its file. */
 export const contentStep = (n: number) => `
@@ -121,7 +132,7 @@ export async function startWorld(options: {
 export function runsOf(
   device: ManagedDevice,
   deploymentId: DeploymentId,
-): Pick<World, 'install' | 'progress' | 'finished' | 'effects'> {
+): Pick<World, 'install' | 'progress' | 'finished' | 'effects' | 'letGo'> {
   // Of an earlier run, which is not the one that is waited for.
   let reportBefore: RunReport | undefined
   return {
@@ -138,6 +149,7 @@ export function runsOf(
         const report = state?.items.find((one) => one.deploymentId === deploymentId)?.lastReport
         return ended && !isDeepStrictEqual(report, reportBefore) ? report : undefined
       }, `the end of the run; the agent's log is ${device.logPath}`),
+    letGo: (name) => writeFile(join(device.osRoot, goOn(name)), ''),
     async effects() {
       return (await readFile(join(device.osRoot, 'effects'), 'utf8')).split('\n').filter((one) => one !== '')
     },

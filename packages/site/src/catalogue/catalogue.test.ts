@@ -56,7 +56,7 @@ const request = (parameters: Record<string, string>, who: Caller = caller) => ({
   gateway: { gatewayId: GatewayId.parse('gw_0123456789'), kind: 'internet' as const },
   parameters,
   body: undefined,
-  signal: AbortSignal.timeout(10_000),
+  signal: AbortSignal.timeout(120_000),
 })
 
 /** Asks as a device does. */

@@ -84,7 +84,7 @@ describe('the link through a proxy', () => {
     await right.start()
     ending.push(() => right.stop())
     const folder = join(site.folder, 'far')
-    const signal = AbortSignal.timeout(20_000)
+    const signal = AbortSignal.timeout(120_000)
     const joined = await joinSite({ code, folder, host: '127.0.0.1', log: silentLog, signal })
     assert.ok(joined.ok)
     const read = await readGatewayConfig(joined.value)
@@ -118,13 +118,13 @@ describe('the link through a proxy', () => {
   ] as const)
     test(`a proxy that ${what} is told as such`, async () => {
       const { port } = (await misbehaving(answer)).address() as { port: number }
-      const opening = openTunnel({ host: '127.0.0.1', port }, 'gateway.example:443', AbortSignal.timeout(5_000))
+      const opening = openTunnel({ host: '127.0.0.1', port }, 'gateway.example:443', AbortSignal.timeout(120_000))
       await assert.rejects(opening, why)
     })
 
   test('what follows the answer of the proxy in the same piece is not lost', async () => {
     const { port } = (await misbehaving('HTTP/1.0 200 OK\r\n\r\nhello')).address() as { port: number }
-    const socket = await openTunnel({ host: '127.0.0.1', port }, 'a:1', AbortSignal.timeout(5_000))
+    const socket = await openTunnel({ host: '127.0.0.1', port }, 'a:1', AbortSignal.timeout(120_000))
     const [first] = (await once(socket, 'data')) as [Buffer]
     assert.equal(first.toString(), 'hello')
     socket.destroy()

@@ -28,7 +28,7 @@ async function askingDevice(site: LibraryWorld, db: Kysely<Database>) {
         gateway: { gatewayId: location === 'internet' ? internet : internal, kind: location },
         parameters: {},
         body: { contents },
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(120_000),
       })
       assert.equal(kind, 'json')
       return ContentTokenAnswer.parse(body)

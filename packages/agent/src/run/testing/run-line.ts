@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type DeploymentSettings, EnrolmentRequest, type RunReport, type Sequence } from '@sluice/protocol'
+import { type DeploymentSettings, EnrolmentRequest, type RunId, type RunReport, type Sequence } from '@sluice/protocol'
 import { createTestContents, type TestContents, type TestFile } from '../../download/testing/test-contents.ts'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { startTestSite, type TestSite } from '../../testing/test-site.ts'
@@ -28,9 +28,15 @@ export interface RunLine {
   boot(): ChildProcess
   /** Starts the agent again and again until the run has ended; `between` may kill it. */
   runToEnd(kill?: (agent: ChildProcess) => Promise<void>): Promise<RunReport>
+  /** The id of the run, once it has begun. */
+  begun(): Promise<RunId>
   report(): RunReport | undefined
   /** `smsts.log` of the device. */
   log(): string
+  /** What the agent said of itself, over all its starts. */
+  agentLog(): string
+  /** Steps that are held go on. */
+  letGo(): void
 }
 
 const AGENT = fileURLToPath(new URL('./agent-child.ts', import.meta.url))
@@ -40,7 +46,8 @@ const RESTART = 94
 export async function startRunLine(
   t: TestContext,
   packages: Record<string, Record<string, TestFile>>,
-  steps: (effect: (text: string, then?: string) => string) => Sequence['steps'],
+  /** `held`, as `then` of an effect: the step ends when the test lets it go, however slow the machine is. */
+  steps: (effect: (text: string, then?: string) => string, held: string) => Sequence['steps'],
   settings: Partial<DeploymentSettings> = {},
   /** More of the agent's configuration. */
   more: object = {},
@@ -56,10 +63,12 @@ export async function startRunLine(
   })
   const effects = join(folder, 'effects')
   const effect = (text: string, then = 'true') => `sh -c "echo ${text} >> ${effects}; ${then}"`
+  const goOn = join(folder, 'go-on')
+  const held = `until [ -e ${goOn} ]; do sleep 0.05; done`
   // Required and overdue: it starts by itself with the first policy.
   const deployment = site.deploy(
     { purpose: 'required', deadlineAt: '2020-01-01T00:00:00Z', ...settings },
-    { ...sequence, steps: steps(effect) },
+    { ...sequence, steps: steps(effect, held) },
   )
   for (const [id, files] of Object.entries(packages)) {
     const { policy, root } = await contents.add(id, files)
@@ -88,7 +97,8 @@ export async function startRunLine(
     }),
   )
   writeFileSync(bootFile, randomUUID())
-  const agentLog = openSync(join(folder, 'agent.log'), 'a')
+  const agentLogPath = join(folder, 'agent.log')
+  const agentLog = openSync(agentLogPath, 'a')
   const running = new Set<ChildProcess>()
   t.after(() => {
     for (const agent of running) agent.kill('SIGKILL')
@@ -117,7 +127,7 @@ export async function startRunLine(
       for (let boots = 0; boots < 100; boots++) {
         const agent = line.boot()
         const ended = once(agent, 'exit') as Promise<[number | null]>
-        const finished = until('the run has ended', () => report() !== undefined || agent.exitCode !== null, 60_000)
+        const finished = until('the run has ended', () => report() !== undefined || agent.exitCode !== null, 300_000)
         void kill(agent)
         await Promise.race([ended, finished])
         const done = report()
@@ -129,12 +139,22 @@ export async function startRunLine(
         const [code] = await ended
         if (code === RESTART) writeFileSync(bootFile, randomUUID())
       }
-      throw new Error(
-        `the run has not ended after 100 starts of the agent:\n${readFileSync(join(folder, 'agent.log'), 'utf8').slice(-4000)}`,
-      )
+      throw new Error(`the run has not ended after 100 starts of the agent:\n${line.agentLog().slice(-4000)}`)
+    },
+    async begun() {
+      const runOf = () => {
+        const event = site.messages.find((message) => message.event.kind === 'runStarted')?.event
+        return event?.kind === 'runStarted' ? event.runId : undefined
+      }
+      await until('the run has begun', () => runOf() !== undefined)
+      const runId = runOf()
+      if (runId === undefined) throw new Error('messages are never forgotten')
+      return runId
     },
     report,
     log: () => readFileSync(join(device, 'logs/smsts.log'), 'utf8'),
+    agentLog: () => readFileSync(agentLogPath, 'utf8'),
+    letGo: () => writeFileSync(goOn, ''),
   }
   return line
 }

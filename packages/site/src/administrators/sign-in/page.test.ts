@@ -34,6 +34,7 @@ describe('the page for signing in', { skip: skipWithoutChromium() }, () => {
     link = new URL(site.ready?.firstAdministrator?.url ?? '')
     browser = await chromium.launch({
       executablePath: findChromium() ?? 'chromium',
+      timeout: 120_000,
       // As if the authority of the site were trusted here: passkeys need a certificate without fault.
       args: [
         '--no-sandbox',
@@ -43,6 +44,7 @@ describe('the page for signing in', { skip: skipWithoutChromium() }, () => {
     })
     const context = await browser.newContext({ locale: 'en-US' })
     page = await context.newPage()
+    page.setDefaultTimeout(60_000)
     page.on('console', (message) => {
       // The browser tells of every refusal; those are expected here.
       if (message.type() === 'error' && !message.text().includes('status of 4')) faults.push(message.text())
@@ -163,6 +165,7 @@ describe('the page for signing in', { skip: skipWithoutChromium() }, () => {
     const policy = answer?.headers()['content-security-policy']
     assert.match(policy ?? '', /default-src 'none'; script-src 'self'.*frame-ancestors 'none'/)
     await shown('account')
+    const violated = page.waitForEvent('console', (message) => /Content Security Policy/i.test(message.text()))
     const status = await page.evaluate(async () => {
       const inline = document.createElement('script')
       inline.textContent = 'window.hacked = true'
@@ -171,6 +174,7 @@ describe('the page for signing in', { skip: skipWithoutChromium() }, () => {
       return [bare.status, 'hacked' in window]
     })
     assert.deepEqual(status, [401, false])
+    await violated
     const before = faults.splice(0)
     assert.ok(
       before.every((fault) => /Content Security Policy/i.test(fault)),

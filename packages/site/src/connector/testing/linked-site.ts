@@ -170,7 +170,7 @@ export const sha256 = (bytes: Uint8Array): Sha256 => Sha256.parse(createHash('sh
 
 /** Waits for a condition, for at most fifteen seconds. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 15_000
+  const end = performance.now() + 120_000
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`did not happen: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
