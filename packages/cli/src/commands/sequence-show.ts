@@ -3,10 +3,11 @@ import { writeSequenceFile } from '@sluice/engine'
 import type { Command } from 'commander'
 import type { Session } from '../run.ts'
 import { diffLinesOf, diffSequences } from '../sequences/sequence-diff.ts'
-import { readSequenceSource } from '../sequences/sequence-source.ts'
+import { readSequenceSource, type SequenceSource } from '../sequences/sequence-source.ts'
 import { sequenceTree } from '../sequences/sequence-tree.ts'
 import { wholeNumber } from '../terminal/options.ts'
 import { fields } from '../terminal/text.ts'
+import { childText, isOutdated } from './sequence-refresh.ts'
 
 export function addSequenceShowCommands(group: Command, session: Session): void {
   group
@@ -14,14 +15,20 @@ export function addSequenceShowCommands(group: Command, session: Session): void 
     .description('shows a sequence: its steps as a tree, conditions in words')
     .argument('<sequence>', 'name or id, or a file')
     .option('--revision <number>', 'an older revision', wholeNumber(1, 999_999_999))
-    .option('--yaml', 'as a file that can be edited and applied')
+    .option('--yaml', 'as a file that can be edited and applied: what was applied, without the steps of others')
     .action(async (wanted: string, options: { revision?: number; yaml?: boolean }): Promise<void> => {
       const { sequence, document } = await readSequenceSource(
         options.revision === undefined ? wanted : `${wanted}@${options.revision}`,
         session,
       )
       session.out.result(document ?? { sequence }, () => {
-        if (options.yaml === true) return writeSequenceFile(sequence).trimEnd().split('\n')
+        if (options.yaml === true)
+          return writeSequenceFile(document?.applied ?? sequence)
+            .trimEnd()
+            .split('\n')
+        const children = document?.children ?? []
+        // Of an older revision nothing is out of date: it is what it was.
+        const outdated = document?.revision === document?.newest && isOutdated(children)
         return [
           ...fields([
             ['Name', sequence.name],
@@ -29,9 +36,11 @@ export function addSequenceShowCommands(group: Command, session: Session): void 
             ['Revision', document === undefined ? undefined : `${document.revision} of ${document.newest}`],
             ['Stored', document?.createdAt],
             ['Description', sequence.description],
+            ...children.map((child): [string, string] => ['Runs', childText(child)]),
           ]),
           '',
           ...sequenceTree(sequence),
+          ...(outdated ? ['', `What it runs has changed: sluice sequence refresh ${document?.id}`] : []),
         ]
       })
     })
@@ -43,7 +52,10 @@ export function addSequenceShowCommands(group: Command, session: Session): void 
     .argument('<b>', 'the same')
     .action(async (a: string, b: string): Promise<void> => {
       const [before, after] = [await readSequenceSource(a, session), await readSequenceSource(b, session)]
-      const diff = diffSequences(before.sequence, after.sequence)
+      // A file is compared with what was applied; two revisions by what runs.
+      const isFiled = before.document === undefined || after.document === undefined
+      const of = ({ sequence, document }: SequenceSource) => (isFiled ? (document?.applied ?? sequence) : sequence)
+      const diff = diffSequences(of(before), of(after))
       session.out.result({ a: before.label, b: after.label, ...diff }, () => [
         `--- ${before.label}`,
         `+++ ${after.label}`,

@@ -9,6 +9,7 @@ import { distributionLines, releaseStateText } from './package.ts'
 import { addSequenceImportCommands } from './sequence-import.ts'
 import { addSequenceLintCommands } from './sequence-lint.ts'
 import { addSequencePreviewCommand } from './sequence-preview.ts'
+import { addSequenceRefreshCommand, isOutdated } from './sequence-refresh.ts'
 import { addSequenceShowCommands } from './sequence-show.ts'
 
 export function addSequenceCommands(program: Command, session: Session): void {
@@ -62,6 +63,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
   addSequenceLintCommands(group, session)
   addSequencePreviewCommand(group, session)
   addSequenceShowCommands(group, session)
+  addSequenceRefreshCommand(group, session)
   addSequenceImportCommands(group, session)
 
   group
@@ -78,7 +80,7 @@ export function addSequenceCommands(program: Command, session: Session): void {
             one.revision,
             one.steps,
             one.packages.length,
-            releaseStateText(one),
+            `${releaseStateText(one)}${isOutdated(one.children) ? ', runs an older child' : ''}`,
             one.name,
           ]),
         ),

@@ -49,13 +49,17 @@ export function parseSequence(source: { file: string; text: string }): Result<Pa
 
 /**
  * Compares what the sequence references with the packages that exist.
+ * @param parsed without `placeOf` where there is no file
  * @returns `SEQUENCE_REFERENCE_MISSING` with each place, or undefined
  */
-export function checkReferences(parsed: ParsedSequence, known: ReadonlySet<PackageId>): Problem | undefined {
+export function checkReferences(
+  parsed: Pick<ParsedSequence, 'sequence'> & { placeOf?: ParsedSequence['placeOf'] | undefined },
+  known: ReadonlySet<PackageId>,
+): Problem | undefined {
   const missing = references(parsed.sequence).filter(({ packageId }) => !known.has(packageId))
   if (missing.length === 0) return undefined
   const errors = missing.slice(0, MAX_FAULTS).map(({ packageId, path }) => ({
-    place: parsed.placeOf(path),
+    ...(parsed.placeOf === undefined ? {} : { place: parsed.placeOf(path) }),
     path: formatPath(path),
     message: `there is no package ${packageId}`,
   }))

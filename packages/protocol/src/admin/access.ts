@@ -84,6 +84,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   sequences: access('sequence.read', 'open'),
   sequenceDocument: access('sequence.read', 'open'),
   applySequence: releases('sequence.modify', 'site'),
+  refreshSequence: releases('sequence.modify', 'site'),
   collections: access('collection.read', 'collections'),
   createCollection: access('collection.modify', 'site'),
   setCollectionMembers: access('collection.modify', 'members'),

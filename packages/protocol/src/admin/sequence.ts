@@ -3,8 +3,9 @@ import { z } from 'zod'
 import { ReleaseState } from '../catalogue.ts'
 import { PackageId, SequenceId, Sha256 } from '../ids.ts'
 import { LabelQuery } from '../label.ts'
+import { Problem } from '../problem.ts'
 import { type AdminRoute, plain } from './route.ts'
-import { SequenceDocument } from './sequence-document.ts'
+import { SequenceChild, SequenceDocument } from './sequence-document.ts'
 
 export const SequenceApply = z.strictObject({
   /** For messages only. */
@@ -26,8 +27,21 @@ export const SequenceInfo = z.object({
   state: ReleaseState,
   /** Faults that do not hinder it from running. */
   warnings: z.array(z.string()),
+  /** The sequences whose steps stand in it; empty where that was not kept yet when it was applied. */
+  children: z.array(SequenceChild),
 })
 export type SequenceInfo = z.infer<typeof SequenceInfo>
+
+/** `sequence`: this one, with the newest of those that it runs. `parents`: every one that runs this one. */
+export const SequenceRefresh = z.strictObject({ what: z.enum(['sequence', 'parents']) })
+
+export const SequenceRefreshed = z.object({
+  /** Those that have a new revision now. */
+  refreshed: z.array(SequenceInfo),
+  /** Those that stay as they were, because they cannot be made of the newest. */
+  left: z.array(z.object({ id: SequenceId, name: z.string(), problem: Problem })),
+})
+export type SequenceRefreshed = z.infer<typeof SequenceRefreshed>
 
 export const sequenceRoutes = {
   sequences: { method: 'GET', path: '/admin/v1/sequences', ...plain, answer: z.array(SequenceInfo) },
@@ -45,5 +59,13 @@ export const sequenceRoutes = {
     maxBodyBytes: 5 * 1024 * 1024,
     body: SequenceApply,
     answer: SequenceInfo,
+  },
+  /** Makes new revisions of sequences whose children changed. `NOT_FOUND` */
+  refreshSequence: {
+    method: 'POST',
+    path: '/admin/v1/sequences/:id/refresh',
+    ...plain,
+    body: SequenceRefresh,
+    answer: SequenceRefreshed,
   },
 } as const satisfies Record<string, AdminRoute>

@@ -183,6 +183,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   sequences: administrators('in'),
   sequenceDocument: administrators('NOT_FOUND'),
   applySequence: siteWide('BAD_REQUEST', osd),
+  refreshSequence: siteWide('BAD_REQUEST', osd),
   collections: administrators('in'),
   createCollection: siteWide('BAD_REQUEST', applications),
   setCollectionMembers: administrators('BAD_REQUEST', applications),

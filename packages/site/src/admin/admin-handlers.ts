@@ -176,6 +176,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       return await sequences.document(id, asked.data.revision)
     },
     applySequence: ({ body }) => sequences.apply(body),
+    refreshSequence: ({ id, body }) => sequences.refresh(id, body.what),
     distributeSequence: ({ id, body }) => sequences.distribute(id, body.to),
 
     collections: () => collections.list(),

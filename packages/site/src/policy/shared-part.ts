@@ -35,7 +35,7 @@ import {
   type SiteFacts,
   siteRefusals,
 } from '../deployments/circumstances.ts'
-import { referencedNow } from '../sequences/sequences.ts'
+import { referencedNow } from '../sequences/sequence-info.ts'
 
 /** Manifests are released under this name by the content library. */
 export const manifestTarget = (one: Pick<PackageInfo, 'id' | 'version'>) => `manifest/${one.id}/${one.version}`

@@ -141,3 +141,81 @@ onEveryDatabase('a sequence that runs another is released with its steps in it, 
       return true
     })
 })
+
+const runs = (name: string, ...ids: string[]): string =>
+  JSON.stringify({
+    ...{ format: 'sluice-sequence/1', name },
+    steps: ids.map((id) => ({ type: 'runTaskSequence', name: `Run ${id}`, sequence: id })),
+  })
+
+onEveryDatabase('who runs a changed sequence keeps the old one until it is refreshed, inner ones first', async (db) => {
+  const { importPackage, sequences, sequenceText, catalogue } = await createSiteWorld(db, keyring)
+  await importPackage('ABC00001')
+  const childText = sequenceText('Child', ['ABC00001'])
+  const child = await sequences.apply({ fileName: 'child.json', text: childText })
+  const middle = await sequences.apply({ fileName: 'middle.json', text: runs('Middle', child.id) })
+  const outer = await sequences.apply({ fileName: 'outer.json', text: runs('Outer', middle.id) })
+  assert.deepEqual(middle.children, [{ id: child.id, name: 'Child', revision: 1, newest: 1 }])
+  const nothing = { refreshed: [], left: [] }
+  assert.deepEqual(await sequences.refresh('Outer', 'sequence'), nothing)
+  assert.deepEqual(await sequences.refresh('Child', 'parents'), nothing)
+
+  await sequences.apply({ fileName: 'child.json', text: childText.replace('Begin', 'Start') })
+  const told = await sequences.find('Outer')
+  assert.equal(told.revision, 1, 'nothing changes by itself')
+  assert.deepEqual(told.children, [
+    { id: middle.id, name: 'Middle', revision: 1, newest: 1 },
+    { id: child.id, name: 'Child', revision: 1, newest: 2 },
+  ])
+
+  const { refreshed, left } = await sequences.refresh('Child', 'parents')
+  assert.deepEqual([refreshed.map(({ name, revision }) => `${name} ${revision}`), left], [['Middle 2', 'Outer 2'], []])
+  const document = await sequences.document('Outer')
+  assert.match(JSON.stringify(document.sequence.steps), /"name":"Start"/)
+  assert.deepEqual(document.applied?.steps, JSON.parse(runs('Outer', middle.id)).steps)
+  assert.deepEqual(
+    document.children.map(({ name, revision, newest }) => [name, revision, newest]),
+    [
+      ['Middle', 2, 2],
+      ['Child', 2, 2],
+    ],
+  )
+  assert.equal((await catalogue.released(`sequence/${outer.id}/2`))?.sha256, document.sha256)
+  assert.match(JSON.stringify((await sequences.document('Outer', 1)).sequence), /"name":"Begin"/)
+  assert.deepEqual(await sequences.refresh('Child', 'parents'), nothing)
+})
+
+onEveryDatabase(
+  'one that cannot be refreshed says why and hinders no other; a change at the same time wins',
+  async (db) => {
+    const { importPackage, sequences, sequenceText, world } = await createSiteWorld(db, keyring)
+    for (const id of ['ABC00001', 'ABC00002']) await importPackage(id)
+    const child = await sequences.apply({ fileName: 'child.json', text: sequenceText('Child', ['ABC00001']) })
+    await sequences.apply({ fileName: 'a.json', text: runs('A', child.id) })
+    const b = await sequences.apply({ fileName: 'b.json', text: runs('B', child.id) })
+    await sequences.apply({ fileName: 'c.json', text: runs('C', child.id) })
+    await db
+      .updateTable('sequence_revisions')
+      .set({ applied: null, children: null })
+      .where('sequence_id', '=', b.id)
+      .execute()
+    await sequences.apply({ fileName: 'child.json', text: sequenceText('Child', ['ABC00002']) })
+
+    const changes = world.changes
+    const [answer] = await Promise.all([
+      sequences.refresh('Child', 'parents'),
+      sequences.apply({ fileName: 'a.json', text: runs('A', child.id, child.id) }),
+    ])
+    assert.deepEqual(
+      answer.left.map(({ name, problem }) => [name, problem.code]),
+      [['B', 'CONFLICT']],
+    )
+    assert.equal(answer.refreshed.at(-1)?.name, 'C')
+    assert.ok(world.changes > changes)
+    const { applied, children } = await sequences.document('A')
+    assert.deepEqual([applied?.steps.length, children[0]?.revision], [2, 2], 'what was applied meanwhile is not lost')
+    await sequences.apply({ fileName: 'b.json', text: runs('B', child.id) })
+    assert.deepEqual(await sequences.refresh('Child', 'parents'), { refreshed: [], left: [] })
+    await assert.rejects(sequences.refresh('Nobody', 'parents'), /NOT_FOUND/)
+  },
+)

@@ -25,6 +25,7 @@ import { migration as resumptions } from './0022-resumptions.ts'
 import { migration as devicesToldApart } from './0023-devices-told-apart.ts'
 import { migration as packageLabels } from './0024-package-labels.ts'
 import { migration as pausesOfUsers } from './0025-pauses-of-users.ts'
+import { migration as childrenOfSequences } from './0027-children-of-sequences.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -52,4 +53,5 @@ export const migrations: readonly Migration[] = [
   devicesToldApart,
   packageLabels,
   pausesOfUsers,
+  childrenOfSequences,
 ]

@@ -44,6 +44,10 @@ export interface DeploymentsTables {
     sha256: Sha256
     /** Canonical JSON: the bytes that are released. */
     document: string
+    /** Canonical JSON of what was applied; null: it runs no other sequence, or was applied before this was kept. */
+    applied: string | null
+    /** The revisions that were put in, as a JSON array; null as `applied`. */
+    children: string | null
     description: string | null
     /** `PackageId`s as a JSON array: everything referenced by id, candidates included. */
     packages: string
