@@ -37,6 +37,10 @@ export interface ContentTree {
    * @param trusted chunks that need not be read again when their file is there
    */
   prepare(page: ManifestPage, trusted: (index: number) => boolean): Promise<PageState>
+  /** Whether a chunk lies somewhere in the folder, as far as is remembered. */
+  isHere(id: Sha256): boolean
+  /** Copies a chunk that lies somewhere in the folder to all places where it lacks. False when it does not. */
+  copy(chunk: LackingChunk): Promise<boolean>
   /** Memory to receive sealed frames in, which `writeFrame` takes. */
   frames: FrameMemory
   /** Opens a frame and writes its chunks to all places where they lack. False when it is not the right one. */
@@ -128,12 +132,13 @@ export async function openContentTree(
   }
 
   /** T1. The bytes of a chunk at a place; undefined when they are others. */
-  const read = ({ path, offset }: Place, chunk: ChunkRef): Promise<Uint8Array | undefined> =>
-    files.use(path, async (file) => {
-      const bytes = Buffer.allocUnsafe(chunk.sizeBytes)
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, offset)
-      return bytesRead === bytes.length && sha256(bytes) === chunk.id ? bytes : undefined
-    })
+  const read = async (file: FileHandle, offset: number, chunk: ChunkRef): Promise<Uint8Array | undefined> => {
+    const bytes = Buffer.allocUnsafe(chunk.sizeBytes)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, offset)
+    return bytesRead === bytes.length && sha256(bytes) === chunk.id ? bytes : undefined
+  }
+  const isThere = async ({ path, offset }: Place, chunk: ChunkRef): Promise<boolean> =>
+    (await files.use(path, (file) => read(file, offset, chunk))) !== undefined
 
   const write = async (chunk: LackingChunk, bytes: Uint8Array): Promise<void> => {
     for (const { path, offset } of chunk.places) await files.use(path, (file) => writeAll(file, bytes, offset))
@@ -147,7 +152,11 @@ export async function openContentTree(
 
   const copy = async (chunk: LackingChunk): Promise<boolean> => {
     const source = known.get(chunk.id)
-    const bytes = source === undefined ? undefined : await read(source, chunk)
+    // It may lie in a file that is finished, which is read-only.
+    const bytes =
+      source === undefined
+        ? undefined
+        : await files.read(source.path, (file) => read(file, source.offset, chunk)).catch(ifMissing)
     if (bytes === undefined) return false
     await write(chunk, bytes)
     return true
@@ -189,7 +198,7 @@ export async function openContentTree(
           }
           const index = indexes.get(extent.id) ?? -1
           const known = before === 'filled' && trusted(index)
-          if (known || (before !== 'empty' && (await read(place, extent)) !== undefined)) {
+          if (known || (before !== 'empty' && (await isThere(place, extent)))) {
             remember(extent.id, place)
             found.add(index)
             // It may not be on the disk yet.
@@ -213,6 +222,8 @@ export async function openContentTree(
       const present = new Set(state.present)
       return { ...state, lacking: state.lacking.filter(({ index }) => !present.has(index)) }
     },
+    isHere: (id) => known.has(id),
+    copy,
     frames: thread,
     async writeFrame(frame, sealed) {
       const right = await thread.write(frame, sealed)
@@ -252,6 +263,10 @@ export async function openContentTree(
       await files.close()
     },
   }
+}
+
+function ifMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }
 
 /** Runs `work` over all, some at a time. */

@@ -22,18 +22,18 @@ import { type ManifestPage, readManifestRoot } from '@sluice/content'
 import type { CatalogueReference, ContentId, ManifestRoot, Problem } from '@sluice/protocol'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 import type { EntryId } from '../cache/entry.ts'
-import { type Checkpoint, createCheckpoint } from './checkpoint.ts'
+import { createCheckpoint } from './checkpoint.ts'
+import { createChunkClaims } from './chunk-claims.ts'
+import { completePage } from './complete-page.ts'
 import { type ContentTree, openContentTree } from './content-tree.ts'
-import { fetchFrames } from './fetch-frames.ts'
 import type { PageSource } from './fetch-page.ts'
 import { createFileChoice } from './file-choice.ts'
-import { type LackingChunk, planFrames } from './frame-plan.ts'
-import { type ContentAccess, createLayouts, type Layouts, MOST_LAYOUTS } from './layouts.ts'
+import { type ContentAccess, createLayouts } from './layouts.ts'
 import type { Ledger } from './ledger.ts'
 import type { Patience } from './patience.ts'
 import type { Seeds } from './seeds/seeds.ts'
 import { createStreamCount, type StreamCount } from './stream-count.ts'
-import { createStreamPool, type StreamPool } from './stream-pool.ts'
+import { createStreamPool } from './stream-pool.ts'
 import type { Tally } from './tally.ts'
 
 export interface DownloadOrder {
@@ -138,6 +138,7 @@ async function completePages(
   const layouts = createLayouts(order, root)
   const progress = createProgress(order, chosen.totalBytes, root.totalBytes)
   const streams = createStreamPool(count, order.source.line)
+  const claims = createChunkClaims(tree.isHere)
   // D2
   const checkpoint = createCheckpoint(tree.sync, (pages) => {
     for (const { number, bits } of pages) order.ledger.write(order.entryId, number, bits)
@@ -150,12 +151,14 @@ async function completePages(
   const complete = async (number: number, finished: Promise<void>, onPlanned: () => void) => {
     try {
       const page = await layouts.manifestPage(number)
-      const work = { number, tree, layouts, progress, streams, checkpoint, before: finished, onPlanned }
+      const work = { number, tree, layouts, progress, streams, claims, checkpoint, before: finished, onPlanned }
       const done = page.ok ? await completePage(order, { ...work, page: chosen.of(page.value) }) : page
       if (done.ok) return
       end ??= { problem: done.problem }
     } catch (error) {
       end ??= { error }
+    } finally {
+      claims.release(number)
     }
     enough.abort()
   }
@@ -185,85 +188,7 @@ async function completePages(
   throw end.error
 }
 
-interface PageWork {
-  number: number
-  page: ManifestPage
-  tree: ContentTree
-  layouts: Layouts
-  progress: Progress
-  streams: StreamPool
-  checkpoint: Checkpoint
-  /** Settles when the page before is finished. */
-  before: Promise<void>
-  /** It is known what the page lacks: the next one may begin. */
-  onPlanned: () => void
-}
-
-async function completePage(order: DownloadOrder, work: PageWork): Promise<Result<void>> {
-  const { number, page, tree, layouts, progress, streams, checkpoint, before: pageBefore, onPlanned } = work
-  const { contentId, entryId, ledger, tally } = order
-  const bits = ledger.read(entryId, number)
-  const { present, lacking, foundBytes, seedBytes } = await tree.prepare(
-    page,
-    (index) => order.trustLedger && bits.has(index),
-  )
-  for (const index of present) progress.present(page.chunks[index]?.sizeBytes ?? 0)
-  tally.add({ cacheBytes: foundBytes, seedBytes })
-  const lacks = new Map<number, LackingChunk>(lacking.map((chunk) => [chunk.index, chunk]))
-  const here = { number, bits }
-  const found = present.filter((index) => !bits.has(index))
-  if (found.length > 0)
-    await checkpoint.write(
-      here,
-      found.map((index) => ({ index, sizeBytes: page.chunks[index]?.sizeBytes ?? 0 })),
-      async () => true,
-    )
-
-  for (let layoutsLeft = MOST_LAYOUTS; lacks.size > 0; ) {
-    const locations = await layouts.locations(number, page)
-    if (!locations.ok) return locations
-    const frames = planFrames([...lacks.values()], locations.value.chunks, locations.value.layout.packs)
-    const before = lacks.size
-    onPlanned()
-    const fetched = await fetchFrames({
-      frames,
-      streams,
-      idleMs: order.source.idleMs,
-      line: order.source.line,
-      signal: order.signal,
-      patience: order.patience,
-      tally,
-      locate: ({ pack }) => order.source.urls.get({ contentId, kind: 'pack', hash: pack.hash }),
-      forget: ({ pack }, reason, target) =>
-        order.source.urls.forget({ contentId, kind: 'pack', hash: pack.hash }, reason, target),
-      worked: ({ pack }) => order.source.urls.worked({ contentId, kind: 'pack', hash: pack.hash }),
-      memory: tree.frames,
-      async take(frame, sealed) {
-        const right = await checkpoint.write(here, frame.chunks, () => tree.writeFrame(frame, sealed))
-        if (!right) return false
-        for (const { index } of frame.chunks) lacks.delete(index)
-        progress.fetched(frame.sizeBytes)
-        return true
-      },
-    })
-    if (fetched.ok) continue
-    // D5
-    if (fetched.problem.code !== 'PACK_GONE') return fetched
-    if (lacks.size === before && --layoutsLeft === 0) return fetched
-    const renewed = await layouts.renew(fetched.problem)
-    if (!renewed.ok) return renewed
-  }
-  // D4
-  await pageBefore
-  order.signal.throwIfAborted()
-  await checkpoint.settled()
-  await tree.finishPage(page)
-  for (const index of page.chunks.keys()) bits.add(index)
-  ledger.write(entryId, number, bits)
-  return ok(undefined)
-}
-
-interface Progress {
+export interface Progress {
   fetched(storedBytes: number): void
   present(plainBytes: number): void
 }

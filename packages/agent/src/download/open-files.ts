@@ -6,10 +6,12 @@ import { join } from 'node:path'
 export interface OpenFiles {
   /** Opens the file for reading and writing, makes it when it is missing; never through a symlink. */
   use<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T>
+  /** Only to read: also a file that is read-only by now. Rejects when it is missing. */
+  read<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
-const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants
+const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants
 
 export function createOpenFiles(folder: string, most: number): OpenFiles {
   /** In the order of their last use. */
@@ -24,6 +26,15 @@ export function createOpenFiles(folder: string, most: number): OpenFiles {
     }
   }
   return {
+    async read(path, work) {
+      if (files.has(path)) return this.use(path, work)
+      const file = await open(join(folder, path), O_RDONLY | (O_NOFOLLOW ?? 0))
+      try {
+        return await work(file)
+      } finally {
+        await file.close()
+      }
+    },
     async use(path, work) {
       const kept = files.get(path)
       const file = kept ?? { handle: open(join(folder, path), O_RDWR | O_CREAT | (O_NOFOLLOW ?? 0), 0o600), users: 0 }

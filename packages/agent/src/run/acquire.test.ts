@@ -72,6 +72,21 @@ async function line(t: TestContext, files: Record<string, TestFile>, changes: Pa
   return { folder, gateway, contents, pack, other, order, open }
 }
 
+/** Entries that fill more than a page of a manifest. */
+const fillers = Object.fromEntries(
+  Array.from({ length: 100 }, (_, i) => [`filler/${i}`, { link: `to/${'x'.repeat(4_000)}` }]),
+)
+
+test('a chunk that two pages lack at the same time comes once', async (t) => {
+  const twice = seededBytes('twice', MiB)
+  const { contents, pack, open } = await line(t, { 'a.bin': twice, ...fillers, 'z.bin': twice })
+  contents.bytesPerSecond = MiB / 2
+  const got = await acquire(await open(), pack)
+  assert.ok(got.ok, JSON.stringify(got))
+  assert.equal(got.value.fetchedBytes, pack.policy.storedBytes)
+  for (const name of ['a.bin', 'z.bin']) assert.deepEqual(readFileSync(join(got.value.folder, name)), twice)
+})
+
 const acquire = (run: Awaited<ReturnType<typeof openTestRun>>, pack: TestPackage, events = silent) =>
   run.contents.acquire({ packageId: pack.policy.id, retry: once }, never, events)
 

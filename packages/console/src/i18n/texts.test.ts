@@ -59,6 +59,7 @@ const neverShown: ReadonlySet<string> = new Set<ProblemCode>([
   'RANGE_REFUSED',
   // The agent takes it as `PACK_GONE`.
   'OBJECT_REFUSED',
+  'ARCHIVE_NEEDS_MEMORY',
   'STORAGE_REFUSED',
   'STORAGE_UNAVAILABLE',
   'STORAGE_CANNOT_SIGN',

@@ -58,6 +58,13 @@ export const contentProblems = {
     title: 'The folder or archive has more files or bytes than one package can carry',
     remedy: 'Split it into several packages; the bounds are in `docs/limits.md`.',
   },
+  ARCHIVE_NEEDS_MEMORY: {
+    status: 422,
+    retry: 'never',
+    title: 'The archive asks for more memory to be decompressed than an import gives',
+    remedy:
+      'Compress it again with a smaller dictionary: `xz -9` asks for 64 MiB, `zstd --long` for 128 MiB, and more is not given.',
+  },
   CONTENT_CHANGED_DURING_IMPORT: {
     status: 409,
     retry: 'now',

@@ -295,3 +295,27 @@ test('what is none of these is refused by its name', async (t) => {
     equal((await site.refused(site.at(`no-${name}`))).code, 'CONTENT_UNREADABLE', name)
   }
 })
+
+test('an archive takes no more memory than an import gives, whatever it asks for', {
+  skip: missing('tar', 'zstd', 'xz'),
+}, async (t) => {
+  const site = await workshop(t)
+  await writeFile(join(site.at('tree'), 'random'), seededBytes('random', 200_000))
+  const tar = execFileSync('tar', ['-c', '-C', site.at('tree'), '.'])
+  // Of an unknown length, or the window would be no larger than what is in it.
+  const pack = async (command: string, options: string[]) =>
+    writeFile(site.at(`a.tar.${command === 'xz' ? 'xz' : 'zst'}`), execFileSync(command, options, { input: tar }))
+  const refusedBy = async (name: string) => {
+    const { code, detail } = await site.refused(site.at(name))
+    return [code, detail.replace(`${site.at(name)}: `, '')]
+  }
+  await pack('xz', ['--lzma2=preset=0,dict=96MiB'])
+  deepEqual(await refusedBy('a.tar.xz'), ['ARCHIVE_NEEDS_MEMORY', 'its dictionary is larger than 64 MiB.'])
+  await pack('zstd', ['--long=28'])
+  deepEqual(await refusedBy('a.tar.zst'), ['ARCHIVE_NEEDS_MEMORY', 'its window is larger than 128 MiB.'])
+
+  await pack('xz', ['--lzma2=preset=0,dict=64MiB'])
+  await site.same(site.at('a.tar.xz'))
+  await truncate(site.at('a.tar.xz'), 10_000)
+  deepEqual(await refusedBy('a.tar.xz'), ['CONTENT_UNREADABLE', 'it is damaged or cut short.'])
+})

@@ -16,8 +16,10 @@ import { openXz } from './xz-stream.ts'
 export type Compression = 'gzip' | 'zstd' | 'xz'
 
 const READ_BYTES = 1024 * 1024
-/** Largest window of zstd that is decoded: 128 MiB, as `zstd -d` without more words. */
-const MAX_WINDOW_LOG = 27
+const MiB = 1024 * 1024
+/** Largest window of zstd that is decoded, as `zstd -d` without more words. */
+const MAX_WINDOW_BYTES = 128 * MiB
+const WINDOW_TOO_LARGE = 'ZSTD_error_frameParameter_windowTooLarge'
 
 const specialKinds: Record<string, string> = { '3': 'a device file', '4': 'a device file', '6': 'a named pipe' }
 
@@ -106,7 +108,21 @@ function decompress(
   const through =
     compression === 'gzip'
       ? createGunzip({ chunkSize: READ_BYTES })
-      : createZstdDecompress({ chunkSize: READ_BYTES, params: { [zlib.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG } })
+      : createZstdDecompress({
+          chunkSize: READ_BYTES,
+          params: { [zlib.ZSTD_d_windowLogMax]: Math.log2(MAX_WINDOW_BYTES) },
+        })
   file.on('error', (error) => through.destroy(error))
-  return file.pipe(through)
+  return windowBounded(path, file.pipe(through))
+}
+
+/** The same bytes; a window that is too large is `ARCHIVE_NEEDS_MEMORY`. */
+async function* windowBounded(path: string, plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* plain
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === WINDOW_TOO_LARGE)) throw error
+    const most = `${MAX_WINDOW_BYTES / MiB} MiB`
+    throw new ProblemError(problem('ARCHIVE_NEEDS_MEMORY', `${path}: its window is larger than ${most}.`))
+  }
 }
