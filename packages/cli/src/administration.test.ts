@@ -232,7 +232,7 @@ test('a token: in a file for its owner only, never in the output, never over ano
   assert.match(said, /good for 3 device\(s\)/)
   const again = await as(['devices', 'token', '--out', out])
   assert.equal(again.code, 1)
-  assert.match(again.stderr, /EEXIST/)
+  assert.match(again.stderr, /is there already/)
   assert.equal(await text('devices'), '(none)\n')
 
   const [, id = ''] = /token (tok_[0-9a-z]+)/.exec(said) ?? []

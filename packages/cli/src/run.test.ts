@@ -65,12 +65,19 @@ test('what is typed wrongly is told where it is typed', async () => {
     [['devices', 'approve', 'd', '--fingerprint', 'xyz'], /64 hexadecimal digits/],
     [['deploy', 's'], /--to <collection>.*not specified/],
     [['nonsense'], /unknown command 'nonsense'/],
+    [['package', 'list', '--nope'], /unknown option '--nope'/],
   ]
   for (const [args, message] of wrong) {
     const { code, stderr } = await sluice(args)
     assert.equal(code, 1, args.join(' '))
     assert.match(stderr, message)
+
+    const told = await sluice([...args, '--json'])
+    assert.deepEqual([told.code, told.stderr], [1, ''], args.join(' '))
+    assert.match((told.json as { problem: { detail: string } }).problem.detail, message)
   }
+  const { json } = await sluice(['package', '--json'])
+  assert.match((json as { problem: { detail: string } }).problem.detail, /A command is missing/)
 })
 
 test('the connection: options, then environment, then file; what is missing is named', async () => {
@@ -90,10 +97,15 @@ test('the connection: options, then environment, then file; what is missing is n
   const plain = await sluice(['site', '--site', 'http://127.0.0.1:1'], { env: { SLUICE_CONNECTION: connection } })
   assert.match(plain.stderr, /http:\/\/127.0.0.1:1, is not an https address/)
 
+  const inFolder = await sluice(['site', '--connection', folder])
+  assert.equal(inFolder.stderr, `${folder}: this is a folder; name a file.\n`)
+  const unset = await sluice(['site'], { env: { SLUICE_CONNECTION: '' } })
+  assert.match(unset.stderr, /^Nothing says the address of the site/)
+
   const incomplete = await file('incomplete.json', '{"url":"https://127.0.0.1:1"}')
   const missing = await sluice(['site', '--connection', incomplete])
   assert.match(missing.stderr, /incomplete.json: the field authority is missing/)
 
   const none = await sluice(['site', '--connection', join(folder, 'nothing.json')])
-  assert.match(none.stderr, /ENOENT.*nothing.json/)
+  assert.match(none.stderr, /nothing.json: there is no such file or folder/)
 })

@@ -1,6 +1,6 @@
 /** Reads a command line, carries it out, and says what became of it. */
 import { ProblemError } from '@sluice/protocol'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { addAdministratorCommands } from './commands/administrators.ts'
 import { addAlarmCommand } from './commands/alarms.ts'
 import { addAuditCommands } from './commands/audit.ts'
@@ -24,6 +24,7 @@ import { resolveConnection, resolveEndpoint, sessionFile } from './connect/conne
 import { createHttpsFetch } from './connect/https-fetch.ts'
 import { Site } from './connect/site.ts'
 import { LocalFailure } from './local-failure.ts'
+import { fileFailure } from './local-file.ts'
 import { Output, type OutputStream } from './terminal/output.ts'
 
 export interface Environment {
@@ -98,7 +99,7 @@ export async function run(args: string[], environment: Environment): Promise<num
     .exitOverride()
     .configureOutput({
       writeOut: (text) => environment.stdout.write(text),
-      writeErr: (text) => environment.stderr.write(text),
+      writeErr: (text) => out.json || environment.stderr.write(text),
     })
   addPackageCommands(program, session)
   addSequenceCommands(program, session)
@@ -124,11 +125,18 @@ export async function run(args: string[], environment: Environment): Promise<num
     await program.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
-    if (environment.signal.aborted) return 1
-    if (error instanceof ProblemError) out.problem(error.problem)
-    else if (error instanceof LocalFailure || isFileFailure(error)) out.localFailure(error.message)
-    else throw error
+    if (error instanceof InvalidArgumentError) out.localFailure(error.message)
+    else if (error instanceof CommanderError) {
+      // Its text is on standard error already, unless there is to be JSON; other codes are those of commands that said all.
+      if (error.exitCode === 0) return 0
+      if (out.json && error.code.startsWith('commander.')) out.localFailure(usageFailure(error))
+    } else if (environment.signal.aborted) return 1
+    else if (error instanceof ProblemError) out.problem(error.problem)
+    else {
+      const message = error instanceof LocalFailure ? error.message : fileFailure(error)
+      if (message === undefined) throw error
+      out.localFailure(message)
+    }
     return 1
   } finally {
     site?.close()
@@ -140,6 +148,6 @@ async function connect(program: Command, { env, signal }: Environment): Promise<
   return new Site(connection, createHttpsFetch({ authority: connection.authority }), signal)
 }
 
-/** A file that cannot be read or written: what the operating system says is what the operator needs. */
-const isFileFailure = (error: unknown): error is Error =>
-  error instanceof Error && 'syscall' in error && 'path' in error
+/** What was typed wrongly, as a sentence. */
+const usageFailure = ({ code, message }: CommanderError): string =>
+  code === 'commander.help' ? 'A command is missing; --help shows what is possible.' : message.replace(/^error: /, '')

@@ -11,7 +11,8 @@ export const MAX_REFERENCED_PACKAGES = 500
 export const LabelName = z.string().regex(/^[a-z][a-z0-9._-]{0,62}$/, 'a label such as kind, in small letters')
 
 /** Upper and lower case do not count where it is compared. */
-export const LabelValue = z.string().min(1).max(100)
+const labelValue = 'a value of 1 to 100 characters'
+export const LabelValue = z.string().min(1, labelValue).max(100, labelValue)
 
 const atMost = (most: number) => (labels: Record<string, string>) => Object.keys(labels).length <= most
 

@@ -36,7 +36,7 @@ const FIELDS = ['neededBytes', 'fetchedBytes', 'metadataBytes', 'cloudBytes', 'c
 const SAVE_MS = 100
 const FILE_BYTES = FIELDS.length * 8
 
-/** Opens the file, makes it when it is missing. */
+/** Opens the file, makes it when it is missing. Its place on the disk is taken now: a count never lacks space later. */
 export async function openTally(path: string): Promise<Tally> {
   const now = readTally(path)
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
@@ -44,12 +44,15 @@ export async function openTally(path: string): Promise<Tally> {
   let changed = false
   let timer: NodeJS.Timeout | undefined
 
+  const write = async () => {
+    const buffer = Buffer.alloc(FILE_BYTES)
+    for (const [i, field] of FIELDS.entries()) buffer.writeBigUInt64LE(BigInt(now[field]), i * 8)
+    await file.write(buffer, 0, FILE_BYTES, 0)
+  }
   const save = async () => {
     for (changed = true; changed; ) {
       changed = false
-      const buffer = Buffer.alloc(FILE_BYTES)
-      for (const [i, field] of FIELDS.entries()) buffer.writeBigUInt64LE(BigInt(now[field]), i * 8)
-      await file.write(buffer, 0, FILE_BYTES, 0)
+      await write()
     }
   }
   const saveNow = (): Promise<void> => {
@@ -60,6 +63,12 @@ export async function openTally(path: string): Promise<Tally> {
       saving = undefined
     })
     return saving
+  }
+  try {
+    await write()
+  } catch (error) {
+    await file.close()
+    throw error
   }
   return {
     current: () => ({ ...now }),

@@ -177,7 +177,26 @@ export function createRunContents(options: RunContentsOptions): RunContents {
     return root
   }
 
+  /** One try; a disk that is full anywhere on the way is a problem that can be mended, never a crash. */
   const bring = async (
+    pack: PolicyPackage,
+    part: Part,
+    signal: AbortSignal,
+    events: AcquireEvents,
+  ): Promise<Result<void>> => {
+    try {
+      return await bringOnto(pack, part, signal, events)
+    } catch (error) {
+      signal.throwIfAborted()
+      const full =
+        fullDisk(error, cache.incomingOf(part.entryId)) ??
+        (isFullDisk(error) ? problem('NO_SPACE', 'The disk is full: what was fetched could not be noted.') : undefined)
+      if (full === undefined) throw error
+      return failed(full)
+    }
+  }
+
+  const bringOnto = async (
     pack: PolicyPackage,
     { entryId, files }: Part,
     signal: AbortSignal,
@@ -255,13 +274,6 @@ export function createRunContents(options: RunContentsOptions): RunContents {
       else if (used === undefined) throw new Error(`content ${contentId} came together without its key`)
       else await cache.publish(entryId, used, plainBytes)
       return ok(undefined)
-    } catch (error) {
-      signal.throwIfAborted()
-      const full =
-        fullDisk(error, cache.incomingOf(entryId)) ??
-        (isFullDisk(error) ? problem('NO_SPACE', 'The disk is full: what was fetched could not be noted.') : undefined)
-      if (full === undefined) throw error
-      return failed(full)
     } finally {
       await tally.close()
     }

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import {
   type AuditChecks,
@@ -12,6 +12,7 @@ import {
 } from '@sluice/protocol'
 import type { Command } from 'commander'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 import type { Session } from '../run.ts'
 import { wholeNumber } from '../terminal/options.ts'
 import { table } from '../terminal/text.ts'
@@ -90,9 +91,7 @@ export function addAuditCommands(program: Command, session: Session): void {
     .action(async (path: string, options: { head: string[]; key?: string }): Promise<void> => {
       const known: AuditHead[] = []
       for (const file of options.head) {
-        const bytes = await readFile(file)
-        if (bytes.length > MAX_HEAD_BYTES) failLocally(`${file} is too large for a head.`)
-        known.push(readHead(bytes.toString('utf8'), file))
+        known.push(readHead((await readLocalFile(file, MAX_HEAD_BYTES)).toString('utf8'), file))
       }
       const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
       // Kept heads tell the key as well.

@@ -2,12 +2,12 @@
  * `sluice gateway check`: the way of a device to its site, hop by hop; for a gateway that the site knows also
  * what the site says of it.
  */
-import { readFile, stat } from 'node:fs/promises'
 import { checkGateway, type Hop, hopLines, isFault } from '@sluice/content/gateway-check'
 import { ContentId, EnrolmentBundle, LinkProxyCredentials } from '@sluice/protocol'
 import { type Command, CommanderError } from 'commander'
 import { siteView } from '../connect/site-view.ts'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 import type { Session } from '../run.ts'
 import { wholeNumber } from '../terminal/options.ts'
 import { secretFile } from '../terminal/secret-file.ts'
@@ -156,6 +156,5 @@ async function readPem(file: string): Promise<string> {
 }
 
 async function readText(file: string): Promise<string> {
-  if ((await stat(file)).size > MAX_FILE_BYTES) failLocally(`${file} is larger than ${MAX_FILE_BYTES} bytes.`)
-  return await readFile(file, 'utf8')
+  return (await readLocalFile(file, MAX_FILE_BYTES)).toString('utf8')
 }

@@ -1,8 +1,8 @@
 /** Whether a sign-in of their user at the organisation's OpenID provider lets computers in. */
-import { readFile } from 'node:fs/promises'
 import type { EnrolmentSignIn, EnrolmentSignInSet } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import type { Session } from '../run.ts'
+import { secretFile as readSecret } from '../terminal/secret-file.ts'
 import { fields } from '../terminal/text.ts'
 
 interface Change {
@@ -46,8 +46,7 @@ export function addSignInCommand(group: Command, session: Session): void {
 
 async function changed({ hasSecret: _, ...present }: EnrolmentSignIn, change: Change): Promise<EnrolmentSignInSet> {
   const { registration, issuer, client, secretFile, domains, groups, groupsClaim, scopes } = change
-  const clientSecret =
-    secretFile === undefined ? undefined : secretFile === false ? null : (await readFile(secretFile, 'utf8')).trim()
+  const clientSecret = secretFile === undefined ? undefined : secretFile === false ? null : await readSecret(secretFile)
   return {
     ...present,
     ...(registration === undefined ? {} : { registration }),

@@ -1,8 +1,8 @@
 /** The organisation's own PKI: its authorities, their revocation lists, and what a certificate of it is worth. */
-import { readFile, stat } from 'node:fs/promises'
 import { MAX_CRL_BYTES, type OrganisationAuthority, type OrganisationSettings } from '@sluice/protocol'
 import { type Command, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 import type { Session } from '../run.ts'
 import { switchOption } from '../terminal/options.ts'
 import { fields, onOff, table } from '../terminal/text.ts'
@@ -61,7 +61,7 @@ export function addIdentityCommands(program: Command, session: Session): void {
     .argument('<pem>', 'file with its certificate')
     .option('--crl-url <url>', 'where its revocation list is fetched, every hour')
     .action(async (file: string, { crlUrl }: { crlUrl?: string }): Promise<void> => {
-      const certificate = (await bytesOf(file, 40_000)).toString('utf8')
+      const certificate = (await readLocalFile(file, 40_000)).toString('utf8')
       const site = await session.site()
       const body = { certificate, ...(crlUrl === undefined ? {} : { crlUrl }) }
       show(session, [await site.call('addOrganisationAuthority', { body })])
@@ -83,15 +83,10 @@ export function addIdentityCommands(program: Command, session: Session): void {
     .argument('<file>', 'DER or PEM')
     .action(async (wanted: string, file: string): Promise<void> => {
       const { id } = await find(session, wanted)
-      const crl = (await bytesOf(file, MAX_CRL_BYTES)).toString('base64')
+      const crl = (await readLocalFile(file, MAX_CRL_BYTES)).toString('base64')
       const site = await session.site()
       show(session, [await site.call('setOrganisationCrl', { id, body: { crl } })])
     })
-}
-
-async function bytesOf(file: string, most: number): Promise<Buffer> {
-  if ((await stat(file)).size > most) failLocally(`${file} is longer than ${most} bytes.`)
-  return await readFile(file)
 }
 
 async function find(session: Session, wanted: string): Promise<OrganisationAuthority> {

@@ -1,6 +1,8 @@
 import { basename, resolve } from 'node:path'
 import {
   ContentTarget,
+  type DistributionPointId,
+  fail,
   labelsText,
   type PackageCosts,
   PackageId,
@@ -9,6 +11,7 @@ import {
   PackageLabels,
   PackageOptions,
   PreCacheTags,
+  ProblemError,
   type ReleaseState,
 } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -50,7 +53,12 @@ export function addPackageCommands(program: Command, session: Session): void {
           ...(label === undefined ? {} : { labels: checkedLabels(label) }),
         },
       })
-      await waitForJob(session, jobId, 'Importing')
+      try {
+        await waitForJob(session, jobId, 'Importing')
+      } catch (error) {
+        if (error instanceof ProblemError) session.out.note(emptyPackage(id))
+        throw error
+      }
       await showPackage(session, await site.call('package', { id }))
     })
 
@@ -93,7 +101,7 @@ export function addPackageCommands(program: Command, session: Session): void {
           packages.map((one) => [
             one.id,
             one.version,
-            releaseStateText(one),
+            one.version === 0 && one.waitingVersion === undefined ? 'empty' : releaseStateText(one),
             one.kind,
             one.fileCount,
             formatBytes(one.totalBytes),
@@ -167,7 +175,7 @@ export function addPackageCommands(program: Command, session: Session): void {
           persist: persist ?? options.persist,
           preCache: Object.fromEntries(all),
         })
-        if (!body.success) failLocally(body.error.issues[0]?.message ?? 'These are no tags.')
+        if (!body.success) failLocally(tagFault(body.error.issues[0]))
         options = await site.call('setPackageOptions', { id, body: body.data })
       }
       session.out.result(options, () =>
@@ -208,6 +216,10 @@ export function addPackageCommands(program: Command, session: Session): void {
     .action(async (id: PackageId, options: { at: string[]; wait?: boolean }): Promise<void> => {
       const site = await session.site()
       const { to, points } = await site.targets(options.at)
+      const { distribution } = await site.call('package', { id })
+      const missing = points.filter((point) => !distribution.some(({ pointId }) => pointId === point))
+      if (missing.length > 0)
+        fail('NOT_FOUND', `${id} is not distributed to ${named(missing, await site.pointNames())}.`)
       let now = await site.call('validateDistribution', { id, body: { at: to } })
       if (options.wait === true) [now = now] = await waitForDistribution(session, [now], points)
       await showPackage(session, now)
@@ -220,7 +232,11 @@ export function addPackageCommands(program: Command, session: Session): void {
     .requiredOption('--at <point...>', 'names or ids of gateways, cloud distribution points and groups')
     .action(async (id: PackageId, options: { at: string[] }): Promise<void> => {
       const site = await session.site()
-      const { to } = await site.targets(options.at)
+      const { to, points } = await site.targets(options.at)
+      const { distribution } = await site.call('package', { id })
+      const underWay = ({ pointId, state }: PackageInfo['distribution'][number]) =>
+        points.includes(pointId) && state !== 'installed' && state !== 'removing'
+      if (!distribution.some(underWay)) session.out.note(`Nothing was under way at ${options.at.join(', ')}.`)
       await showPackage(session, await site.call('cancelDistribution', { id, body: { at: to } }))
     })
 
@@ -232,11 +248,20 @@ export function addPackageCommands(program: Command, session: Session): void {
     .option('--force', 'also while a deployment needs it')
     .action(async (id: PackageId, options: { from: string[]; force?: boolean }): Promise<void> => {
       const site = await session.site()
-      const { to } = await site.targets(options.from)
+      const { to, points } = await site.targets(options.from)
+      const { distribution } = await site.call('package', { id })
+      if (!distribution.some(({ pointId }) => points.includes(pointId)))
+        session.out.note(`${id} was not at ${options.from.join(', ')}.`)
       const body = { from: to, force: options.force === true }
       await showPackage(session, await site.call('removeDistribution', { id, body }))
     })
 }
+
+const emptyPackage = (id: PackageId): string =>
+  `${id} stays, empty: import what is mended with --id ${id}, or give it up with \`sluice package delete ${id}\`.`
+
+const named = (points: readonly DistributionPointId[], names: PointNames): string =>
+  points.map((id) => names.get(id) ?? id).join(', ')
 
 interface ImportOptions {
   name?: string
@@ -263,6 +288,13 @@ function addLabelling(group: Command, session: Session): void {
       const body = checkedLabels(Object.fromEntries(kept))
       await showPackage(session, await site.call('setPackageLabels', { id, body }))
     })
+}
+
+/** `--language: give …`: the name of the tag is that of its option. */
+function tagFault(issue: { path: PropertyKey[]; message: string } | undefined): string {
+  const tag = String(issue?.path.at(-1) ?? 'tags')
+  const wanted = tag === 'language' ? 'Give a language such as de-DE or de' : 'Give a text of 1 to 100 characters'
+  return `--${tag}: ${wanted}, or none.`
 }
 
 function checkedLabels(labels: Record<string, string>): PackageLabels {

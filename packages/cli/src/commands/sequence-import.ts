@@ -1,5 +1,5 @@
 /** Sequences of Configuration Manager and the Microsoft Deployment Toolkit, in and out; needs no site. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   exportSequence,
@@ -16,6 +16,7 @@ import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { secretLine, storeSecrets, toldSecrets } from '../sequences/found-secrets.ts'
 import { readSequenceDocuments } from '../sequences/sequence-documents.ts'
+import { readBounded } from '../sequences/sequence-source.ts'
 import { table } from '../terminal/text.ts'
 
 interface Mapped {
@@ -75,7 +76,7 @@ export function addSequenceImportCommands(group: Command, session: Session): voi
     .argument('<file>', 'YAML or JSON')
     .requiredOption('--out <file>', 'XML file to write')
     .action(async (file: string, options: { out: string }): Promise<void> => {
-      const parsed = parseSequence({ file, text: await readFile(file, 'utf8') })
+      const parsed = parseSequence({ file, text: await readBounded(file) })
       if (!parsed.ok) throw new ProblemError(parsed.problem)
       const { text, lost } = exportSequence(parsed.value.sequence)
       await create(options.out, text)

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 
 export interface Connection {
   /** Of the admin API, `https:` only. */
@@ -41,10 +41,10 @@ export async function resolveEndpoint(
   options: ConnectionOptions,
   env: Env,
 ): Promise<Omit<Connection, 'token'> & { tokenFile: string | undefined }> {
-  const file = options.connection ?? env.SLUICE_CONNECTION
+  const file = options.connection ?? said(env.SLUICE_CONNECTION)
   const stored = file === undefined ? {} : await readConnectionFile(file)
-  const url = options.site ?? env.SLUICE_SITE ?? stored.url
-  const authorityFile = options.authority ?? env.SLUICE_AUTHORITY ?? stored.authority
+  const url = options.site ?? said(env.SLUICE_SITE) ?? stored.url
+  const authorityFile = options.authority ?? said(env.SLUICE_AUTHORITY) ?? stored.authority
 
   if (url === undefined) return missing('the address of the site', '--site', 'SLUICE_SITE')
   if (!URL.canParse(url) || new URL(url).protocol !== 'https:')
@@ -56,8 +56,11 @@ export async function resolveEndpoint(
     failLocally(`${authorityFile} does not hold a certificate in PEM.`)
   const saved = sessionFile(url, env)
   const signedIn = saved !== undefined && existsSync(saved) ? saved : undefined
-  return { url, authority, tokenFile: options.tokenFile ?? env.SLUICE_TOKEN_FILE ?? signedIn ?? stored.tokenFile }
+  return { url, authority, tokenFile: options.tokenFile ?? said(env.SLUICE_TOKEN_FILE) ?? signedIn ?? stored.tokenFile }
 }
+
+/** A variable that is set to nothing counts as not set. */
+const said = (value: string | undefined): string | undefined => (value === '' ? undefined : value)
 
 /** Where `sluice login` keeps the session at a site (XDG base directories); undefined where nobody has a home. */
 export function sessionFile(url: string, env: Env): string | undefined {
@@ -89,7 +92,5 @@ async function readConnectionFile(file: string): Promise<Partial<Record<'url' | 
 }
 
 async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file)
-  if (bytes.length > MAX_FILE_BYTES) failLocally(`${file} is larger than ${MAX_FILE_BYTES} bytes.`)
-  return bytes.toString('utf8')
+  return (await readLocalFile(file, MAX_FILE_BYTES)).toString('utf8')
 }

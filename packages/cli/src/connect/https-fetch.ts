@@ -27,6 +27,15 @@ export function createHttpsFetch({ authority }: { authority: string }): HttpsFet
   }
 }
 
+/** Node's advice about a certificate is for programmers. */
+function inWords(cause: NodeJS.ErrnoException): Error {
+  if (cause.code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return new Error('its certificate is for another name; give the address that stands in its ready line')
+  if (/CERT|VERIFY|SELF_SIGNED/.test(cause.code ?? ''))
+    return new Error(`its certificate is not by the authority that you trust here (--authority): ${cause.code}`)
+  return cause
+}
+
 interface Answer {
   status: number
   headers: Record<string, string>
@@ -37,7 +46,7 @@ function exchange(agent: Agent, sent: Request, body: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
     // `fetch` rejects with the cause inside; the typed client shows that cause to people.
     const failed = (cause: Error): void =>
-      reject(sent.signal.aborted ? cause : new TypeError('fetch failed', { cause }))
+      reject(sent.signal.aborted ? cause : new TypeError('fetch failed', { cause: inWords(cause) }))
     const call = request(sent.url, {
       agent,
       method: sent.method,

@@ -3,13 +3,13 @@
  * from those is ever signed: the site's bytes are looked at to say where they differ.
  */
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { manifestOfFolder } from '@sluice/content'
-import { MAX_TEXT_LENGTH, parseSequence, writeSequence } from '@sluice/engine'
+import { parseSequence, writeSequence } from '@sluice/engine'
 import { ManifestRoot, PackageId, ProblemError, type ReleaseEntry } from '@sluice/protocol'
 import { createTwoFilesPatch } from 'diff'
 import { failLocally } from '../local-failure.ts'
+import { readBounded } from '../sequences/sequence-source.ts'
 import type { CatalogueSite } from './catalogue-site.ts'
 import type { KeysFolder } from './keys-folder.ts'
 import type { Listed } from './signed-metadata.ts'
@@ -61,8 +61,7 @@ const pretty = (bytes: Uint8Array): string =>
   `${JSON.stringify(JSON.parse(Buffer.from(bytes).toString()), undefined, 2)}\n`
 
 async function ownSequence(path: string, theirs: Buffer): Promise<Own> {
-  if ((await stat(path)).size > 3 * MAX_TEXT_LENGTH) failLocally(`${path} is longer than a sequence may be.`)
-  const parsed = parseSequence({ file: path, text: await readFile(path, 'utf8') })
+  const parsed = parseSequence({ file: path, text: await readBounded(path) })
   if (!parsed.ok) throw new ProblemError(parsed.problem)
   const bytes = writeSequence(parsed.value.sequence)
   const listing = pretty(bytes)

@@ -14,9 +14,9 @@ import {
   scrypt,
   sign,
 } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
 import { type OfflineRole, ReleaseKeyFile } from '@sluice/protocol'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 
 /** 128 MiB and about half a second on the machine of today. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1 }
@@ -92,8 +92,7 @@ export async function publicHalf(path: string): Promise<PublicHalf & { createdAt
 }
 
 async function readKeyFile(path: string): Promise<ReleaseKeyFile> {
-  if ((await stat(path)).size > MAX_FILE_BYTES) failLocally(`${path} is too long for a key.`)
-  const text = await readFile(path, 'utf8')
+  const text = (await readLocalFile(path, MAX_FILE_BYTES)).toString('utf8')
   try {
     return ReleaseKeyFile.parse(JSON.parse(text))
   } catch {

@@ -1,9 +1,10 @@
 /** The passphrase of a key: from a file that is for this alone, or from the person at the terminal. */
-import { readFile } from 'node:fs/promises'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 import type { Session } from '../run.ts'
 
 const LEAST_CHARACTERS = 12
+const MAX_FILE_BYTES = 16 * 1024
 
 /**
  * @param twice for a new key: typed again, so that a slip does not lose it
@@ -15,11 +16,14 @@ export async function passphrase(
   twice: boolean,
   what = 'the keys',
 ): Promise<string> {
-  const text =
-    file === undefined ? await typed(session, twice, what) : (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+  const text = file === undefined ? await typed(session, twice, what) : await inFile(file)
   if (twice && text.length < LEAST_CHARACTERS)
     failLocally(`The passphrase needs at least ${LEAST_CHARACTERS} characters.`)
   return text
+}
+
+async function inFile(file: string): Promise<string> {
+  return (await readLocalFile(file, MAX_FILE_BYTES)).toString('utf8').replace(/\r?\n$/, '')
 }
 
 async function typed({ askSecret, signal }: Session, twice: boolean, what: string): Promise<string> {

@@ -1,8 +1,8 @@
 /** Files that hold sequences of other systems: XML, and exports of the console as ZIP archives. */
-import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { readReferenceNames } from '@sluice/engine'
 import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 import { decodeXml } from './xml-text.ts'
 import { MAX_ENTRY_BYTES, readZip, type ZipEntry } from './zip-archive.ts'
 
@@ -24,11 +24,8 @@ export async function readSequenceDocuments(files: readonly string[]): Promise<S
   const found: SequenceDocuments = { documents: [], packageNames: new Map(), warnings: [] }
   const unpacked = { bytes: 0 }
   for (const file of files) {
-    const { size } = await stat(file)
     const isArchive = /\.zip$/i.test(file)
-    const most = isArchive ? MAX_ARCHIVE_BYTES : MAX_ENTRY_BYTES
-    if (size > most) failLocally(`${file} has ${size} bytes; at most ${most} are read.`)
-    const bytes = await readFile(file)
+    const bytes = await readLocalFile(file, isArchive ? MAX_ARCHIVE_BYTES : MAX_ENTRY_BYTES)
     if (!isArchive && !startsAsZip(bytes)) addDocument(found, file, file, bytes)
     else {
       const before = found.documents.length

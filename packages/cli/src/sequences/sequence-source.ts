@@ -1,5 +1,5 @@
 /** Where commands take a sequence from: a file, or a revision that the site has. */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import {
   childrenOf,
   labelQueries,
@@ -10,7 +10,7 @@ import {
   withLabelled,
 } from '@sluice/engine'
 import { ProblemError, type Sequence, type SequenceDocument, type SequenceId } from '@sluice/protocol'
-import { failLocally } from '../local-failure.ts'
+import { readLocalFile } from '../local-file.ts'
 import type { Session } from '../run.ts'
 
 export interface SequenceSource {
@@ -71,9 +71,7 @@ export async function readParsedSequence(file: string): Promise<ParsedSequence> 
 
 export async function readBounded(file: string): Promise<string> {
   // No character takes more than three bytes for each of its UTF-16 units.
-  if ((await stat(file)).size > 3 * MAX_TEXT_LENGTH)
-    failLocally(`${file} is longer than ${MAX_TEXT_LENGTH} characters.`)
-  return readFile(file, 'utf8')
+  return (await readLocalFile(file, 3 * MAX_TEXT_LENGTH)).toString('utf8')
 }
 
 /** A name with a dot or a slash is taken for a file, so that a mistyped one is told as such. */

@@ -15,7 +15,8 @@ const windowsForbidden = /[\u0000-\u001f<>:"\\|?*]/
 /** Why a name may not stand in a path for this target; undefined when it may. */
 export function nameFault(name: string, target: ContentTarget): string | undefined {
   if (name === '') return 'an empty name'
-  if (name === '.' || name === '..') return 'a relative name'
+  if (name === '..') return 'a path that leads out of its folder'
+  if (name === '.') return 'a relative name'
   if (name.includes('\0') || name.includes('/')) return 'a character that no name may have'
   if (!name.isWellFormed()) return 'not valid Unicode'
   if (target !== 'windows' && Buffer.byteLength(name) > MAX_NAME_LENGTH) return 'longer than 255 bytes'
@@ -40,6 +41,7 @@ export const isLongOnWindows = (path: string, target: ContentTarget): boolean =>
 /** Why a relative path with `/` between names may not be in a package for this target. */
 export function pathFault(path: string, target: ContentTarget): string | undefined {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `longer than ${MAX_PATH_BYTES} bytes`
+  if (path.startsWith('/')) return 'an absolute path'
   for (const name of path.split('/')) {
     const fault = nameFault(name, target)
     if (fault !== undefined) return fault

@@ -8,7 +8,7 @@ const Secret = z.string().min(1).max(500)
 
 /** Whoever reads along on plain HTTP gets addresses that open objects: only this machine may be reached so. */
 const StorageUrl = z
-  .url({ protocol: /^https?$/ })
+  .url({ protocol: /^https?$/, error: 'no address such as https://storage.example', abort: true })
   .max(2000)
   .refine((text) => {
     const url = new URL(text)

@@ -62,7 +62,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<Env> {
     context.header('cache-control', 'no-store')
     context.header('x-content-type-options', 'nosniff')
     const actor = await authenticate(context.req.raw)
-    if (actor === undefined) return refuse(context, notAuthenticated) // 2.
+    if (actor === undefined) return refuse(context, context.req.header('authorization') ? notInForce : notAuthenticated) // 2.
     context.set('actor', actor)
     await next()
   })
@@ -106,6 +106,10 @@ export function createAdminApp(options: AdminAppOptions): Hono<Env> {
 }
 
 const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs a session or a token.')
+const notInForce = problem(
+  'NOT_AUTHENTICATED',
+  'The token or session is not one of this site, was taken back, or is over.',
+)
 
 type Reading = AdminRequest<undefined>
 const named = async <T extends { id: string }>(all: Promise<T[]>, id: string) =>

@@ -76,9 +76,18 @@ async function* guard(path: string, stream: Readable): AsyncGenerator<Uint8Array
   }
 }
 
+/** What decoders say, for people. */
+const inPlainWords: [RegExp, string][] = [
+  [/^End of central directory record signature not found/, 'it is no zip archive, or it is cut off'],
+  [/^unexpected end of file/i, 'it is cut off'],
+  [/^incorrect header check|^unknown frame descriptor/i, 'it is not compressed as its name says'],
+  [/^invalid |^incorrect |doesn't match checksum|corrupt/i, 'its compressed bytes are damaged'],
+]
+
 /** Whatever a reader of archives throws is about the archive. */
 function unreadable(path: string, error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
   const reason = error instanceof Error ? error.message : String(error)
-  return new ProblemError(problem('CONTENT_UNREADABLE', `${path}: ${reason}.`), { cause: error })
+  const words = inPlainWords.find(([theirs]) => theirs.test(reason))?.[1] ?? reason.replace(/\.+$/, '')
+  return new ProblemError(problem('CONTENT_UNREADABLE', `${path}: ${words}.`), { cause: error })
 }

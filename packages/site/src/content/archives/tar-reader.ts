@@ -93,7 +93,9 @@ export function createTarReader(source: AsyncIterable<Uint8Array>): TarReader {
       let longLink: string | undefined
       for (;;) {
         const block = await exactly(BLOCK)
-        if (block === undefined || block.every((byte) => byte === 0)) return undefined
+        // Cut off between two files it would look whole: only the block of zeros that POSIX wants says that it is.
+        if (block === undefined) throw new Error('the archive is cut off: it ends without its end mark')
+        if (block.every((byte) => byte === 0)) return undefined
         checkSum(block)
         const type = String.fromCharCode(block[156] || 0x30)
         const ownSize = number(block, 124, 12)
