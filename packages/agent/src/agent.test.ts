@@ -94,6 +94,9 @@ test('a new device enrols, gets policy, and starts what its user clicks on', asy
   assert.equal(shown.organisation, 'Contoso')
   assert.equal(shown.online, true)
   assert.ok(shown.policyAt)
+  site.body.clientSettings.computerAgent.organizationName = 'Contoso Travel'
+  assert.equal((await post(centerPaths.syncPolicy)).status, 202)
+  await until('the name of the settings is shown', async () => (await state()).organisation === 'Contoso Travel')
   assert.deepEqual(
     shown.items.map((item) => [item.state, item.refusals[0]?.code]),
     [

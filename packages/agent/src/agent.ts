@@ -229,7 +229,7 @@ async function showState(device: EnrolledDevice | undefined, shown: Shown): Prom
   const { name, organisation, platform, client } = shown
   return centerState({
     device: { name, os: await platform.osName() },
-    organisation,
+    organisation: device?.organization() ?? organisation,
     online: client.online(),
     policyAt: device?.policyAt(),
     deployments: device?.policy.deployments() ?? [],

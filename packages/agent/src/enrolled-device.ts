@@ -35,6 +35,8 @@ export interface EnrolledDevice {
   policy: PolicyLoop
   startable: Startable
   refusalsNow: RefusalsNow
+  /** The organisation's name in the site's client settings. */
+  organization(): string | undefined
   /** Signed time of the last policy, milliseconds since 1970. */
   policyAt(): number | undefined
   /** Lets policy, renewal, reports and deadlines begin. Runs are resumed before, by `runs.resume`. */
@@ -149,6 +151,7 @@ export async function openEnrolledDevice(options: EnrolledDeviceOptions): Promis
     policy,
     startable,
     refusalsNow,
+    organization: () => clientSettings().computerAgent.organizationName,
     policyAt: () => trust.policy.freshness()?.freshAt,
     start() {
       runs.onProgress(() => {

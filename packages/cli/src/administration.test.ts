@@ -178,6 +178,9 @@ test('client settings: shown with their names; what is not named stays', async (
   const off = await text('settings', 'set', '--allow-cloud-distribution-point', 'off', '--polling-interval', '60')
   assert.match(off, /gateway: +on\nAllow access to cloud distribution point: +off\nPolicy polling interval: +60 s\n/)
   await text('settings', 'set', '--allow-cloud-distribution-point', 'on')
+  const named = await text('settings', 'set', '--organization', 'Contoso Ltd')
+  assert.match(named, /Organization name displayed in Software Center: +Contoso Ltd\n/)
+  assert.match(await text('settings', 'set', '--organization', ''), /Software Center: +what each agent is configured/)
   assert.match(await text('settings', 'show'), /Policy polling interval: +60 s/)
   const line = [
     '--limit-bandwidth',

@@ -44,6 +44,12 @@ export const ClientSettings = z.strictObject({
         .default(HOUR_MS),
     })
     .prefault({}),
+  computerAgent: z
+    .strictObject({
+      /** Organization name displayed in Software Center; absent: what the agent's own configuration says. */
+      organizationName: z.string().min(1).max(255).optional(),
+    })
+    .prefault({}),
   clientCache: ClientCacheSettings.prefault({}),
   contentTransfer: ContentTransferSettings.prefault({}),
   meteredInternet: MeteredInternetSettings.prefault({}),

@@ -236,6 +236,7 @@ const tables: Record<string, [string, string, string][]> = {
       bytes(greatest(ClientSettings, 'meteredInternet.budgetBytes')),
       'content-transfer',
     ],
+    ['name of the organisation', longest(ClientSettings, 'computerAgent.organizationName'), 'client-settings'],
     ['starts without fresh policy', time(greatest(ClientSettings, 'offlineStartMs')), 'client-settings'],
   ],
 }

@@ -23,6 +23,7 @@ export async function beginRun(
   const { config, state, platform, outbox, now } = parts
   const { accepted, by, installedAtMs, folders } = options
   const { deployment, sequence } = accepted
+  const organization = accepted.clientSettings.computerAgent.organizationName ?? config.organisation
   const startedAt = Math.round(now() - (performance.now() - installedAtMs))
   const started = startRun({
     sequence,
@@ -35,7 +36,7 @@ export async function beginRun(
     startedBy: by,
     facts: await platform.facts(),
     machine: await platform.machine(),
-    device: { ...parts.device, dataPath: folders.runs, cachePath: join(config.stateFolder, 'cache') },
+    device: { ...parts.device, organization, dataPath: folders.runs, cachePath: join(config.stateFolder, 'cache') },
     logPath: folders.logs,
     at: startedAt,
   })

@@ -154,6 +154,20 @@ test('content that does not come ends the run with the step and the reason', asy
   assert.match(report.problem?.detail ?? '', /ABC00001.*status 302/)
 })
 
+test("the organisation's name of the client settings is a variable that nobody else sets", async (t) => {
+  const line = await startRunLine(t, {}, (effect) => [
+    {
+      type: 'runCommandLine',
+      name: 'Name',
+      commandLine: effect('named', 'test $(sluice-ts get _SMSTSOrgName) = Contoso'),
+    },
+    { type: 'runCommandLine', name: 'Change it', commandLine: 'sluice-ts set _SMSTSOrgName other' },
+  ])
+  line.site.body.clientSettings.computerAgent.organizationName = 'Contoso'
+  const report = await line.runToEnd()
+  assert.deepEqual([line.happened(), report.result, report.failedStep], [['named'], 'failure', 'Change it'])
+})
+
 test('up to ten kills of the agent: no step twice, none lost, the right bytes once, every variable kept', {
   timeout: 600_000,
 }, async (t) => {

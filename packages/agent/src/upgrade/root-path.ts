@@ -2,7 +2,7 @@
  * Paths inside the root of another system. Symlinks there are read as that system reads them: an
  * absolute one begins at its root, and none leads out of it.
  */
-import { lstatSync, readlinkSync } from 'node:fs'
+import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** As the kernel's limit (path_resolution(7)). */
@@ -22,6 +22,15 @@ export function resolveInRoot(root: string, path: string): string {
 /** The same with the last name followed as well. */
 export function followToFile(root: string, path: string): string {
   return join(root, ...followInRoot(root, names(path)))
+}
+
+/** Whether the system of this root sees something there; not where its links go in circles. */
+export function existsInRoot(root: string, path: string): boolean {
+  try {
+    return existsSync(followToFile(root, path))
+  } catch {
+    return false
+  }
 }
 
 function followInRoot(root: string, path: string[]): string[] {

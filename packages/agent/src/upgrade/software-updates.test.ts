@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { missing } from '@sluice/content/testing'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
-import { updateScript } from './software-updates.ts'
+import { updateScript, wantsRestart } from './software-updates.ts'
 import { runOnOwnSystem } from './testing/own-system.ts'
 
 /** @param cases shell: what the tool does for its words, which it has written down */
@@ -91,4 +91,24 @@ test('a system without any of the tools is not guessed at', (t) => {
   const root = mkdtempSync(join(tmpdir(), 'sluice-updates-'))
   t.after(() => rmSync(root, { recursive: true }))
   assert.equal(updateScript(root, 'all'), undefined)
+})
+
+test('in another root absolute links begin at its root: neither marks nor tools of the host count', (t) => {
+  const host = temporaryFolder(t)
+  writeFileSync(join(host, 'reboot-required'), '')
+  writeFileSync(join(host, 'dnf-3'), '')
+  const root = join(host, 'root')
+  for (const folder of ['var', 'usr/bin']) mkdirSync(join(root, folder), { recursive: true })
+  symlinkSync(host, join(root, 'var/run'))
+  symlinkSync(join(host, 'dnf-3'), join(root, 'usr/bin/dnf'))
+  assert.ok(existsSync(join(root, 'var/run/reboot-required')), 'the kernel finds what the host has')
+  assert.equal(wantsRestart(root), false)
+  assert.equal(updateScript(root, 'all'), undefined)
+  mkdirSync(join(root, host), { recursive: true })
+  writeFileSync(join(root, host, 'reboot-required'), '')
+  writeFileSync(join(root, host, 'dnf-3'), '')
+  assert.equal(wantsRestart(root), true)
+  assert.match(updateScript(root, 'all') ?? '', /dnf/)
+  symlinkSync('run', join(root, 'run'))
+  assert.equal(wantsRestart(root), true, 'links in a circle are no mark, and hinder no other')
 })

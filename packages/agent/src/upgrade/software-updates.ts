@@ -1,10 +1,9 @@
 /** The action *Install Software Updates*: the update tool of the device's root, with its own sources. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Action, ActionOutcome } from '@sluice/engine'
 import type { TraceLog } from '../run/cmtrace-log.ts'
 import { runCommand } from '../run/command.ts'
 import type { ProcessIdentity } from '../run/session.ts'
+import { existsInRoot } from './root-path.ts'
 
 type Order = Extract<Action, { kind: 'softwareUpdates' }>
 
@@ -50,10 +49,13 @@ names=$(apt-get -q --simulate upgrade --with-new-pkgs | sed -n '/^Inst .*[Ss]ecu
 /** The shell script that installs the updates of a root; undefined where none of the tools is there. */
 export function updateScript(osRoot: string, target: Order['target']): string | undefined {
   for (const [tool, script] of Object.entries(scripts))
-    if (existsSync(join(osRoot, 'usr/bin', tool)))
+    if (existsInRoot(osRoot, `usr/bin/${tool}`))
       return `set -e\nexport DEBIAN_FRONTEND=noninteractive\n${script[target]}`
   return undefined
 }
+
+/** Whether packages of the system left a mark that asks for a restart. */
+export const wantsRestart = (osRoot: string): boolean => RESTART_MARKS.some((mark) => existsInRoot(osRoot, mark))
 
 export async function installUpdates(
   action: Order,
@@ -73,6 +75,6 @@ export async function installUpdates(
     { runner, log, outputPath, environment: {} },
   )
   if (ended.kind !== 'exited') return ended
-  const isMarked = ended.exitCode === 0 && RESTART_MARKS.some((mark) => existsSync(join(osRoot, mark)))
+  const isMarked = ended.exitCode === 0 && wantsRestart(osRoot)
   return isMarked || ended.exitCode === RESTART_WANTED ? { ...ended, exitCode: RESTART_CODE } : ended
 }

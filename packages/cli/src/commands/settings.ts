@@ -19,9 +19,9 @@ interface Setting {
 }
 
 /** Of one group of the settings. */
-function settingsOf<G extends 'cloudServices' | 'clientPolicy' | 'clientCache' | 'contentTransfer' | 'meteredInternet'>(
-  group: G,
-) {
+function settingsOf<
+  G extends 'cloudServices' | 'clientPolicy' | 'computerAgent' | 'clientCache' | 'contentTransfer' | 'meteredInternet',
+>(group: G) {
   type Group = ClientSettings[G]
   return <T>(
     label: string,
@@ -44,6 +44,7 @@ const text = (flags: string, parse: (given: string) => unknown) => (label: strin
 
 const cloud = settingsOf('cloudServices')
 const policy = settingsOf('clientPolicy')
+const computer = settingsOf('computerAgent')
 const cache = settingsOf('clientCache')
 const transfer = settingsOf('contentTransfer')
 const metered = settingsOf('meteredInternet')
@@ -75,6 +76,15 @@ const settings: readonly Setting[] = [
       all.offlineStartMs = value * HOUR_MS
     },
   },
+  computer<string>(
+    'Organization name displayed in Software Center',
+    text('--organization <name>', (given) => given.trim()),
+    (one) => one.organizationName ?? 'what each agent is configured with',
+    (one, value) => {
+      if (value === '') delete one.organizationName
+      else one.organizationName = value
+    },
+  ),
   cache<number>(
     'Maximum cache size (megabytes)',
     number('--cache-size <megabytes>', 1, 1024 * 1024 * 1024),

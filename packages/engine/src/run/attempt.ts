@@ -170,10 +170,10 @@ function applyChanges(changes: readonly VariableChange[] | undefined, environmen
 }
 
 function stepContext(run: LiveRun, environment: Environment, entries: JournalEntry[], part: number): StepContext {
-  const { pointer: instruction } = run.state
+  const { pointer: instruction, flags } = run.state
   const { name } = run.step().step
   return createStepContext({
-    ...{ host: run.host, environment, entries, part, instruction, name },
+    ...{ host: run.host, environment, entries, flags, part, instruction, name },
     acquire: async (packageId, files) => {
       const signal = run.interrupts()
       const content = await run.host.acquire(packageId, downloadRetry(environment), signal, files, run.leftMs())

@@ -56,6 +56,13 @@ const shown: Record<keyof typeof flags, () => Promise<void>> = {
     const ways = await bothWays(flags.debugAtGroups, { steps, variable: ['TSDebugOnError', 'TRUE'] })
     assert.deepEqual(ways, ['debug', 'finished'])
   },
+  setupRollback: async () => {
+    const upgrade = { type: 'upgradeOperatingSystem', name: 'Up', package: 'ABC00001' } as SequenceNode
+    const condition = { variable: '_SMSTSSetupRollback', operator: 'equals', value: 'false' } as const
+    const restart = { type: 'restartComputer', name: 'Post-Processing', condition } as SequenceNode
+    const ways = await bothWays(flags.setupRollback, { steps: [upgrade, restart] })
+    assert.deepEqual(ways, ['restart', 'finished'])
+  },
 }
 
 for (const [name, show] of Object.entries(shown)) test(`flag ${name}: a started run keeps what it began with`, show)

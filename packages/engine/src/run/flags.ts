@@ -28,6 +28,11 @@ export const flags = {
    * its failure passes on.
    */
   debugAtGroups: 5,
+  /**
+   * 6, since 0.2.0: an upgrade of the operating system that is through sets `_SMSTSSetupRollback` to `false`. In runs
+   * without the flag nobody sets it, and a condition that asks for it does not hold.
+   */
+  setupRollback: 6,
 } as const
 
 const all: readonly number[] = Object.values(flags)

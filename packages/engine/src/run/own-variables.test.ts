@@ -67,7 +67,7 @@ test('every variable of the page is set in a run, and every one that a run sets 
     settings: DeploymentSettings.parse({}),
     facts: await host.facts(),
     machine: await host.machine(),
-    device: { id: 'dev', site: 'site', dataPath: '/runs', cachePath: '/cache' },
+    device: { id: 'dev', site: 'site', organization: 'Org', dataPath: '/runs', cachePath: '/cache' },
   })
   assert.ok(started.ok)
   const seen = new Map<string, string>()

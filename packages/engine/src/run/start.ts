@@ -36,7 +36,7 @@ export interface RunStart {
   facts: DeviceFacts
   /** What the device tells beside its facts, and who it is; absent in previews. */
   machine?: MachineFacts
-  device?: { id?: string; site?: string; dataPath: string; cachePath: string }
+  device?: { id?: string; site?: string; organization?: string; dataPath: string; cachePath: string }
   /** Folder of `smsts.log`. */
   logPath: string
   /** Milliseconds since 1970, for the journal. */
@@ -128,6 +128,7 @@ function ownOf({ machine, device }: RunStart): Record<string, string> {
     _TSSecureBoot: machine === undefined ? '' : secureBoot,
     _SMSTSClientGUID: device?.id ?? '',
     _SMSTSSiteCode: device?.site ?? '',
+    _SMSTSOrgName: device?.organization ?? '',
     _SMSTSMDataPath: device?.dataPath ?? '',
     _SMSTSClientCache: device?.cachePath ?? '',
     _SMSTSTimezone: machine?.timeZone ?? '',

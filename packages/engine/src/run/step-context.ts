@@ -12,6 +12,7 @@ export interface StepContextParts {
   environment: Environment
   /** Where notes go: they are journalled with the next commit. */
   entries: JournalEntry[]
+  flags: readonly number[]
   part: number
   instruction: number
   name: string
@@ -20,9 +21,9 @@ export interface StepContextParts {
 }
 
 export function createStepContext(parts: StepContextParts): StepContext {
-  const { host, environment, entries, part, instruction, name } = parts
+  const { host, environment, entries, flags, part, instruction, name } = parts
   return {
-    ...{ host, environment, part },
+    ...{ host, environment, flags, part },
     decide: (condition) => decide(condition, environment.variables, host),
     note(text) {
       entries.push({ kind: 'stepNote', at: host.now(), instruction, name, text })

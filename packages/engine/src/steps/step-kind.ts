@@ -25,6 +25,8 @@ export type Prepared = { kind: 'act'; action: Action } | ({ kind: 'done' } & Con
 export interface StepContext {
   host: Pick<Host, 'facts' | 'file' | 'machine' | 'place'>
   environment: Environment
+  /** What the run was started with; for behaviours that came later (flags.ts). */
+  flags: readonly number[]
   /** Which part of the step, from 0; each is prepared and concluded by itself. */
   part: number
   decide(condition: Condition): Promise<Decision>

@@ -1,4 +1,5 @@
 import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
+import { flags } from '../run/flags.ts'
 import { restartOf } from '../run/restart-request.ts'
 import { RESTART_CODE } from './exit-code.ts'
 import { done, type StepContext, type StepKind } from './step-kind.ts'
@@ -39,10 +40,13 @@ export const upgradeOperatingSystem: StepKind<'upgradeOperatingSystem'> = {
       },
     }
   },
-  conclude(step, exit, { environment }) {
+  conclude(step, exit, { environment, flags: started }) {
     // Windows gives codes such as 0xC1900208 as negative numbers; scripts compare the unsigned ones.
     const exitCode = exit.exitCode >>> 0
     environment.setOwn('_SMSTSOSUpgradeActionReturnCode', String(exitCode))
+    // Here the installer ends when all is done: what is behind it on Windows, and may go back, is behind nothing.
+    const isThrough = step.scanOnly !== true && (exitCode === 0 || exitCode === RESTART_CODE)
+    if (isThrough && started.includes(flags.setupRollback)) environment.setOwn('_SMSTSSetupRollback', 'false')
     if (exitCode === 0 || (step.scanOnly === true && exitCode === SCAN_FOUND_NOTHING)) return { exitCode }
     if (exitCode === RESTART_CODE) return { exitCode, restart: restartOf(environment) }
     const hex = exitCode.toString(16).toUpperCase()
