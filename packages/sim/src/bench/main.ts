@@ -9,6 +9,7 @@ import { startLine } from '../line.ts'
 import { linePorts } from '../ports.ts'
 import { engineBench } from './engine/main.ts'
 import { gatewayBench } from './gateway/main.ts'
+import { keepRows, keptText, readKeptRows } from './kept-rows.ts'
 import { gatewayCpuRow, importRow, loopbackRow, memoryRows } from './machine-rows.ts'
 import { millionRow } from './million-row.ts'
 import { type BenchOptions, readBenchOptions } from './options.ts'
@@ -76,13 +77,8 @@ export async function benchMain(words: string[]): Promise<number> {
   const resources = new AsyncDisposableStack()
   resources.defer(() => rm(folder, { recursive: true, force: true }))
   try {
-    const rows = await measure(wanted, { options, folder, resources, sandboxed: obstacle === undefined })
-    const about = await aboutHere()
-    if (options.write) {
-      await mkdir(documents, { recursive: true })
-      await writeFile(join(documents, 'content.md'), tableOf(rows, skipped, about))
-      await writeFile(join(documents, 'content.svg'), chartOf(rows))
-    }
+    const onMeasured = options.write ? await keeper() : async () => {}
+    const rows = await measure(wanted, { options, folder, resources, sandboxed: obstacle === undefined, onMeasured })
     for (const { name, value, unit, target, pass, versus } of rows)
       say(`${pass ? 'met   ' : 'missed'}  ${name.padEnd(20)} ${value} ${unit} (target ${target}): ${versus}`)
     if (options.json) process.stdout.write(`${JSON.stringify({ rows })}\n`)
@@ -108,11 +104,26 @@ async function obstacleTo(name: RowName, sandbox: string | undefined): Promise<s
   return undefined
 }
 
+/** Writes what is measured as soon as it is: whoever interrupts a long run keeps what it had. */
+async function keeper(): Promise<(rows: readonly Row[]) => Promise<void>> {
+  await mkdir(documents, { recursive: true })
+  const at = (name: string) => join(documents, name)
+  let kept = await readKeptRows(at('content.json'))
+  const about = await aboutHere()
+  return async (rows) => {
+    kept = keepRows(kept, rows, new Date().toISOString().slice(0, 10))
+    await writeFile(at('content.json'), keptText(kept))
+    await writeFile(at('content.md'), tableOf(kept, about))
+    await writeFile(at('content.svg'), chartOf(kept))
+  }
+}
+
 interface Place {
   options: BenchOptions
   folder: string
   resources: AsyncDisposableStack
   sandboxed: boolean
+  onMeasured(rows: readonly Row[]): Promise<void>
 }
 
 async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[]> {
@@ -120,10 +131,14 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
   const any = (...names: RowName[]) => names.some((name) => wanted.has(name))
   const runs = (usual: number) => options.runs ?? usual
   const rows: Row[] = []
-  if (any('import')) rows.push(...(await measureImport(folder, runs(5), sandboxed)))
+  const add = async (measured: readonly Row[]) => {
+    rows.push(...measured)
+    await place.onMeasured(measured)
+  }
+  if (any('import')) await add(await measureImport(folder, runs(5), sandboxed))
   if (any('million-files')) {
     const million = { folder: join(folder, 'million'), files: options.files, sandboxed, log: say }
-    rows.push(await millionRow(million))
+    await add([await millionRow(million)])
   }
   const sources = new Set([...wanted].flatMap((name) => needs[name].source ?? []))
   if (sources.size > 0 || any(...updates)) {
@@ -136,13 +151,13 @@ async function measure(wanted: ReadonlySet<RowName>, place: Place): Promise<Row[
       log: say,
     })
     const common = { yard, folder: join(folder, 'scratch'), rows: wanted, log: say }
-    if (any(...updates)) rows.push(...(await updateRows({ ...common, folder: join(folder, 'updates'), runs: runs(3) })))
-    if (any('loopback-verified')) rows.push(...(await loopbackRow({ ...common, runs: runs(5) })))
-    if (any('gateway-cpu')) rows.push(...(await gatewayCpuRow({ ...common, runs: runs(5) })))
-    if (any('wan-large-vs-curl', 'wan-large-vs-aria2')) rows.push(...(await largeRows({ ...common, runs: runs(3) })))
-    if (any('wan-clean-rate')) rows.push(...(await cleanRow({ ...common, runs: runs(3) })))
-    if (any('wan-small-vs-curl', 'wan-small-vs-aria2')) rows.push(...(await smallRows({ ...common, runs: runs(3) })))
-    if (any('memory-agent', 'memory-gateway')) rows.push(...(await memoryRows(common, wanted)))
+    if (any(...updates)) await add(await updateRows({ ...common, folder: join(folder, 'updates'), runs: runs(3) }))
+    if (any('loopback-verified')) await add(await loopbackRow({ ...common, runs: runs(5) }))
+    if (any('gateway-cpu')) await add(await gatewayCpuRow({ ...common, runs: runs(5) }))
+    if (any('wan-large-vs-curl', 'wan-large-vs-aria2')) await add(await largeRows({ ...common, runs: runs(3) }))
+    if (any('wan-clean-rate')) await add(await cleanRow({ ...common, runs: runs(3) }))
+    if (any('wan-small-vs-curl', 'wan-small-vs-aria2')) await add(await smallRows({ ...common, runs: runs(3) }))
+    if (any('memory-agent', 'memory-gateway')) await add(await memoryRows(common, wanted))
   }
   return rows.sort((a, b) => rowNames.indexOf(a.name) - rowNames.indexOf(b.name))
 }

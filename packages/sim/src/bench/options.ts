@@ -54,6 +54,7 @@ export function readBenchOptions(words: string[]): BenchOptions | string {
     const files = Number(values.files ?? MILLION)
     if (!(Number.isSafeInteger(files) && files >= 1 && files <= MILLION))
       return '--files takes a number from 1 to 1000000.\n'
+    if (files !== MILLION && values.write) return 'With --files the row is a look, which --write does not keep.\n'
     return {
       rows: new Set(rowNames.filter((name) => wanted.includes(name))),
       runs,

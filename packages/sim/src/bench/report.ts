@@ -1,25 +1,26 @@
 /** The result for people: a table in Markdown and a chart. */
-import { type Row, targets } from './rows.ts'
+import type { KeptRow } from './kept-rows.ts'
+import { type Row, rowNames, targets } from './rows.ts'
 
 const sign = (row: Row) => (targets[row.name].kind === 'most' ? '≤' : '≥')
 
-/** @param about lines on when and where it was measured */
-export function tableOf(rows: readonly Row[], skipped: ReadonlyMap<string, string>, about: readonly string[]): string {
+/** @param about lines on where it was measured */
+export function tableOf(rows: readonly KeptRow[], about: readonly string[]): string {
   const lines = rows.map(
     (row) =>
-      `| \`${row.name}\` | ${targets[row.name].meaning} | ${row.value} | ${sign(row)} ${row.target} | ${row.pass ? 'yes' : '**no**'} | ${row.versus} |`,
+      `| \`${row.name}\` | ${targets[row.name].meaning} | ${row.value} | ${sign(row)} ${row.target} | ${row.pass ? 'yes' : '**no**'} | ${row.versus} | ${row.measuredOn} |`,
   )
-  const missing = [...skipped].map(([name, why]) => `- \`${name}\` was not measured: ${why}.`)
+  const missing = rowNames.filter((name) => !rows.some((row) => row.name === name))
   return [
     '# Content: measured',
     '',
     ...about,
     '',
-    '| row | what | value | target | met | behind it |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| row | what | value | target | met | behind it | on |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...lines,
     '',
-    ...missing,
+    ...missing.map((name) => `- \`${name}\` was not measured.`),
     '',
     '![How much of each target is used](content.svg)',
     '',

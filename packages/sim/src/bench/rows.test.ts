@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { keepRows, keptText, readKeptRows } from './kept-rows.ts'
 import { readBenchOptions } from './options.ts'
 import { chartOf, tableOf } from './report.ts'
 import { median, row, rowNames } from './rows.ts'
@@ -34,6 +38,7 @@ test('the words pick rows and runs; what is not understood is said', () => {
     ['content', '--only', 'nothing'],
     ['content', '--runs', '0'],
     ['content', '--files', '0'],
+    ['content', '--files', '1000', '--write'],
     ['content', '--x'],
   ])
     assert.equal(typeof readBenchOptions(words), 'string', words.join(' '))
@@ -41,9 +46,28 @@ test('the words pick rows and runs; what is not understood is said', () => {
 
 test('table and chart say which target was missed, and what was not measured', () => {
   const rows = [row('import', 0.5, '5.00 s to 10.00 s of casync'), row('gateway-cpu', 1.5, '')]
-  const table = tableOf(rows, new Map([['loopback-verified', 'curl is not installed']]), ['Measured here.'])
-  assert.match(table, /`import` .* 0\.5 \| ≤ 0\.7 \| yes \| 5\.00 s to 10\.00 s of casync/)
+  const table = tableOf(keepRows([], rows, '2026-01-31'), ['Measured here.'])
+  assert.match(table, /`import` .* 0\.5 \| ≤ 0\.7 \| yes \| 5\.00 s to 10\.00 s of casync \| 2026-01-31/)
   assert.match(table, /`gateway-cpu` .* \*\*no\*\*/)
-  assert.match(table, /`loopback-verified` was not measured: curl is not installed\./)
+  assert.match(table, /`loopback-verified` was not measured\./)
   assert.match(chartOf(rows), /^<svg .*import<\/text>.*71 %.*125 %.*<\/svg>\n$/)
+})
+
+test('a run of some rows leaves the others in the table, each with its day', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-rows-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'content.json')
+  assert.deepEqual(await readKeptRows(file), [])
+  const first = keepRows([], [row('import', 0.9, 'a'), row('gateway-cpu', 1, 'b')], '2026-01-30')
+  await writeFile(file, keptText(first))
+  const both = keepRows(await readKeptRows(file), [row('import', 0.5, 'c')], '2026-01-31')
+  assert.deepEqual(
+    both.map(({ name, value, pass, versus, measuredOn }) => [name, value, pass, versus, measuredOn]),
+    [
+      ['gateway-cpu', 1, true, 'b', '2026-01-30'],
+      ['import', 0.5, true, 'c', '2026-01-31'],
+    ],
+  )
+  await writeFile(file, '[{"name":"other"}]')
+  await assert.rejects(readKeptRows(file))
 })
