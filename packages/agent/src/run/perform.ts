@@ -1,7 +1,7 @@
 /** What a runner does with an attempt that it claimed. */
 import { writeFileSync } from 'node:fs'
 import type { ActionOutcome } from '@sluice/engine'
-import { openStepSecrets, type StepSecrets } from '../secrets/step-secrets.ts'
+import type { StepSecrets } from '../secrets/step-secrets.ts'
 import type { AttemptSpec } from './attempt.ts'
 import { createTraceLog, mask } from './cmtrace-log.ts'
 import { endSession, runCommand } from './command.ts'
@@ -33,8 +33,10 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
       script = writeScript(attemptPath, spec.action)
       if (spec.variables !== undefined) variables = createStepVariables(`${attemptPath}.variables`, spec.variables)
       const { secretInput, secrets: names = [] } = spec.action
-      if (spec.secrets !== undefined && (names.length > 0 || secretInput !== undefined))
+      if (spec.secrets !== undefined && (names.length > 0 || secretInput !== undefined)) {
+        const { openStepSecrets } = await import('../secrets/step-secrets.ts')
         secrets = await openStepSecrets({ path: `${attemptPath}.secrets`, names, ...spec.secrets })
+      }
       const answer = secretInput === undefined ? undefined : await secrets?.ask(secretInput)
       if (secretInput !== undefined && (answer === undefined || 'problem' in answer))
         return { kind: 'couldNotStart', detail: answer?.problem.detail ?? `Nobody gives out ${secretInput}.` }

@@ -3,7 +3,8 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { MASK } from '@sluice/engine'
 import { askForSecret, STEP_SECRETS } from '../secrets/step-secrets.ts'
-import { openStepVariables, type SharedVariables, STEP_VARIABLES } from './step-variables.ts'
+import { openStepVariables, type SharedVariables } from './shared-variables.ts'
+import { STEP_VARIABLES } from './step-variables.ts'
 import { converseAboutVariables } from './variables-conversation.ts'
 
 const USAGE = `usage: sluice-ts get <name>             prints the value; ends with 1 when there is none

@@ -6,7 +6,8 @@ import { after, test } from 'node:test'
 import type { Variables } from '@sluice/engine'
 import type { AttemptSpec } from './attempt.ts'
 import { createRunners } from './runners.ts'
-import { createStepVariables, openStepVariables, STEP_VARIABLES } from './step-variables.ts'
+import { openStepVariables } from './shared-variables.ts'
+import { createStepVariables, STEP_VARIABLES } from './step-variables.ts'
 
 const folder = mkdtempSync(join(tmpdir(), "sluice step's variables-"))
 after(() => rmSync(folder, { recursive: true }))

@@ -1,7 +1,9 @@
 /**
  * The variables of a run as one step sees and changes them. The runner lays them into a file before
- * the step begins, `sluice-ts` reads and writes them there, and the runner takes the changes into the
- * outcome when the step has ended.
+ * the step begins, `sluice-ts` reads and writes them there (`shared-variables.ts`), and the runner takes
+ * the changes into the outcome when the step has ended.
+ *
+ * Every step waits for its runner to start: nothing that it loads may load the engine or the protocol.
  *
  *   S1. What a step may set is decided by the engine's own rules, at the moment it is set: the script
  *       hears of a refusal, and the engine applies the same rules again.
@@ -10,12 +12,11 @@
  *   S3. The file is gone before the outcome is written: what goes on after its step changes nothing,
  *       and the outcome has the room that the file took.
  */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { Environment, lookUp, type Variable, type VariableChange, type Variables } from '@sluice/engine'
-import { failed, ok, type Problem, problem, type Result } from '@sluice/protocol'
+import type { Variable, VariableChange, Variables } from '@sluice/engine'
 import { COMPILE_CACHE } from '../footprint.ts'
 
 /** Tells a step's processes where the file is. */
@@ -26,8 +27,6 @@ const PROGRAM = fileURLToPath(new URL('../../bin/sluice-ts.ts', import.meta.url)
 const POWERSHELL_MODULES = fileURLToPath(new URL('../../powershell', import.meta.url))
 /** How long one call of `sluice-ts` waits for others at the same moment. */
 const WAIT_MS = 10_000
-/** Names that one step may change: twice what a run may have, so that all may be replaced. */
-const MAX_CHANGES = 2_000
 
 // No power cut is survived by what nobody needs after it (S2).
 const OPEN = 'PRAGMA synchronous = OFF'
@@ -35,7 +34,6 @@ const SCHEMA = `
 CREATE TABLE variable (key TEXT PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL, hidden INTEGER NOT NULL) STRICT;
 CREATE TABLE change (key TEXT PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL, hidden INTEGER NOT NULL) STRICT`
 
-/** The runner's side. */
 export interface StepVariables {
   /** For the step's processes: where the file is. */
   environment: Record<string, string>
@@ -56,7 +54,7 @@ export function createStepVariables(path: string, variables: Variables): StepVar
   }
   remove()
   closeSync(openSync(path, 'w', 0o600))
-  const db = open(path)
+  const db = openVariableFile(path)
   db.exec(SCHEMA)
   db.exec('BEGIN')
   const insert = db.prepare('INSERT INTO variable (key, name, value, hidden) VALUES (?, ?, ?, ?)')
@@ -92,71 +90,13 @@ export function createStepVariables(path: string, variables: Variables): StepVar
   }
 }
 
-/** The script's side: what `sluice-ts` does. */
-export interface SharedVariables {
-  get(name: string): string | undefined
-  isHidden(name: string): boolean
-  /** By name. */
-  list(): Variable[]
-  /** An empty value removes. `VARIABLE_REFUSED` when the run may not have it (S1). */
-  set(name: string, value: string, hidden: boolean): Problem | undefined
-  close(): void
-}
-
-/** @param path from the environment; undefined: not in a step */
-export function openStepVariables(path: string | undefined): Result<SharedVariables> {
-  if (path === undefined || !existsSync(path))
-    return failed(problem('NOT_FOUND', 'There is no task sequence: sluice-ts works in a step of one only.'))
-  const db = open(path)
-  const list = (): Variable[] =>
-    db.prepare('SELECT name, value, hidden FROM variable ORDER BY key').all().map(toVariable)
-  const environment = (): Environment =>
-    new Environment(Object.fromEntries(list().map((one) => [one.name.toLowerCase(), one])), Date.now)
-  return ok({
-    get: (name) => environment().get(name),
-    isHidden: (name) => lookUp(environment().variables, name)?.hidden ?? false,
-    list,
-    set(name, value, hidden) {
-      db.exec('BEGIN IMMEDIATE')
-      try {
-        const changing = environment()
-        const refused = changing.set(name, value, hidden) ?? tooMany(db, name)
-        if (refused === undefined) keep(db, name, value, changing.variables)
-        db.exec('COMMIT')
-        return refused
-      } catch (error) {
-        db.exec('ROLLBACK')
-        throw error
-      }
-    },
-    close: () => db.close(),
-  })
-}
-
-function keep(db: DatabaseSync, name: string, value: string, after: Variables): void {
-  const key = name.toLowerCase()
-  const now = Object.hasOwn(after, key) ? after[key] : undefined
-  if (now === undefined) db.prepare('DELETE FROM variable WHERE key = ?').run(key)
-  for (const table of now === undefined ? ['change'] : ['variable', 'change'])
-    db.prepare(
-      `INSERT INTO ${table} (key, name, value, hidden) VALUES (?, ?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value, hidden = excluded.hidden`,
-    ).run(key, now?.name ?? name, value, Number(now?.hidden ?? false))
-}
-
-function tooMany(db: DatabaseSync, name: string): Problem | undefined {
-  const row = db.prepare('SELECT count(*) AS n FROM change WHERE key <> ?').get(name.toLowerCase())
-  return Number(row?.n) < MAX_CHANGES
-    ? undefined
-    : problem('VARIABLE_REFUSED', `A step may change ${MAX_CHANGES} variables at most.`)
-}
-
-function open(path: string): DatabaseSync {
+/** The file, made before. */
+export function openVariableFile(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: WAIT_MS })
   db.exec(OPEN)
   return db
 }
 
-const toVariable = (row: Record<string, unknown>): Variable => ({
+export const toVariable = (row: Record<string, unknown>): Variable => ({
   ...{ name: String(row.name), value: String(row.value), hidden: row.hidden === 1 },
 })

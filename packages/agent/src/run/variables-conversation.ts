@@ -13,7 +13,7 @@
  * The variables are opened for each request: a program that outlives its step is told that there is no step.
  */
 import { MASK } from '@sluice/engine'
-import { openStepVariables, type SharedVariables } from './step-variables.ts'
+import { openStepVariables, type SharedVariables } from './shared-variables.ts'
 
 /** One request: a name and a value, encoded, with much to spare. */
 export const MAX_REQUEST_BYTES = 64 * 1024
