@@ -1,5 +1,6 @@
 export { type Decision, decide } from './condition/condition.ts'
 export { conditionInWords } from './condition/condition-words.ts'
+export { fitParts } from './condition/wildcard.ts'
 export { debugState, obey, type RunDebug, refuseOrder } from './debug/debug.ts'
 export * from './host.ts'
 export { type LintFinding, lintSequence } from './lint.ts'

@@ -5,8 +5,8 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
+import { MISUSED, type Output, readWords } from '../command-line.ts'
 import { openAgentDatabase } from '../state/agent-database.ts'
 import { transact } from '../state/transact.ts'
 import { type CacheRow, type CacheRows, createCacheRows } from './cache-rows.ts'
@@ -21,11 +21,6 @@ const usage = `Usage: sluice-agent cache <command> --config <file.json> [--json]
 
 A content is named by the first 8 or more characters of its id.`
 
-interface Output {
-  out: (line: string) => void
-  error: (line: string) => void
-}
-
 /** @param args after `cache`. The exit code: 0 when all was done as asked. */
 export async function cacheCommand(args: string[], { out, error }: Output): Promise<number> {
   const options = {
@@ -34,20 +29,15 @@ export async function cacheCommand(args: string[], { out, error }: Output): Prom
     all: { type: 'boolean' },
     persisted: { type: 'boolean' },
   } as const
-  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>
-  try {
-    parsed = parseArgs({ args, options, allowPositionals: true })
-  } catch (refused) {
-    error(`${refused instanceof Error ? refused.message : refused}\n\n${usage}`)
-    return 2
-  }
-  const { values, positionals } = parsed
+  const words = readWords(args, { options, usage, takesWords: true }, error)
+  if (words === undefined) return MISUSED
+  const { values, positionals } = words
   const [verb, ...names] = positionals
   const named = verb === 'delete' && values.all === true ? names.length === 0 : names.length > 0
   const asked = verb === 'list' ? names.length === 0 : named && ['pin', 'unpin', 'delete'].includes(verb ?? '')
   if (values.config === undefined || !asked) {
     error(usage)
-    return 2
+    return MISUSED
   }
   const opened = await openAgentDatabase(values.config)
   if (!opened.ok) {

@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { parseArgs } from 'node:util'
 import { checkGateway, type Hop, hopLines, isFault } from '@sluice/content/gateway-check'
 import {
   type ContentId,
@@ -16,6 +15,7 @@ import {
   type Problem,
   type Result,
 } from '@sluice/protocol'
+import { MISUSED, type Output, readWords } from '../command-line.ts'
 import { type AgentConfig, loadConfig } from '../config.ts'
 import { readWayOut } from '../gateway-client/way-out.ts'
 import { openDeviceKeys } from '../identity/device-keys.ts'
@@ -29,11 +29,6 @@ change. The exit code is 1 when something is.`
 
 const MAX_HOLD_S = 110
 
-interface Output {
-  out: (line: string) => void
-  error: (line: string) => void
-}
-
 interface Self {
   identity: Identity | undefined
   /** PEM. */
@@ -46,17 +41,13 @@ interface Self {
 /** @param args after `check`. The exit code: 0 when nothing is wrong with any gateway. */
 export async function checkCommand(args: string[], { out, error }: Output, signal: AbortSignal): Promise<number> {
   const options = { config: { type: 'string' }, hold: { type: 'string' }, json: { type: 'boolean' } } as const
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
-  try {
-    values = parseArgs({ args, options }).values
-  } catch (refused) {
-    error(`${refused instanceof Error ? refused.message : refused}\n\n${usage}`)
-    return 2
-  }
+  const words = readWords(args, { options, usage, takesWords: false }, error)
+  if (words === undefined) return MISUSED
+  const { values } = words
   const holdS = Number(values.hold ?? 10)
   if (values.config === undefined || !Number.isInteger(holdS) || holdS < 1 || holdS > MAX_HOLD_S) {
     error(usage)
-    return 2
+    return MISUSED
   }
   const told = (why: Problem): number => {
     error(`${why.code}: ${why.detail}`)

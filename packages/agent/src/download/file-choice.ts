@@ -3,6 +3,7 @@
  * `**` for any folders. A pattern that fits a folder takes everything below it.
  */
 import type { ManifestPage } from '@sluice/content'
+import { fitParts } from '@sluice/engine'
 import type { ContentTarget } from '@sluice/protocol'
 
 export interface FileChoice {
@@ -40,39 +41,12 @@ export function createFileChoice(patterns: readonly string[], target: ContentTar
 
 const namesOf = (path: string) => path.split('/').filter((name) => name !== '' && name !== '.')
 
-/** Whether the pattern fits the path or a folder above it. At most (names of both) comparisons for each `**`. */
-function fitNames(pattern: readonly string[], path: readonly string[]): boolean {
-  return fitParts(pattern, path, '**', fitName, true)
-}
+/** Whether the pattern fits the path or a folder above it. */
+const fitNames = (pattern: readonly string[], path: readonly string[]): boolean =>
+  fitParts(pattern, path, { isAny: (name) => name === '**', fits: fitName, beginningIsEnough: true })
 
 const fitName = (pattern: string, name: string): boolean =>
-  fitParts(Array.from(pattern), Array.from(name), '*', (sign, character) => sign === '?' || sign === character, false)
-
-/**
- * Fits parts against parts, where `any` stands for any number of them: on a misfit the last `any` takes one
- * more, so it takes at most the product of both lengths.
- */
-function fitParts(
-  pattern: readonly string[],
-  parts: readonly string[],
-  any: string,
-  fitPart: (pattern: string, part: string) => boolean,
-  beginningIsEnough: boolean,
-): boolean {
-  let [at, wanted] = [0, 0]
-  let star: { wanted: number; at: number } | undefined
-  while (at < parts.length) {
-    const sign = pattern[wanted]
-    if (sign === undefined && beginningIsEnough && pattern.length > 0) return true
-    if (sign === any) star = { wanted: ++wanted, at }
-    else if (sign !== undefined && fitPart(sign, parts[at] ?? '')) {
-      at++
-      wanted++
-    } else if (star !== undefined) {
-      star = { wanted: star.wanted, at: star.at + 1 }
-      wanted = star.wanted
-      at = star.at
-    } else return false
-  }
-  return pattern.slice(wanted).every((sign) => sign === any)
-}
+  fitParts(Array.from(pattern), Array.from(name), {
+    isAny: (sign) => sign === '*',
+    fits: (sign, character) => sign === '?' || sign === character,
+  })

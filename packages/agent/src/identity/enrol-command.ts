@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { ok, type Result, type SignInAnswer } from '@sluice/protocol'
 import { createBackoff } from '../backoff.ts'
+import { MISUSED, type Output, readWords } from '../command-line.ts'
 import { type AgentConfig, loadConfig } from '../config.ts'
 import { createGatewayClient, type GatewayClient } from '../gateway-client/gateway-client.ts'
 import { readWayOut } from '../gateway-client/way-out.ts'
@@ -27,24 +27,15 @@ const MAX_FAILURES = 10
 /** Whatever a gateway says. */
 const LONGEST_WAIT_MS = 5 * 60_000
 
-interface Output {
-  out: (line: string) => void
-  error: (line: string) => void
-}
-
 /** @param args after `enrol`. The exit code: 0 when the computer is a device, or waits to be approved. */
 export async function enrolCommand(args: string[], { out, error }: Output): Promise<number> {
   const options = { config: { type: 'string' }, 'sign-in': { type: 'boolean' } } as const
-  let values: { config?: string; 'sign-in'?: boolean }
-  try {
-    values = parseArgs({ args, options }).values
-  } catch (refused) {
-    error(`${refused instanceof Error ? refused.message : refused}\n\n${usage}`)
-    return 2
-  }
+  const words = readWords(args, { options, usage, takesWords: false }, error)
+  if (words === undefined) return MISUSED
+  const { values } = words
   if (values.config === undefined) {
     error(usage)
-    return 2
+    return MISUSED
   }
   const config = await loadConfig(values.config)
   const done = config.ok ? await enrolHere(config.value, values['sign-in'] === true, out) : config

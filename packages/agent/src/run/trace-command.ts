@@ -1,7 +1,7 @@
 /** `sluice-agent trace`: why a run did what it did, for the people who look after the device. */
-import { parseArgs } from 'node:util'
 import { flatten } from '@sluice/engine'
 import { RunId } from '@sluice/protocol'
+import { MISUSED, type Output, readWords } from '../command-line.ts'
 import { openAgentDatabase } from '../state/agent-database.ts'
 import { hiddenValues } from './host.ts'
 import { createRunStore } from './run-store.ts'
@@ -11,31 +11,21 @@ const usage = `Usage: sluice-agent trace [<run>] --config <file.json> [--json]
 
   Prints what a run decided, and why: the latest one, or the one that is named. The last 10 are kept.`
 
-interface Output {
-  out: (line: string) => void
-  error: (line: string) => void
-}
-
 /** @param args after `trace`. The exit code: 0 when there was something to print. */
 export async function traceCommand(args: string[], { out, error }: Output): Promise<number> {
   const options = { config: { type: 'string' }, json: { type: 'boolean' } } as const
-  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>
-  try {
-    parsed = parseArgs({ args, options, allowPositionals: true })
-  } catch (refused) {
-    error(`${refused instanceof Error ? refused.message : refused}\n\n${usage}`)
-    return 2
-  }
-  const { values, positionals } = parsed
+  const words = readWords(args, { options, usage, takesWords: true }, error)
+  if (words === undefined) return MISUSED
+  const { values, positionals } = words
   const [named, ...others] = positionals
   if (values.config === undefined || others.length > 0) {
     error(usage)
-    return 2
+    return MISUSED
   }
   const wanted = RunId.safeParse(named)
   if (named !== undefined && !wanted.success) {
     error(`${named} is not the id of a run, such as run_4k2p0c9s1d.`)
-    return 2
+    return MISUSED
   }
   const opened = await openAgentDatabase(values.config)
   if (!opened.ok) {

@@ -1,86 +1,17 @@
+/** A version is what its folder was, byte for byte. */
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import {
-  chmod,
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  symlink,
-  truncate,
-  utimes,
-  writeFile,
-} from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { type ContentTarget, type PackageId, ProblemError } from '@sluice/protocol'
+import { chmod, link, mkdir, open, readdir, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ProblemError } from '@sluice/protocol'
 import { readManifestRoot } from '../manifest/manifest.ts'
 import { openVersion } from '../manifest/version-reader.ts'
-import { openFolderStore } from '../stores/folder-store.ts'
-import { createMemoryIndex } from '../testing/memory-index.ts'
-import { restore } from '../testing/restore.ts'
+import { importWorkshop, sameBytes } from '../testing/import-workshop.ts'
 import { seededBytes, seededNumbers } from '../testing/seeded-bytes.ts'
 import { value } from '../testing/value.ts'
-import { type ImportOptions, importVersion } from './import-version.ts'
 import { walkTree } from './tree.ts'
 
 const MiB = 1024 * 1024
-
-/** A library and a folder to fill; `import` makes the next version of package ABC00001. */
-async function workshop(t: TestContext, target: ContentTarget = 'linux') {
-  const root = await mkdtemp(join(tmpdir(), 'sluice-import-'))
-  t.after(() => rm(root, { recursive: true }))
-  const folder = join(root, 'folder')
-  const stagingFolder = join(root, 'staging')
-  for (const each of [folder, stagingFolder]) await mkdir(each)
-  const store = await openFolderStore(join(root, 'store'))
-  const index = createMemoryIndex()
-  const packageKey = seededBytes('package key', 32)
-  let salts = 0
-  let version = 0
-  const run = (more: Partial<ImportOptions> = {}) =>
-    importVersion({
-      folder,
-      packageId: 'ABC00001' as PackageId,
-      version: ++version,
-      target,
-      packageKey,
-      index,
-      store,
-      stagingFolder,
-      randomBytes: (size) => seededBytes(`salt ${salts++}`, size),
-      ...more,
-    })
-  return {
-    root,
-    folder,
-    stagingFolder,
-    store,
-    index,
-    packageKey,
-    run,
-    import: async (more?: Partial<ImportOptions>) => value(await run(more)),
-    async restore(imported: { contentId: never; root: Uint8Array; layout: { hash: never } } | object) {
-      const from = imported as Awaited<ReturnType<typeof this.import>>
-      const to = await mkdtemp(join(root, 'restored-'))
-      const read = await restore({
-        store,
-        contentId: from.contentId,
-        root: from.root,
-        layout: from.layout.hash,
-        packageKey,
-        folder: to,
-      })
-      return { folder: to, ...read }
-    },
-  }
-}
 
 async function listing(folder: string) {
   const found = []
@@ -93,10 +24,8 @@ async function listing(folder: string) {
   return found
 }
 
-const sameBytes = (a: string, b: string) => execFileSync('diff', ['-r', '--no-dereference', a, b])
-
 test('a folder of odd things comes back byte for byte', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   const at = (name: string) => join(site.folder, name)
   await mkdir(at('deep/er'), { recursive: true })
   await mkdir(at('empty folder/inner'), { recursive: true })
@@ -126,7 +55,7 @@ test('a folder of odd things comes back byte for byte', async (t) => {
 })
 
 test('what a Debian root is made of comes back for Linux, and is refused for Windows', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   const at = (name: string) => join(site.folder, name)
   for (const folder of ['var/lib/dpkg/info', 'etc/alternatives', 'usr/bin', 'usr/share/perl/Pod', 'usr/share/perl/pod'])
     await mkdir(at(folder), { recursive: true })
@@ -166,7 +95,7 @@ test('what a Debian root is made of comes back for Linux, and is refused for Win
 })
 
 test('holes are neither stored nor filled on the way back', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   const path = join(site.folder, 'disk.img')
   await writeFile(path, 'begin')
   await truncate(path, 40 * MiB)
@@ -181,35 +110,8 @@ test('holes are neither stored nor filled on the way back', async (t) => {
   ok((await stat(join(restored.folder, 'disk.img'))).blocks * 512 < 5 * MiB)
 })
 
-test('the next version stores what is new and shares every page that did not change', async (t) => {
-  const site = await workshop(t)
-  for (let i = 0; i < 700; i++)
-    await writeFile(join(site.folder, `file ${String(i).padStart(4, '0')}`), seededBytes(`file ${i}`, 2000))
-  const first = await site.import()
-  const same = await site.import()
-  equal(same.addedBytes, 0)
-  deepEqual(
-    same.objects.filter((object) => object.hash !== same.layout.hash),
-    first.objects.filter((object) => object.hash !== first.layout.hash),
-    'only the layout root differs: it names the version',
-  )
-
-  await writeFile(join(site.folder, 'file 0300'), seededBytes('changed', 50_000))
-  await writeFile(join(site.folder, 'added'), seededBytes('added', 30_000))
-  const next = await site.import()
-  ok(next.addedBytes > 80_000 && next.addedBytes < 81_000, `${next.addedBytes} bytes added`)
-  const known = new Set(first.objects.map((object) => object.hash))
-  const fresh = next.objects.filter((object) => !known.has(object.hash))
-  // One pack, the layout root, and manifest and layout of the pages around the two changes.
-  ok(
-    fresh.length <= 8 && next.objects.length > fresh.length,
-    `${fresh.length} of ${next.objects.length} objects are new`,
-  )
-  sameBytes(site.folder, (await site.restore(next)).folder)
-})
-
 test('a frame has chunks of one page only, so that a device that fetches page by page fetches it once', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   for (let i = 0; i < 700; i++)
     await writeFile(join(site.folder, `file ${String(i).padStart(4, '0')}`), seededBytes(`file ${i}`, 2000))
   const imported = await site.import()
@@ -228,7 +130,7 @@ test('a frame has chunks of one page only, so that a device that fetches page by
 })
 
 test('packs are closed before 64 MiB, and what crosses their border comes back', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   await writeFile(join(site.folder, 'big'), seededBytes('packs', 7 * MiB))
   const imported = await site.import({ maxPackBytes: 2 * MiB })
   const packs = imported.objects.filter((object) => object.kind === 'pack')
@@ -237,174 +139,8 @@ test('packs are closed before 64 MiB, and what crosses their border comes back',
   sameBytes(site.folder, (await site.restore(imported)).folder)
 })
 
-test('chunks of a pack that the version hardly uses are stored again', async (t) => {
-  const site = await workshop(t)
-  const piece = (name: string, sizeBytes: number) => writeFile(join(site.folder, name), seededBytes(name, sizeBytes))
-  await piece('wanted', 2 * MiB)
-  await piece('other', 10 * MiB)
-  const first = await site.import()
-  await rm(join(site.folder, 'other'))
-  await piece('new', MiB)
-  const second = await site.import()
-  const packsOf = (version: typeof first) => version.objects.filter((object) => object.kind === 'pack')
-  ok(packsOf(second).every((pack) => !packsOf(first).some((old) => old.hash === pack.hash)))
-  ok(second.addedBytes > 3 * MiB && second.addedBytes < 3.1 * MiB)
-  sameBytes(site.folder, (await site.restore(second)).folder)
-
-  const stored = site.index.stored()
-  await site.import()
-  equal(site.index.stored(), stored, 'the copies are used from now on')
-})
-
-test('what the target cannot hold is refused before anything is stored', async (t) => {
-  const site = await workshop(t, 'windows')
-  const bad = ['CON', 'nul.txt', 'com1', 'a:b', 'what?', 'trailing.', 'trailing ', 'tab\t', 'back\\slash']
-  for (const name of [...bad, 'Readme', 'README', 'A\u030angstrom', 'fine'])
-    await writeFile(join(site.folder, name), 'x')
-  const refused = await site.run()
-  ok(!refused.ok)
-  equal(refused.problem.code, 'CONTENT_NOT_SAFE')
-  for (const name of bad) ok(refused.problem.detail.includes(JSON.stringify(name)), `${name} is listed`)
-  ok(/the same file as "(Readme|README)"/.test(refused.problem.detail))
-  ok(refused.problem.detail.includes('not in Unicode normal form C'))
-  ok(!refused.problem.detail.includes('"fine"'))
-  deepEqual(await readdir(join(site.root, 'store', 'packs')), [])
-
-  const linux = await site.import({ target: 'linux' })
-  equal(linux.fileCount, bad.length + 4)
-})
-
-test('paths that many programs on Windows cannot open are listed, or refused where that is wanted', async (t) => {
-  const site = await workshop(t)
-  const deep = `${'driver store/'.repeat(11)}x.inf`
-  await mkdir(join(site.folder, dirname(deep)), { recursive: true })
-  await writeFile(join(site.folder, deep), 'x')
-  await writeFile(join(site.folder, 'short.inf'), 'y')
-  const lossesFor = async (target: 'windows' | 'linux' | 'any') => {
-    const imported = await site.run({ target })
-    return imported.ok ? imported.value.losses : imported.problem.detail
-  }
-  deepEqual(await lossesFor('windows'), [
-    `a path that is longer than 260 characters with the 120 of the cache folder: 1 entry, ${deep}`,
-  ])
-  deepEqual([await lossesFor('linux'), await lossesFor('any')], [[], []])
-  const refused = await site.run({ target: 'windows', refuseLongPaths: true })
-  ok(!refused.ok && refused.problem.code === 'CONTENT_NOT_SAFE' && refused.problem.detail.includes(deep))
-})
-
-test('what is no file, folder or symlink is refused', async (t) => {
-  const site = await workshop(t)
-  execFileSync('mkfifo', [join(site.folder, 'pipe')])
-  const server = createServer().listen(join(site.folder, 'socket'))
-  await new Promise((resolve) => server.once('listening', resolve))
-  await writeFile(Buffer.concat([Buffer.from(`${site.folder}/`), Buffer.from([0x66, 0xff])]), 'not UTF-8')
-  const refused = await site.run()
-  server.close()
-  ok(!refused.ok)
-  equal(refused.problem.code, 'CONTENT_NOT_SAFE')
-  for (const reason of ['"pipe": a named pipe', '"socket": a socket', 'not valid Unicode'])
-    ok(refused.problem.detail.includes(reason), refused.problem.detail)
-})
-
-test('what is not carried is listed', async (t) => {
-  const site = await workshop(t)
-  await writeFile(join(site.folder, 'one'), 'x')
-  await link(join(site.folder, 'one'), join(site.folder, 'two'))
-  await writeFile(join(site.folder, 'suid'), 'x')
-  await chmod(join(site.folder, 'suid'), 0o4755)
-  const imported = await site.import()
-  deepEqual(imported.losses, [
-    'hard link (carried as a file of its own): 2 entries, one, two',
-    'setuid or setgid bit: 1 entry, suid',
-  ])
-  equal((await stat(join((await site.restore(imported)).folder, 'suid'))).mode & 0o7777, 0o755)
-})
-
-test('a folder that is not there, or is a file, is named', async (t) => {
-  const site = await workshop(t)
-  await writeFile(join(site.folder, 'file'), 'x')
-  for (const folder of [join(site.folder, 'missing'), join(site.folder, 'file')]) {
-    const refused = await site.run({ folder })
-    ok(!refused.ok)
-    equal(refused.problem.code, 'CONTENT_UNREADABLE')
-    ok(refused.problem.detail.includes(folder))
-  }
-})
-
-test('a file that changes while it is read ends the import', async (t) => {
-  const site = await workshop(t)
-  // More than one thread reads ahead of what is stored: what changes is far behind.
-  const names = Array.from({ length: 10 }, (_, i) => `file ${i}`)
-  const write = () => Promise.all(names.map((name) => writeFile(join(site.folder, name), seededBytes(name, 3 * MiB))))
-  await write()
-  for (const change of [
-    () => truncate(join(site.folder, 'file 9'), 5),
-    () => rm(join(site.folder, 'file 9')),
-    () => writeFile(join(site.folder, 'file 8'), seededBytes('other', 3 * MiB)),
-  ]) {
-    let todo: Promise<void> | undefined
-    const index = {
-      ...site.index,
-      find: async (ids: Parameters<typeof site.index.find>[0]) => {
-        todo ??= change()
-        await todo
-        return site.index.find(ids)
-      },
-    }
-    const refused = await site.run({ index, handCount: 1 })
-    ok(!refused.ok)
-    equal(refused.problem.code, 'CONTENT_CHANGED_DURING_IMPORT')
-    await write()
-  }
-  deepEqual(await readdir(site.stagingFolder), [])
-})
-
-test('what nobody touched is not read again, unless everything shall be', async (t) => {
-  const site = await workshop(t)
-  for (let i = 0; i < 50; i++) await writeFile(join(site.folder, `file ${i}`), seededBytes(`kept ${i}`, 5000))
-  await writeFile(join(site.folder, 'large'), seededBytes('large', 5 * MiB))
-  const path = join(site.root, 'memory')
-  // As if the files had been left alone for a while: what was written just now is never trusted.
-  const later = { path, readAll: false, now: () => Date.now() + 10_000 }
-  const first = await site.import({ memory: later })
-  const bytesRead = () => readFile('/proc/self/io', 'utf8').then((text) => Number(/rchar: (\d+)/.exec(text)?.[1]))
-  const before = await bytesRead()
-  await writeFile(join(site.folder, 'file 7'), seededBytes('touched', 5000))
-  const second = await site.import({ memory: later })
-  const read = (await bytesRead()) - before
-  ok(read < 4 * MiB, `${read} bytes read: only what was touched, and pages`)
-  ok(second.addedBytes > 5000 && second.addedBytes < 6000, `${second.addedBytes} bytes added`)
-  sameBytes(site.folder, (await site.restore(second)).folder)
-
-  // Whoever writes into a file changes its stamp, also when size and time of writing are put back.
-  const at = join(site.folder, 'file 8')
-  const { atime, mtime } = await stat(at)
-  await writeFile(at, seededBytes('hidden', 5000))
-  await utimes(at, atime, mtime)
-  sameBytes(site.folder, (await site.restore(await site.import({ memory: later }))).folder)
-
-  const all = await site.import({ memory: { ...later, readAll: true } })
-  equal(all.addedBytes, 0)
-  ok((await bytesRead()) - before > 5 * MiB)
-  equal(first.fileCount, all.fileCount)
-})
-
-test('a memory that is missing, torn or of chunks that are gone costs reading and nothing else', async (t) => {
-  const site = await workshop(t)
-  for (let i = 0; i < 20; i++) await writeFile(join(site.folder, `file ${i}`), seededBytes(`torn ${i}`, 5000))
-  const path = join(site.root, 'memory')
-  const later = { path, readAll: false, now: () => Date.now() + 10_000 }
-  await site.import({ memory: later })
-  await truncate(path, 300)
-  sameBytes(site.folder, (await site.restore(await site.import({ memory: later }))).folder)
-  const empty = createMemoryIndex()
-  const anew = await site.import({ memory: later, index: empty })
-  ok(anew.addedBytes > 100_000, 'all of it is stored again')
-  sameBytes(site.folder, (await site.restore(anew)).folder)
-})
-
 test('a byte that is changed in any object keeps the version from being restored', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   for (let i = 0; i < 30; i++) await writeFile(join(site.folder, `file ${i}`), seededBytes(`flip ${i}`, 2000))
   const imported = await site.import()
   const number = seededNumbers('flips')
@@ -432,7 +168,7 @@ test('a byte that is changed in any object keeps the version from being restored
 })
 
 test('an import that is aborted leaves no half pack', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   await writeFile(join(site.folder, 'big'), seededBytes('abort', 12 * MiB))
   const abort = new AbortController()
   const onProgress = ({ doneBytes }: { doneBytes: number }) => {
@@ -444,7 +180,7 @@ test('an import that is aborted leaves no half pack', async (t) => {
 })
 
 test('metadata stays within its bounds', async (t) => {
-  const site = await workshop(t)
+  const site = await importWorkshop(t)
   const at = (name: string) => join(site.folder, name)
   const number = seededNumbers('metadata')
   await mkdir(at('driver'))

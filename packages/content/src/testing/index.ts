@@ -1,3 +1,4 @@
+export * from './import-workshop.ts'
 export * from './memory-index.ts'
 export * from './missing.ts'
 export * from './restore.ts'

@@ -1,22 +1,43 @@
+/** Patterns in which one sign stands for any number of others. */
+
+export interface PatternRules<P, T> {
+  /** Whether this part of a pattern stands for any number of parts, none included. */
+  isAny(pattern: P): boolean
+  /** Whether it stands for this one part. */
+  fits(pattern: P, part: T): boolean
+  /** A pattern that is used up fits, whatever follows. */
+  beginningIsEnough?: boolean
+}
+
 /**
- * Whether a text is like a pattern: `*` stands for any text, `?` for one character, upper and lower
- * case are the same. Takes at most (length of the text) × (length of the pattern) steps.
+ * Whether the parts are like the pattern. On a misfit the last *any* takes one part more, so it takes at most
+ * (number of parts) × (length of the pattern) steps.
  */
-export function likeText(text: string, pattern: string): boolean {
-  const [signs, wanted] = [Array.from(text.toLowerCase()), Array.from(pattern.toLowerCase())]
-  let [at, part] = [0, 0]
-  /** Where to go on when what follows the last `*` does not fit: the `*` takes one character more. */
-  let star: { part: number; at: number } | undefined
-  while (at < signs.length) {
-    if (wanted[part] === '*') star = { part: ++part, at }
-    else if (part < wanted.length && (wanted[part] === '?' || wanted[part] === signs[at])) {
+export function fitParts<P, T>(pattern: readonly P[], parts: readonly T[], rules: PatternRules<P, T>): boolean {
+  const { isAny, fits, beginningIsEnough = false } = rules
+  let wanted = 0
+  let at = 0
+  let any: { wanted: number; at: number } | undefined
+  for (let part = parts[at]; part !== undefined; part = parts[at]) {
+    const sign = pattern[wanted]
+    if (sign === undefined && beginningIsEnough && pattern.length > 0) return true
+    if (sign !== undefined && isAny(sign)) any = { wanted: ++wanted, at }
+    else if (sign !== undefined && fits(sign, part)) {
       at++
-      part++
-    } else if (star !== undefined) {
-      star = { part: star.part, at: star.at + 1 }
-      part = star.part
-      at = star.at
+      wanted++
+    } else if (any !== undefined) {
+      any = { wanted: any.wanted, at: any.at + 1 }
+      wanted = any.wanted
+      at = any.at
     } else return false
   }
-  return wanted.slice(part).every((sign) => sign === '*')
+  return pattern.slice(wanted).every(isAny)
+}
+
+/** Whether a text is like a pattern: `*` stands for any text, `?` for one character, upper and lower case are the same. */
+export function likeText(text: string, pattern: string): boolean {
+  return fitParts(Array.from(pattern.toLowerCase()), Array.from(text.toLowerCase()), {
+    isAny: (sign) => sign === '*',
+    fits: (sign, character) => sign === '?' || sign === character,
+  })
 }

@@ -1,8 +1,10 @@
 /**
  * LIKE of WQL: `%` stands for any text, `_` for one character, `[…]` for one of a set with ranges,
  * `[^…]` for one outside of it; upper and lower case are the same. Every sign in a set is itself, so
- * `[%]` is a percent sign. Takes at most (length of the text) × (length of the pattern) steps.
+ * `[%]` is a percent sign.
  */
+import { fitParts } from '../condition/wildcard.ts'
+
 export type LikePattern = readonly LikePart[]
 
 type LikePart =
@@ -51,23 +53,10 @@ function readRanges(signs: readonly string[]): [string, string][] | undefined {
 }
 
 export function isLike(text: string, pattern: LikePattern): boolean {
-  const signs = Array.from(text.toLowerCase())
-  let [at, part] = [0, 0]
-  /** Where to go on when what follows the last `%` does not fit: it takes one character more. */
-  let any: { part: number; at: number } | undefined
-  while (at < signs.length) {
-    const wanted = pattern[part]
-    if (wanted?.kind === 'any') any = { part: ++part, at }
-    else if (wanted !== undefined && fits(signs[at] ?? '', wanted)) {
-      at++
-      part++
-    } else if (any !== undefined) {
-      any = { part: any.part, at: any.at + 1 }
-      part = any.part
-      at = any.at
-    } else return false
-  }
-  return pattern.slice(part).every(({ kind }) => kind === 'any')
+  return fitParts(pattern, Array.from(text.toLowerCase()), {
+    isAny: ({ kind }) => kind === 'any',
+    fits: (part, sign) => fits(sign, part),
+  })
 }
 
 function fits(sign: string, part: LikePart): boolean {

@@ -1,68 +1,33 @@
 /** Archives made by the programs that people use come in as the folder they were made of. */
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import {
-  chmod,
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rm,
-  symlink,
-  truncate,
-  writeFile,
-} from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, link, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { constants, deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib'
-import { type ImportedVersion, importVersion, openFolderStore } from '@sluice/content'
-import { createMemoryIndex, restore, seededBytes } from '@sluice/content/testing'
-import type { ContentTarget, PackageId, Result } from '@sluice/protocol'
+import { importWorkshop, sameBytes, seededBytes } from '@sluice/content/testing'
+import type { ContentTarget } from '@sluice/protocol'
 import { missing } from '../../testing/missing.ts'
 import { archiveSource } from './open-archive.ts'
 import { writeZip } from './testing/zip.ts'
 
 const MiB = 1024 * 1024
 
+/** A workshop whose folder holds what an archive is made of. */
 async function workshop(t: TestContext, target: ContentTarget = 'linux') {
-  const root = await mkdtemp(join(tmpdir(), 'site-archives-'))
-  t.after(() => rm(root, { recursive: true, force: true }))
-  for (const name of ['tree', 'staging']) await mkdir(join(root, name))
-  const store = await openFolderStore(join(root, 'store'))
-  const packageKey = seededBytes('key', 32)
-  const index = createMemoryIndex()
-  let salts = 0
-  let version = 0
-  const run = (path: string): Promise<Result<ImportedVersion>> =>
-    importVersion({
-      folder: archiveSource(path),
-      packageId: 'ABC00001' as PackageId,
-      version: ++version,
-      target,
-      packageKey,
-      index,
-      store,
-      stagingFolder: join(root, 'staging'),
-      randomBytes: (size) => seededBytes(`salt ${salts++}`, size),
-      handCount: 1,
-    })
-  const at = (name: string) => join(root, name)
+  const site = await importWorkshop(t, target)
+  const run = (path: string) => site.run({ folder: archiveSource(path), handCount: 1 })
   return {
-    at,
+    at: (name: string) => join(site.root, name),
     run,
     /** Imports an archive and compares it with a folder, by default the one it was made of. */
-    async same(path: string, folder = at('tree')) {
+    async same(path: string, folder = site.folder) {
       const imported = await run(path)
       if (!imported.ok) throw new Error(imported.problem.detail)
-      const to = await mkdtemp(at('restored-'))
-      const { contentId, root: bytes, layout } = imported.value
-      await restore({ store, contentId, root: bytes, layout: layout.hash, packageKey, folder: to })
-      execFileSync('diff', ['-r', '--no-dereference', folder, to])
-      deepEqual(await readdir(at('staging')), [])
-      return { ...imported.value, folder: to }
+      const { folder: restored } = await site.restore(imported.value)
+      sameBytes(folder, restored)
+      deepEqual(await readdir(site.stagingFolder), [])
+      return { ...imported.value, folder: restored }
     },
     async refused(path: string) {
       const result = await run(path)
@@ -98,8 +63,8 @@ const pack = (words: readonly string[], cwd: string) =>
 
 test('tar archives, plain and compressed', { skip: missing('tar', 'zstd', 'xz') }, async (t) => {
   const site = await workshop(t)
-  await fillUnix(site.at('tree'))
-  await link(join(site.at('tree'), 'text'), join(site.at('tree'), 'zz text again'))
+  await fillUnix(site.at('folder'))
+  await link(join(site.at('folder'), 'text'), join(site.at('folder'), 'zz text again'))
   for (const [name, ...options] of [
     ['pax.tar', '--format=pax'],
     ['gnu.tar', '--format=gnu'],
@@ -107,7 +72,7 @@ test('tar archives, plain and compressed', { skip: missing('tar', 'zstd', 'xz') 
     ['x.tar.zst', '--zstd'],
     ['x.tar.xz', '--xz'],
   ] as const) {
-    pack(['tar', ...options, '-cf', site.at(name), '-C', site.at('tree'), '.'], site.at('.'))
+    pack(['tar', ...options, '-cf', site.at(name), '-C', site.at('folder'), '.'], site.at('.'))
     const imported = await site.same(site.at(name))
     ok(
       imported.losses.some((loss) => loss.startsWith('hard link (carried as a file of its own): 1 entry')),
@@ -118,9 +83,9 @@ test('tar archives, plain and compressed', { skip: missing('tar', 'zstd', 'xz') 
 
 test('the same files cost nothing again, whatever they came in', { skip: missing('tar', 'zstd') }, async (t) => {
   const site = await workshop(t)
-  await fillUnix(site.at('tree'))
-  pack(['tar', '-cf', site.at('a.tar'), '-C', site.at('tree'), '.'], site.at('.'))
-  pack(['tar', '--zstd', '-cf', site.at('a.tar.zst'), '-C', site.at('tree'), '.'], site.at('.'))
+  await fillUnix(site.at('folder'))
+  pack(['tar', '-cf', site.at('a.tar'), '-C', site.at('folder'), '.'], site.at('.'))
+  pack(['tar', '--zstd', '-cf', site.at('a.tar.zst'), '-C', site.at('folder'), '.'], site.at('.'))
   const first = await site.same(site.at('a.tar'))
   const second = await site.same(site.at('a.tar.zst'))
   ok(first.addedBytes > 5 * MiB)
@@ -129,7 +94,7 @@ test('the same files cost nothing again, whatever they came in', { skip: missing
 
 test('zip archives, also those of 64 bits', { skip: missing('python3') }, async (t) => {
   const site = await workshop(t)
-  await fill(site.at('tree'))
+  await fill(site.at('folder'))
   const script = `
 import zipfile, os, sys
 with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
@@ -139,7 +104,7 @@ with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
             if os.path.isdir(path): z.write(path); continue
             with open(path, 'rb') as f, z.open(zipfile.ZipInfo.from_file(path), 'w', force_zip64=True) as out: out.write(f.read())
 `
-  pack(['python3', '-c', script, site.at('a.zip')], site.at('tree'))
+  pack(['python3', '-c', script, site.at('a.zip')], site.at('folder'))
   await site.same(site.at('a.zip'))
 })
 
@@ -147,7 +112,7 @@ test('a zip archive that was changed, is encrypted, overlaps or expands without 
   const site = await workshop(t)
   const path = site.at('a.zip')
   await writeFile(path, writeZip([{ name: 'file', plain: seededBytes('zip', 10_000) }]))
-  await writeFile(join(site.at('tree'), 'file'), seededBytes('zip', 10_000))
+  await writeFile(join(site.at('folder'), 'file'), seededBytes('zip', 10_000))
   await site.same(path)
 
   const file = await open(path, 'r+')
@@ -218,8 +183,8 @@ test('an archive that is cut off, damaged or another thing is refused in words, 
     await writeFile(site.at(name), bytes)
     return (await site.refused(site.at(name))).detail.replace(`${site.at(name)}: `, '')
   }
-  await writeFile(join(site.at('tree'), 'a'), seededBytes('a', 300_000))
-  const tar = execFileSync('tar', ['-c', '-C', site.at('tree'), 'a'])
+  await writeFile(join(site.at('folder'), 'a'), seededBytes('a', 300_000))
+  const tar = execFileSync('tar', ['-c', '-C', site.at('folder'), 'a'])
   const text = Buffer.from('not an archive\n')
   const half = (bytes: Uint8Array) => bytes.subarray(0, bytes.length / 2)
   const damaged = (bytes: Uint8Array) => Buffer.from(bytes).fill(0x55, 100_000, 100_100)
@@ -240,12 +205,15 @@ test('images of discs: Rock Ridge, Joliet, and UDF beside them', {
   skip: missing('genisoimage', 'xorriso'),
 }, async (t) => {
   const site = await workshop(t)
-  await fillUnix(site.at('tree'))
+  await fillUnix(site.at('folder'))
   await mkdir(site.at('plain'))
   await fill(site.at('plain'))
-  pack(['genisoimage', '-quiet', '-R', '-o', site.at('rock.iso'), site.at('tree')], site.at('.'))
-  pack(['genisoimage', '-quiet', '-R', '-J', '-joliet-long', '-o', site.at('both.iso'), site.at('tree')], site.at('.'))
-  pack(['xorriso', '-as', 'mkisofs', '-quiet', '-R', '-o', site.at('xorriso.iso'), site.at('tree')], site.at('.'))
+  pack(['genisoimage', '-quiet', '-R', '-o', site.at('rock.iso'), site.at('folder')], site.at('.'))
+  pack(
+    ['genisoimage', '-quiet', '-R', '-J', '-joliet-long', '-o', site.at('both.iso'), site.at('folder')],
+    site.at('.'),
+  )
+  pack(['xorriso', '-as', 'mkisofs', '-quiet', '-R', '-o', site.at('xorriso.iso'), site.at('folder')], site.at('.'))
   for (const name of ['rock.iso', 'both.iso', 'xorriso.iso']) {
     const { folder } = await site.same(site.at(name))
     equal((await readFile(join(folder, 'run.sh'), 'utf8')).length, 10)
@@ -279,13 +247,13 @@ test('folders that lie deeper than ISO 9660 allows are found where they belong',
   skip: missing('genisoimage'),
 }, async (t) => {
   const site = await workshop(t)
-  await mkdir(join(site.at('tree'), '1/2/3/4/5/6/7/8/9/10'), { recursive: true })
-  await writeFile(join(site.at('tree'), '1/2/3/4/5/6/7/8/9/10/file'), 'deep')
-  pack(['genisoimage', '-quiet', '-R', '-o', site.at('deep.iso'), site.at('tree')], site.at('.'))
+  await mkdir(join(site.at('folder'), '1/2/3/4/5/6/7/8/9/10'), { recursive: true })
+  await writeFile(join(site.at('folder'), '1/2/3/4/5/6/7/8/9/10/file'), 'deep')
+  pack(['genisoimage', '-quiet', '-R', '-o', site.at('deep.iso'), site.at('folder')], site.at('.'))
   const restored = await site.run(site.at('deep.iso'))
   ok(restored.ok, restored.ok ? '' : restored.problem.detail)
-  await rm(join(site.at('tree'), 'rr_moved'), { recursive: true, force: true })
-  await mkdir(join(site.at('tree'), 'rr_moved'))
+  await rm(join(site.at('folder'), 'rr_moved'), { recursive: true, force: true })
+  await mkdir(join(site.at('folder'), 'rr_moved'))
   await site.same(site.at('deep.iso'))
 })
 
@@ -293,10 +261,10 @@ test('an image that is cut short or damaged is unreadable, never a surprise', {
   skip: missing('genisoimage'),
 }, async (t) => {
   const site = await workshop(t)
-  await fill(site.at('tree'))
+  await fill(site.at('folder'))
   for (const options of [['-R'], ['-J', '-joliet-long'], ['-udf', '-allow-limited-size']]) {
     const path = site.at('a.iso')
-    pack(['genisoimage', '-quiet', ...options, '-o', path, site.at('tree')], site.at('.'))
+    pack(['genisoimage', '-quiet', ...options, '-o', path, site.at('folder')], site.at('.'))
     const whole = await readFile(path)
     for (let round = 0; round < 10; round++) {
       const bytes = Buffer.from(whole)
@@ -326,8 +294,8 @@ test('an archive takes no more memory than an import gives, whatever it asks for
   skip: missing('tar', 'zstd', 'xz'),
 }, async (t) => {
   const site = await workshop(t)
-  await writeFile(join(site.at('tree'), 'random'), seededBytes('random', 200_000))
-  const tar = execFileSync('tar', ['-c', '-C', site.at('tree'), '.'])
+  await writeFile(join(site.at('folder'), 'random'), seededBytes('random', 200_000))
+  const tar = execFileSync('tar', ['-c', '-C', site.at('folder'), '.'])
   // Of an unknown length, or the window would be no larger than what is in it.
   const pack = async (command: string, options: string[]) =>
     writeFile(site.at(`a.tar.${command === 'xz' ? 'xz' : 'zst'}`), execFileSync(command, options, { input: tar }))
