@@ -169,6 +169,7 @@ const tables: Record<string, [string, string, string][]> = {
     ['collections of a scope', most(protocol.Grant, 'collections'), 'admin/api-token'],
     ['longest life of a token of the admin API', time(greatest(protocol.ApiTokenCreate, 'lifeMs')), 'admin/api-token'],
     ['lines of a page of the audit', most(protocol.AuditPage, 'lines'), 'admin/audit'],
+    ['items of a page of a list that grows with the fleet', count(protocol.MAX_PAGE), 'admin/page'],
     ['body of a sign-in', bytes(protocol.SIGN_IN_BODY_BYTES), 'admin/sign-in'],
     ['shortest password', characters(protocol.NewPassword.minLength ?? 0), 'admin/administrator'],
     ['longest password', characters(protocol.NewPassword.maxLength ?? 0), 'admin/administrator'],

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { type Store, writeFileAtomic } from '@sluice/content'
-import { type AdminConnection, type DeviceId, SequenceId, type SiteId, type SiteInfo } from '@sluice/protocol'
+import { type AdminConnection, type DeviceId, MAX_PAGE, SequenceId, type SiteId, type SiteInfo } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import packageFile from '../package.json' with { type: 'json' }
 import { createAdminApp } from './admin/admin-app.ts'
@@ -299,7 +299,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       alarms: createAlarms({
         db,
         clock,
-        conflicts: conflicts.list,
+        conflicts: async () => (await conflicts.list({ limit: MAX_PAGE })).items,
         gateways: gateways.infos,
         catalogue: catalogue.info,
       }),

@@ -28,12 +28,16 @@ export function addAuditCommands(program: Command, session: Session): void {
   group
     .command('list', { isDefault: true })
     .description('lists the newest entries')
-    .option('--count <number>', 'how many', wholeNumber(1, PAGE), 50)
+    .option('--count <number>', 'how many', wholeNumber(1, Number.MAX_SAFE_INTEGER), 50)
     .action(async ({ count }: { count: number }): Promise<void> => {
       const site = await session.site()
       const { seq } = readHead(JSON.stringify(await site.call('auditHead')), 'the answer of the site')
-      const { lines } = await site.call('audit', { query: { after: String(Math.max(0, seq - count)) } })
-      const entries = lines.map((line) => AuditEntry.parse(JSON.parse(line)))
+      const entries: AuditEntry[] = []
+      for (let after = Math.max(0, seq - count); after < seq; after += PAGE) {
+        const query = { after: String(after), limit: String(Math.min(PAGE, seq - after)) }
+        const { lines } = await site.call('audit', { query })
+        entries.push(...lines.map((line) => AuditEntry.parse(JSON.parse(line))))
+      }
       session.out.result(entries, () =>
         table(
           ['ENTRY', 'AT', 'WHO', 'FROM', 'WHAT', 'ABOUT', 'OUTCOME'],

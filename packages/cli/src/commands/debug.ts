@@ -11,6 +11,7 @@ import {
   readProblem,
 } from '@sluice/protocol'
 import type { Command } from 'commander'
+import { itemsOf } from '../connect/pages.ts'
 import type { Site } from '../connect/site.ts'
 import { failLocally, LocalFailure } from '../local-failure.ts'
 import type { Session } from '../run.ts'
@@ -70,9 +71,11 @@ async function deviceOf(site: Site, wanted: string): Promise<DeviceId> {
     const [device] = await site.devices([wanted])
     return device?.id ?? fail('NOT_FOUND', `There is no device ${wanted}.`)
   }
-  const devices = (await site.call('deployments')).flatMap((one) => one.devices)
-  const found = devices.find(({ runId, state }) => runId === wanted && state === 'running')
-  return found?.deviceId ?? fail('NOT_FOUND', `No run ${wanted} goes on.`)
+  for (const { id, counts } of await site.call('deployments'))
+    if (counts.running !== undefined)
+      for await (const { deviceId, runId } of itemsOf(site, 'deploymentDevices', { id, query: { state: 'running' } }))
+        if (runId === wanted) return deviceId
+  return fail('NOT_FOUND', `No run ${wanted} goes on.`)
 }
 
 /** One order a line; the first that does not work ends it. */

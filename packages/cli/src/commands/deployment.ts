@@ -1,10 +1,21 @@
-import { ContentOption, DEFAULT_USER_PAUSE_MS, type DeploymentInfo, DeploymentSettings } from '@sluice/protocol'
+import {
+  ContentOption,
+  DEFAULT_USER_PAUSE_MS,
+  type DeploymentDevice,
+  DeploymentDeviceState,
+  type DeploymentInfo,
+  DeploymentSettings,
+} from '@sluice/protocol'
 import { type Command, Option } from 'commander'
+import { limitOption, listPages, moreLines } from '../connect/pages.ts'
 import { confirm } from '../keys/confirm.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { nameAndValue, switchOption, time, wholeNumber } from '../terminal/options.ts'
 import { fields, onOff, table } from '../terminal/text.ts'
+
+/** Lines of a deployment that somebody reads; the command `devices` has all. */
+const SHOWN_DEVICES = 100
 
 interface Choices {
   required?: boolean
@@ -52,9 +63,9 @@ export function addDeploymentCommands(program: Command, session: Session): void 
             one.id,
             one.settings.purpose,
             onOff(one.settings.allowInternet),
-            one.devices.length,
-            one.devices.filter(({ state }) => state === 'succeeded').length,
-            one.devices.filter(({ state }) => state === 'failed').length,
+            devicesOf(one),
+            one.counts.succeeded ?? 0,
+            one.counts.failed ?? 0,
             one.sequenceName,
             one.collectionName,
           ]),
@@ -69,6 +80,18 @@ export function addDeploymentCommands(program: Command, session: Session): void 
     .action(async (id: string): Promise<void> => {
       const site = await session.site()
       showDeployment(session, await site.call('deployment', { id }))
+    })
+
+  group
+    .command('devices')
+    .description('lists how a deployment stands on each device, by id')
+    .argument('<id>')
+    .addOption(new Option('--state <state>', 'only those').choices(DeploymentDeviceState.options))
+    .addOption(limitOption())
+    .action(async (id: string, { state, limit }: { state?: string; limit?: number }): Promise<void> => {
+      const query: Record<string, string> = state === undefined ? {} : { state }
+      const listed = await listPages(await session.site(), session.out, 'deploymentDevices', { id, query, limit })
+      session.out.result(listed.items, () => [...deviceTable(listed.items), ...moreLines(listed)])
     })
 
   const change = group
@@ -204,24 +227,32 @@ function showDeployment(session: Session, one: DeploymentInfo): void {
     ...one.internetRefusals.map(
       (refusal) => `Not for devices on the internet: ${refusal.title}. ${refusal.detail} (${refusal.code})`,
     ),
-    ...table(
-      ['DEVICE', 'STATE', 'DETAIL'],
-      one.devices.map(({ deviceId, state, cancelOrdered, pauseOrdered, userPausedUntil, refusals, report }) => [
-        deviceId,
-        cancelOrdered === true
-          ? 'cancelling'
-          : pauseOrdered === true
-            ? 'paused'
-            : userPausedUntil === undefined
-              ? state
-              : 'paused by its user',
-        (userPausedUntil === undefined ? undefined : `until ${userPausedUntil} at the latest`) ??
-          refusals[0]?.code ??
-          (report?.problem === undefined ? '' : `${report.failedStep ?? ''}: ${report.problem.detail}`),
-      ]),
-    ),
+    ...deviceTable(one.devices.slice(0, SHOWN_DEVICES)),
+    ...(devicesOf(one) > SHOWN_DEVICES
+      ? [`… and ${devicesOf(one) - SHOWN_DEVICES} more: \`sluice deployments devices ${one.id}\`.`]
+      : []),
   ])
 }
+
+const devicesOf = ({ counts }: DeploymentInfo): number => Object.values(counts).reduce((sum, count) => sum + count, 0)
+
+const deviceTable = (devices: DeploymentDevice[]): string[] =>
+  table(
+    ['DEVICE', 'STATE', 'DETAIL'],
+    devices.map(({ deviceId, state, cancelOrdered, pauseOrdered, userPausedUntil, refusals, report }) => [
+      deviceId,
+      cancelOrdered === true
+        ? 'cancelling'
+        : pauseOrdered === true
+          ? 'paused'
+          : userPausedUntil === undefined
+            ? state
+            : 'paused by its user',
+      (userPausedUntil === undefined ? undefined : `until ${userPausedUntil} at the latest`) ??
+        refusals[0]?.code ??
+        (report?.problem === undefined ? '' : `${report.failedStep ?? ''}: ${report.problem.detail}`),
+    ]),
+  )
 
 function approvalLines({ id, approval }: DeploymentInfo): string[] {
   if (approval === undefined) return []

@@ -1,6 +1,7 @@
 /** Devices that the site cannot tell apart by itself: computers that come again, and copies. */
 import type { ConflictResolution, ConflictRule } from '@sluice/protocol'
 import { Argument, type Command, Option } from 'commander'
+import { itemsOf, limitOption, listPages, moreLines } from '../connect/pages.ts'
 import type { Session } from '../run.ts'
 import { fields, table } from '../terminal/text.ts'
 
@@ -13,20 +14,29 @@ export function addConflictCommands(group: Command, session: Session): void {
         ...(['ask', 'merge', 'new'] as const),
       ]),
     )
-    .action(async ({ rule }: Partial<ConflictRule>): Promise<void> => {
+    .addOption(limitOption())
+    .action(async ({ rule, limit }: Partial<ConflictRule> & { limit?: number }): Promise<void> => {
       const site = await session.site()
       if (rule !== undefined) {
         const set = await site.call('setConflictRule', { body: { rule } })
         session.out.result(set, () => fields([['Rule', set.rule]]))
         return
       }
-      const conflicts = await site.call('deviceConflicts')
-      session.out.result(conflicts, () =>
-        table(
+      const conflicts = await listPages(site, session.out, 'deviceConflicts', { limit })
+      session.out.result(conflicts.items, () => [
+        ...table(
           ['DEVICE', 'NAME', 'KIND', 'OTHER', 'SINCE', 'WHY'],
-          conflicts.map((one) => [one.deviceId, one.name, one.kind, one.other?.deviceId ?? '', one.since, one.detail]),
+          conflicts.items.map((one) => [
+            one.deviceId,
+            one.name,
+            one.kind,
+            one.other?.deviceId ?? '',
+            one.since,
+            one.detail,
+          ]),
         ),
-      )
+        ...moreLines(conflicts),
+      ])
     })
 
   group
@@ -36,7 +46,7 @@ export function addConflictCommands(group: Command, session: Session): void {
     .addArgument(new Argument('<resolution>', 'what it is').choices([...(['merge', 'new', 'block'] as const)]))
     .action(async (wanted: string, resolution: ConflictResolution): Promise<void> => {
       const site = await session.site()
-      const open = await site.call('deviceConflicts')
+      const open = await Array.fromAsync(itemsOf(site, 'deviceConflicts'))
       const listed = open.filter(({ deviceId, name }) => deviceId === wanted || name === wanted)
       const [one] = listed
       const id = one !== undefined && listed.length === 1 ? one.deviceId : wanted

@@ -1,16 +1,25 @@
 import { open } from 'node:fs/promises'
 import { type DeviceInfo, type DeviceTokenEntry, Sha256 } from '@sluice/protocol'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Listed, limitOption, listPages, moreLines } from '../connect/pages.ts'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { wholeNumber } from '../terminal/options.ts'
+import { time, wholeNumber } from '../terminal/options.ts'
 import { fields, table } from '../terminal/text.ts'
 import { addConflictCommands } from './device-conflicts.ts'
 import { addDeviceVariables } from './variables.ts'
 
 const HOUR_MS = 3600_000
-/** Lines that somebody may want to read. */
-const LISTED_DEVICES = 1_000
+
+/** `seenAfter` and `seenBefore` as the site takes them. */
+interface ListOptions {
+  state?: string
+  name?: string
+  collection?: string
+  seenAfter?: string
+  seenBefore?: string
+  limit?: number
+}
 
 const stateOf = (one: DeviceInfo): string => (one.blockedAt === undefined ? one.state : 'blocked')
 
@@ -19,27 +28,34 @@ export function addDeviceCommands(program: Command, session: Session): void {
 
   group
     .command('list', { isDefault: true })
-    .description(`lists devices, at most ${LISTED_DEVICES} of them; with --json all`)
+    .description('lists devices, in the order in which they came')
     .addOption(
       new Option('--state <state>', 'only those').choices([
         ...(['pending', 'approved', 'revoked', 'blocked'] as const),
       ]),
     )
-    .action(async ({ state }: { state?: string }): Promise<void> => {
+    .option('--name <part>', 'only whose host name has this in it')
+    .option('--collection <collection>', 'only its members; name or id')
+    .option('--seen-after <time>', 'only who asked for policy since then', time)
+    .option('--seen-before <time>', 'only who was not seen since then, or never', time)
+    .addOption(limitOption())
+    .action(async (options: ListOptions): Promise<void> => {
+      const { limit, collection, ...filters } = options
       const site = await session.site()
-      const all = await site.call('devices')
-      const devices = state === undefined ? all : all.filter((one) => stateOf(one) === state)
-      session.out.result(devices, () => [
+      const query = {
+        ...filters,
+        ...(collection === undefined ? {} : { collection: (await site.collection(collection)).id }),
+      }
+      const listed = await listPages(site, session.out, 'devices', { query, limit })
+      session.out.result(listed.items, () => [
         ...table(
           ['ID', 'STATE', 'NAME', 'OS', 'MODEL', 'LAST SEEN'],
-          devices
-            .slice(0, LISTED_DEVICES)
-            .map((one) => [
-              ...[one.id, stateOf(one), one.facts.hostname, one.facts.os.name],
-              ...[one.facts.model, one.lastSeenAt ?? 'never'],
-            ]),
+          listed.items.map((one) => [
+            ...[one.id, stateOf(one), one.facts.hostname, one.facts.os.name],
+            ...[one.facts.model, one.lastSeenAt ?? 'never'],
+          ]),
         ),
-        ...(devices.length > LISTED_DEVICES ? [`… and ${devices.length - LISTED_DEVICES} more.`] : []),
+        ...moreLines(listed),
       ])
     })
 
@@ -94,9 +110,10 @@ export function addDeviceCommands(program: Command, session: Session): void {
   group
     .command('tokens')
     .description('lists the tokens that let devices enrol, newest first')
-    .action(async (): Promise<void> => {
+    .addOption(limitOption())
+    .action(async ({ limit }: { limit?: number }): Promise<void> => {
       const site = await session.site()
-      showTokens(session, await site.call('deviceTokens'))
+      showTokens(session, await listPages(site, session.out, 'deviceTokens', { limit }))
     })
 
   group
@@ -105,7 +122,7 @@ export function addDeviceCommands(program: Command, session: Session): void {
     .argument('<token>', 'id, as `sluice devices tokens` lists it')
     .action(async (id: string): Promise<void> => {
       const site = await session.site()
-      showTokens(session, [await site.call('blockDeviceToken', { id, body: {} })])
+      showTokens(session, { items: [await site.call('blockDeviceToken', { id, body: {} })], more: 0 })
     })
 
   group
@@ -164,11 +181,11 @@ export function addDeviceCommands(program: Command, session: Session): void {
     })
 }
 
-const showTokens = (session: Session, tokens: DeviceTokenEntry[]): void =>
-  session.out.result(tokens, () =>
-    table(
+const showTokens = (session: Session, tokens: Listed<DeviceTokenEntry>): void =>
+  session.out.result(tokens.items, () => [
+    ...table(
       ['ID', 'STATE', 'LEFT', 'MADE', 'UNTIL', 'DEVICES'],
-      tokens.map((one) => [
+      tokens.items.map((one) => [
         one.id,
         one.state,
         `${one.uses - one.used} of ${one.uses}`,
@@ -180,7 +197,8 @@ const showTokens = (session: Session, tokens: DeviceTokenEntry[]): void =>
           .join(' ') + (one.used > 3 ? ' …' : ''),
       ]),
     ),
-  )
+    ...moreLines(tokens),
+  ])
 
 async function askForFingerprint(session: Session, device: DeviceInfo): Promise<Sha256> {
   const shown = `${device.facts.hostname} (${device.id}) has the fingerprint ${device.fingerprint}.`

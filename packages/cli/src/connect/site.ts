@@ -24,6 +24,7 @@ import {
 } from '@sluice/protocol'
 import type { Connection } from './connection.ts'
 import type { HttpsFetch } from './https-fetch.ts'
+import { itemsOf } from './pages.ts'
 
 export class Site {
   readonly #client: AdminClient
@@ -98,8 +99,15 @@ export class Site {
   }
 
   async devices(wanted: string[]): Promise<DeviceInfo[]> {
-    const all = await this.call('devices')
-    return wanted.map((one) => pick('device', all, DeviceId.safeParse(one).success, one, (it) => it.facts.hostname))
+    const found: DeviceInfo[] = []
+    for (const one of wanted) {
+      const isId = DeviceId.safeParse(one).success
+      const all = isId
+        ? [await this.call('device', { id: one })]
+        : await Array.fromAsync(itemsOf(this, 'devices', { query: { name: one } }))
+      found.push(pick('device', all, isId, one, (it) => it.facts.hostname))
+    }
+    return found
   }
 
   close(): void {

@@ -15,11 +15,14 @@ export class Output {
   readonly json: boolean
   /** Standard error, when a person looks at it. */
   readonly terminal: OutputStream | undefined
+  /** Whether a person looks at what is answered, and no program. */
+  readonly person: boolean
   readonly #stdout: OutputStream
   readonly #stderr: OutputStream
 
   constructor(streams: { stdout: OutputStream; stderr: OutputStream }, options: { json: boolean }) {
     this.json = options.json
+    this.person = streams.stdout.isTTY === true && !options.json
     this.#stdout = streams.stdout
     this.#stderr = streams.stderr
     this.terminal = streams.stderr.isTTY === true && !options.json ? streams.stderr : undefined

@@ -11,9 +11,9 @@ import type { Permission } from './role.ts'
  * - `open`: nothing that a scope could hide; read it.
  * - `site`: the whole site; who has a scope may not.
  * - `device`, `deployment`, `collection`: the thing in the path must be in scope, else it is not there.
- * - `devices`, `deployments`, `collections`: the answer is a list of such things, and shrinks to the scope.
+ * - `deployments`, `collections`: the answer is a list of such things, and shrinks to the scope.
  * - `newDeployment`, `members`: as above, and what the body names must be in scope too.
- * - `status`: messages of devices in scope.
+ * - `devices`, `status`: a page of devices, or of their messages; the handler asks for those in scope only.
  * - `account`: what belongs to a person who is signed in; a token has none.
  */
 export type Reach =
@@ -97,6 +97,7 @@ export const adminAccess: Readonly<Record<AdminRouteId, Access>> = {
   removeDeviceVariable: access('collection.modify', 'device'),
   deployments: access('deployment.read', 'deployments'),
   deployment: access('deployment.read', 'deployment'),
+  deploymentDevices: access('deployment.read', 'deployment'),
   createDeployment: access('deployment.modify', 'newDeployment'),
   changeDeployment: access('deployment.modify', 'deployment'),
   approveDeployment: fresh('deployment.approve', 'deployment'),

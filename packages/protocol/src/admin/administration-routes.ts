@@ -16,7 +16,7 @@ import {
   TotpStart,
 } from './administrator.ts'
 import { ApiTokenCreate, ApiTokenInfo, ApiTokenMade, Me } from './api-token.ts'
-import { AuditPage } from './audit.ts'
+import { AuditPage, AuditQuery } from './audit.ts'
 import { type AdminRoute, none, plain } from './route.ts'
 
 export const administrationRoutes = {
@@ -89,7 +89,7 @@ export const administrationRoutes = {
   removePasskey: { method: 'DELETE', path: '/admin/v1/account/passkeys/:id', ...plain, answer: none },
   endSession: { method: 'DELETE', path: '/admin/v1/account/sessions/:id', ...plain, answer: none },
   /** `?after=<seq>`: the entries that follow, oldest first, at most 1,000. */
-  audit: { method: 'GET', path: '/admin/v1/audit', ...plain, answer: AuditPage },
+  audit: { method: 'GET', path: '/admin/v1/audit', ...plain, query: AuditQuery, answer: AuditPage },
   /** Signed now. */
   auditHead: { method: 'GET', path: '/admin/v1/audit-head', ...plain, answer: z.object({ head: Envelope }) },
 } as const satisfies Record<string, AdminRoute>

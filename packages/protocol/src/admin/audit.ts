@@ -61,3 +61,9 @@ export const AuditPage = z.object({
   /** Lines, byte for byte; at most 1,000. */
   lines: z.array(z.string().max(40_000)).max(1_000),
 })
+
+export const AuditQuery = z.strictObject({
+  /** Only lines with a larger number. */
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
+})

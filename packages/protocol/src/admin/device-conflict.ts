@@ -1,6 +1,7 @@
 /** Devices that the site cannot tell apart by itself, and what an administrator makes of them. */
 import { z } from 'zod'
 import { DeviceId } from '../ids.ts'
+import { PageQuery, pageOf } from './page.ts'
 import { type AdminRoute, plain } from './route.ts'
 
 /**
@@ -41,7 +42,8 @@ export const deviceConflictRoutes = {
     method: 'GET',
     path: '/admin/v1/device-conflicts',
     maxBodyBytes: 0,
-    answer: z.array(DeviceConflict),
+    query: PageQuery,
+    answer: pageOf(DeviceConflict),
   },
   /** The answer names the device that remains. */
   resolveDeviceConflict: {

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { EnrolmentBundle } from '../enrolment.ts'
 import { DeviceId, TokenId } from '../ids.ts'
+import { PageQuery, pageOf } from './page.ts'
 import { type AdminRoute, none, plain } from './route.ts'
 
 const Time = z.iso.datetime()
@@ -47,8 +48,14 @@ export const deviceTokenRoutes = {
     body: DeviceTokenCreate,
     answer: DeviceTokenInfo,
   },
-  /** The newest 1,000, newest first. */
-  deviceTokens: { method: 'GET', path: '/admin/v1/device-tokens', ...plain, answer: z.array(DeviceTokenEntry) },
+  /** Newest first. */
+  deviceTokens: {
+    method: 'GET',
+    path: '/admin/v1/device-tokens',
+    ...plain,
+    query: PageQuery,
+    answer: pageOf(DeviceTokenEntry),
+  },
   /** For good: it lets nobody in any more. Who is in already stays in. */
   blockDeviceToken: {
     method: 'POST',

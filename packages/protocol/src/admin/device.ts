@@ -1,8 +1,9 @@
 /** Devices as administrators see them. */
 import { z } from 'zod'
 import { AgentInfo, DeviceFacts } from '../facts.ts'
-import { DeviceId, GatewayId, Sha256 } from '../ids.ts'
+import { CollectionId, DeviceId, GatewayId, Sha256 } from '../ids.ts'
 import { DeviceUser } from './enrolment.ts'
+import { PageQuery, pageOf } from './page.ts'
 import { type AdminRoute, none, plain } from './route.ts'
 
 const Time = z.iso.datetime()
@@ -24,8 +25,22 @@ export const DeviceInfo = z.object({
 })
 export type DeviceInfo = z.infer<typeof DeviceInfo>
 
+/** Which devices a list has; what is absent is not asked. */
+export const DeviceQuery = PageQuery.extend({
+  /** Part of the host name, in small or capital letters. */
+  name: z.string().min(1).max(255).optional(),
+  /** `approved`: let in, and not blocked. */
+  state: z.enum(['pending', 'approved', 'revoked', 'blocked']).optional(),
+  collection: CollectionId.optional(),
+  seenAfter: Time.optional(),
+  /** Devices that were never seen included. */
+  seenBefore: Time.optional(),
+})
+export type DeviceQuery = z.infer<typeof DeviceQuery>
+
 export const deviceAdminRoutes = {
-  devices: { method: 'GET', path: '/admin/v1/devices', ...plain, answer: z.array(DeviceInfo) },
+  /** In the order in which they came. */
+  devices: { method: 'GET', path: '/admin/v1/devices', ...plain, query: DeviceQuery, answer: pageOf(DeviceInfo) },
   device: { method: 'GET', path: '/admin/v1/devices/:id', ...plain, answer: DeviceInfo },
   approveDevice: {
     method: 'POST',

@@ -6,6 +6,8 @@ export interface AdminRoute {
   path: string
   maxBodyBytes: number
   body?: z.ZodType
+  /** Of a GET: what may stand behind `?`; without it, nothing is asked there. */
+  query?: z.ZodType
   answer: z.ZodType
 }
 

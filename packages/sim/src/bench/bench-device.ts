@@ -94,7 +94,7 @@ export async function startBenchDevice(options: {
   await next()
   const { id } = await until(
     async () =>
-      must(await admin.call('devices')).find(
+      must(await admin.call('devices')).items.find(
         (one) => one.state === 'approved' && one.lastSeenAt && one.facts.serialNumber === name,
       ),
     `the device to enrol; its log is ${join(folder, 'agent.log')}`,

@@ -58,7 +58,7 @@ export async function startManagedDevice(options: {
   resources.defer(() => firmware.powerOff())
   const { id } = await until(
     async () =>
-      must(await admin.call('devices')).find(
+      must(await admin.call('devices')).items.find(
         (one) => one.state === 'approved' && one.lastSeenAt && one.facts.serialNumber === options.facts.serialNumber,
       ),
     `the device to enrol; its log is ${logPath}`,

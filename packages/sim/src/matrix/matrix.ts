@@ -196,6 +196,7 @@ export const adminMatrix: Record<AdminRouteId, Record<Bearer, string>> = {
   removeDeviceVariable: administrators('BAD_REQUEST', applications),
   deployments: administrators('in'),
   deployment: administrators('NOT_FOUND'),
+  deploymentDevices: administrators('NOT_FOUND'),
   createDeployment: administrators('BAD_REQUEST', deployers),
   changeDeployment: administrators('BAD_REQUEST', deployers),
   approveDeployment: administrators('BAD_REQUEST', [...osd, 'securityAdministrator']),

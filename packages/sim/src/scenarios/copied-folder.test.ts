@@ -29,7 +29,7 @@ async function start(name: string): Promise<Part> {
   resources.defer(() => part.stop())
   return part
 }
-const device = async () => must(await line.admin.call('devices'))[0] ?? assert.fail('no device')
+const device = async () => must(await line.admin.call('devices')).items[0] ?? assert.fail('no device')
 
 test('a copy of a device is found within seconds, blocked, and resolved', async () => {
   await mkdir(join(folder, 'one'), { mode: 0o700 })
@@ -39,7 +39,7 @@ test('a copy of a device is found within seconds, blocked, and resolved', async 
   await writeFile(join(folder, 'one/agent.json'), JSON.stringify(config))
   const first = await start('one')
   await until(
-    async () => must(await line.admin.call('devices')).some((one) => one.lastSeenAt !== undefined),
+    async () => must(await line.admin.call('devices')).items.some((one) => one.lastSeenAt !== undefined),
     'the first policy',
     WAIT_MS,
   )
@@ -49,8 +49,8 @@ test('a copy of a device is found within seconds, blocked, and resolved', async 
 
   const original = await start('one')
   const copy = await start('two')
-  await until(async () => must(await line.admin.call('deviceConflicts')).length === 1, 'the conflict', WAIT_MS)
-  const [conflict] = must(await line.admin.call('deviceConflicts'))
+  await until(async () => must(await line.admin.call('deviceConflicts')).items.length === 1, 'the conflict', WAIT_MS)
+  const [conflict] = must(await line.admin.call('deviceConflicts')).items
   assert.deepEqual([conflict?.kind, conflict?.deviceId], ['cloned', (await device()).id])
   assert.ok((await device()).blockedAt)
   const [alarm] = must(await line.admin.call('alarms')).filter(({ kind }) => kind === 'device')
@@ -61,5 +61,5 @@ test('a copy of a device is found within seconds, blocked, and resolved', async 
   const { id } = await device()
   must(await line.admin.call('resolveDeviceConflict', { id, body: { resolution: 'merge' } }))
   assert.equal((await device()).blockedAt, undefined)
-  assert.deepEqual(must(await line.admin.call('deviceConflicts')), [])
+  assert.deepEqual(must(await line.admin.call('deviceConflicts')).items, [])
 })

@@ -87,7 +87,7 @@ test('all wait and get nothing but that word; one with a token gets in among the
   await Promise.all(flood)
 
   assert.deepEqual([...keys].sort(), ['deviceId', 'fingerprint', 'retryAfterMs', 'state'], 'no policy, no trust')
-  const devices = must(await line.admin.call('devices'))
+  const devices = must(await line.admin.call('devices')).items
   assert.equal(devices.filter(({ state }) => state === 'pending').length, COMPUTERS)
   assert.deepEqual(
     devices.filter(({ state }) => state === 'approved').map(({ id }) => id),

@@ -60,7 +60,7 @@ test('the command shows address and code; who signs in lets the computer in', as
   assert.equal(code, 0, output)
   assert.match(output, /enter the code\n\n {4}[A-Z]{4}-[A-Z]{4}\n/)
   const id = /This computer is now the device (dev_\w+)/.exec(output)?.[1]
-  const [device] = must(await line.admin.call('devices'))
+  const [device] = must(await line.admin.call('devices')).items
   assert.deepEqual([device?.id, device?.state, device?.user?.email], [id, 'approved', 'anna@contoso.example'])
 
   const again = await enrol('laptop-1')
@@ -72,5 +72,5 @@ test('who says no keeps the computer out, and the command says so', async () => 
   const { code, output } = await enrol('laptop-2', (address) => provider.signIn(address, 'anna', 'deny'))
   assert.equal(code, 1, output)
   assert.match(output, /DEVICE_SIGN_IN_REFUSED: The person at the provider said no/)
-  assert.equal(must(await line.admin.call('devices')).length, 1)
+  assert.equal(must(await line.admin.call('devices')).items.length, 1)
 })

@@ -183,7 +183,13 @@ test('a body is bounded, must be JSON, and every fault in it is named by its pat
   const right = await call('POST', '/admin/v1/collections?x=1', JSON.stringify({ name: 'Laptops' }))
   assert.equal(right.status, 200)
   const [id, request] = calls[0] ?? []
-  assert.deepEqual([id, request?.body, request?.query.x], ['createCollection', { name: 'Laptops' }, '1'])
+  assert.deepEqual([id, request?.body], ['createCollection', { name: 'Laptops' }])
+
+  for (const query of ['limit=0', 'limit=1001', 'state=all', 'seenBefore=yesterday', 'colour=red', 'cursor='])
+    assert.equal(problemIn(await call('GET', `/admin/v1/devices?${query}`)).code, 'BAD_REQUEST', query)
+  await call('GET', '/admin/v1/devices?limit=20&total=true&name=pc')
+  const asked = calls.at(-1)?.[1].query
+  assert.deepEqual(asked, { limit: 20, total: true, name: 'pc' })
 })
 
 test('expected failures say what they are, with when to try again', async () => {

@@ -9,25 +9,29 @@
  *    Nor is one read of a caller who may not use the route (`gate.ts`).
  * 4. What goes wrong is a problem document; the cause of a surprise stays in the log.
  */
-import { type AdminRoute, type AdminRouteId, adminRoutes, problem } from '@sluice/protocol'
+import { type AdminRoute, type AdminRouteId, adminRoutes, ProblemError, problem } from '@sluice/protocol'
 import { Hono } from 'hono'
 import type { z } from 'zod'
 import type { Actor } from '../administrators/actor.ts'
 import type { Gate } from '../administrators/gate.ts'
 import type { Log } from '../log.ts'
-import { problemOf } from '../problem-document.ts'
+import { badRequest, problemOf } from '../problem-document.ts'
 import { type FromWhere, jsonBody, refuse } from './exchange.ts'
 
 type Routes = typeof adminRoutes
 type Body<K extends AdminRouteId> = Routes[K] extends { body: infer S extends z.ZodType } ? z.output<S> : undefined
+type Query<K extends AdminRouteId> = Routes[K] extends { query: infer S extends z.ZodType }
+  ? z.output<S>
+  : Readonly<Record<string, string>>
 type Answer<K extends AdminRouteId> = z.input<Routes[K]['answer']>
 
-export interface AdminRequest<Body = unknown> {
+export interface AdminRequest<Body = unknown, Query = unknown> {
   /** `:id` of the path, as sent; empty where the path has none. */
   id: string
   /** Parsed by the route's schema. */
   body: Body
-  query: Readonly<Record<string, string>>
+  /** Parsed by the route's schema, where it has one. */
+  query: Query
   actor: Actor
   /** Network address of the caller. */
   address: string
@@ -36,7 +40,9 @@ export interface AdminRequest<Body = unknown> {
 }
 
 /** Answers one route. Expected failures are thrown as `ProblemError`. */
-export type AdminHandler<K extends AdminRouteId = AdminRouteId> = (request: AdminRequest<Body<K>>) => Promise<Answer<K>>
+export type AdminHandler<K extends AdminRouteId = AdminRouteId> = (
+  request: AdminRequest<Body<K>, Query<K>>,
+) => Promise<Answer<K>>
 export type AdminHandlers = { [K in AdminRouteId]: AdminHandler<K> }
 
 export interface AdminAppOptions {
@@ -84,7 +90,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<Env> {
         body: (route.body === undefined
           ? undefined
           : await jsonBody(context.req.raw, route.body, route.maxBodyBytes)) as Body<AdminRouteId>,
-        query: context.req.query(),
+        query: queryOf(route, context.req.query()) as Query<AdminRouteId>,
         signal: context.req.raw.signal,
       }
       const before = beforeChange[id]
@@ -111,7 +117,14 @@ const notInForce = problem(
   'The token or session is not one of this site, was taken back, or is over.',
 )
 
-type Reading = AdminRequest<undefined>
+function queryOf({ query }: AdminRoute, asked: Record<string, string>): unknown {
+  if (query === undefined) return asked
+  const parsed = query.safeParse(asked)
+  if (!parsed.success) throw new ProblemError(badRequest(parsed.error))
+  return parsed.data
+}
+
+type Reading = AdminRequest<undefined, Query<AdminRouteId>>
 const named = async <T extends { id: string }>(all: Promise<T[]>, id: string) =>
   (await all).find((one) => one.id === id)
 

@@ -67,14 +67,7 @@ export interface AdminAreas {
   syncDevice(id: DeviceId): number
 }
 
-const StatusParameters = z.strictObject({
-  after: z.coerce.number().int().min(0).default(0),
-  waitMs: z.coerce.number().int().min(0).max(30_000).default(0),
-  device: DeviceId.optional(),
-})
-
 const RevisionParameters = z.strictObject({ revision: z.coerce.number().int().min(1).optional() })
-const AuditParameters = z.strictObject({ after: z.coerce.number().int().min(0).default(0) })
 
 /** The id in a path; what has not its form is not there. */
 function idIn<S extends z.ZodType>(schema: S, id: string, kind: string): z.output<S> {
@@ -192,6 +185,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
 
     deployments: () => deployments.list(),
     deployment: ({ id }) => deployments.get(deploymentId(id)),
+    deploymentDevices: ({ id, query }) => deployments.devices(deploymentId(id), query),
     createDeployment: ({ body, actor }) => deployments.create(body, personOf(actor)),
     changeDeployment: ({ id, body, actor }) => deployments.change(deploymentId(id), body, personOf(actor)),
     approveDeployment: ({ id, body, actor }) => deployments.approve(deploymentId(id), body.digest, personOf(actor)),
@@ -206,7 +200,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       return {}
     },
 
-    devices: () => devices.list(),
+    devices: ({ query, actor }) => devices.list({ ...query, collections: actor.collections }),
     device: ({ id }) => devices.get(deviceId(id)),
     approveDevice: ({ id, body }) => devices.approve(deviceId(id), body.fingerprint),
     revokeDevice: ({ id }) => devices.revoke(deviceId(id)),
@@ -218,7 +212,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       await devices.delete(deviceId(id))
       return {}
     },
-    deviceTokens: () => devices.tokens(),
+    deviceTokens: ({ query }) => devices.tokens(query),
     blockDeviceToken: ({ id }) => devices.blockToken(idIn(TokenId, id, 'token')),
     enrolmentBundle: () => devices.bundle(),
     createDeviceToken: ({ body }) => devices.createToken(body),
@@ -243,7 +237,7 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       organisation.setCrl(idIn(Sha256, id, 'authority'), Buffer.from(body.crl, 'base64')),
     organisationSettings: () => organisation.settings(),
     setOrganisationSettings: ({ body }) => organisation.setSettings(body),
-    deviceConflicts: () => conflicts.list(),
+    deviceConflicts: ({ query }) => conflicts.list(query),
     resolveDeviceConflict: async ({ id, body }) => ({
       deviceId: await conflicts.resolve(deviceId(id), body.resolution),
     }),
@@ -281,18 +275,10 @@ export function createAdminHandlers(areas: AdminAreas): AdminHandlers {
       await own.endSession(person(actor), id)
       return {}
     },
-    async audit({ query }) {
-      const after = AuditParameters.safeParse(query)
-      if (!after.success) throw new ProblemError(badRequest(after.error))
-      return { lines: await administration.audit.lines(after.data.after) }
-    },
+    audit: async ({ query: { after, limit } }) => ({ lines: await administration.audit.lines(after, limit) }),
     auditHead: async () => ({ head: await administration.audit.head() }),
 
-    async status({ actor, query, signal }) {
-      const asked = StatusParameters.safeParse(query)
-      if (!asked.success) throw new ProblemError(badRequest(asked.error))
-      const { after, waitMs, device } = asked.data
-      return await status.entries({ after, waitMs, deviceId: device, collections: actor.collections, signal })
-    },
+    status: ({ actor, query: { device, ...query }, signal }) =>
+      status.entries({ ...query, deviceId: device, collections: actor.collections, signal }),
   }
 }

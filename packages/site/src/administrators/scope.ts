@@ -95,11 +95,9 @@ export function createScope({ db }: { db: Kysely<Database> }): Scope {
 
     async narrow({ collections }, reach, answer) {
       if (collections === undefined || !Array.isArray(answer)) return answer
-      const own = new Set<string>(reach === 'devices' ? await membersOf(collections) : collections)
+      const own = new Set<string>(collections)
       const shown = (one: unknown) => typeof one === 'object' && one !== null && own.has(ownerOf(one, reach))
-      return reach === 'devices' || reach === 'deployments' || reach === 'collections'
-        ? (answer.filter(shown) as typeof answer)
-        : answer
+      return reach === 'deployments' || reach === 'collections' ? (answer.filter(shown) as typeof answer) : answer
     },
   }
 }

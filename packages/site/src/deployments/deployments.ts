@@ -15,12 +15,16 @@ import {
   ClientSettings,
   type CollectionId,
   type DeploymentCreate,
+  type DeploymentDevice,
+  type DeploymentDeviceQuery,
   DeploymentId,
   type DeploymentInfo,
   DeploymentSettings,
   type DeviceId,
   deploymentRefusals,
   fail,
+  MAX_PAGE,
+  type Page,
   ProblemError,
   type SequenceInfo,
   type Sha256,
@@ -41,11 +45,11 @@ import { approvalDigest, approvalRule, approve, setApprovalRule } from './approv
 import { type Circumstances, circumstances, type Deployed, type SiteFacts, siteRefusals } from './circumstances.ts'
 import {
   type ContentsOf,
-  type DeviceState,
   deviceStateListener,
-  deviceStates,
   orderCancellation,
   orderPause,
+  pageOfDeviceStates,
+  stateCounts,
 } from './device-state.ts'
 
 export interface Deployments {
@@ -68,6 +72,8 @@ export interface Deployments {
   list(): Promise<DeploymentInfo[]>
   /** `NOT_FOUND` */
   get(id: string): Promise<DeploymentInfo>
+  /** `NOT_FOUND` */
+  devices(id: string, query: DeploymentDeviceQuery): Promise<Page<DeploymentDevice>>
   /** D2: listens to the status area. */
   onStatus: StatusListener
 }
@@ -97,14 +103,14 @@ export function createDeployments(options: {
     const referenced = await referencedNow(db, rows)
     const deployed = rows.map((row, i) => toDeployed(row, referenced[i] ?? { packages: [] }))
     const at = await circumstances(facts, deployed)
-    const devices = await deviceStates(
-      db,
-      rows.map((row) => row.id),
-    )
-    return deployed.flatMap((one, i) => {
-      const row = rows[i]
-      return row === undefined ? [] : deploymentInfo(row, one, at, devices.get(row.id) ?? [])
-    })
+    const infos: DeploymentInfo[] = []
+    for (const [i, row] of rows.entries()) {
+      const one = deployed[i]
+      const counts = await stateCounts(db, row.id)
+      const { items: devices } = await pageOfDeviceStates(db, row.id, { limit: MAX_PAGE, total: false })
+      if (one !== undefined) infos.push({ ...deploymentInfo(row, one, at), counts, devices })
+    }
+    return infos
   }
 
   async function get(id: string): Promise<DeploymentInfo> {
@@ -201,6 +207,13 @@ export function createDeployments(options: {
         .executeTakeFirst()
       if (deleted === undefined) return fail('NOT_FOUND', `There is no deployment ${id}.`)
       onChanged(deleted.collection_id)
+    },
+
+    async devices(id, query) {
+      const known = knownId(id)
+      const row = await db.selectFrom('deployments').select('id').where('id', '=', known).executeTakeFirst()
+      if (row === undefined) return fail('NOT_FOUND', `There is no deployment ${id}.`)
+      return await pageOfDeviceStates(db, known, query)
     },
 
     onStatus: deviceStateListener(contentsOf),
@@ -317,8 +330,7 @@ function deploymentInfo(
   row: DeploymentRow,
   deployed: Deployed,
   at: Circumstances,
-  devices: DeviceState[],
-): DeploymentInfo {
+): Omit<DeploymentInfo, 'devices' | 'counts'> {
   return {
     id: row.id,
     revision: row.revision,
@@ -329,6 +341,5 @@ function deploymentInfo(
     settings: deployed.settings,
     internetRefusals: siteRefusals(deployed, 'internet', at),
     ...approvalOf(row, deployed, at),
-    devices,
   }
 }

@@ -5,10 +5,13 @@
 import {
   CANCELLED_RUNS,
   type ContentId,
+  type DeploymentDevice,
+  type DeploymentDeviceQuery,
   type DeploymentId,
   type DeploymentInfo,
   type DeviceId,
   PAUSED_RUNS,
+  type Page,
   Problem,
   type RunId,
   RunReport,
@@ -17,11 +20,12 @@ import {
 import type { Insertable, Transaction } from 'kysely'
 import { z } from 'zod'
 import type { Database, Db } from '../db/database.ts'
+import { idKeyOf, pageFrom } from '../db/page.ts'
 import type { DeploymentsTables } from '../db/schema/deployments.ts'
 import { policyIsOld } from '../policy/facts-revision.ts'
 import type { StatusListener } from '../status/status.ts'
 
-export type DeviceState = DeploymentInfo['devices'][number]
+export type DeviceState = DeploymentDevice
 
 /** Gives the contents that the policy a device was sent last names for a deployment. */
 export type ContentsOf = (
@@ -48,36 +52,72 @@ export function deviceStateListener(contentsOf: ContentsOf): StatusListener {
   }
 }
 
-/** The members of each deployment's collection, with what they said. */
-export async function deviceStates(db: Db, ids: readonly DeploymentId[]): Promise<Map<DeploymentId, DeviceState[]>> {
-  const states = new Map<DeploymentId, DeviceState[]>(ids.map((id) => [id, []]))
-  if (ids.length === 0) return states
-  const rows = await db
+/** Of one deployment, those that are in that state or in any, by their ids. */
+export async function pageOfDeviceStates(
+  db: Db,
+  id: DeploymentId,
+  { limit, cursor, state, total }: DeploymentDeviceQuery,
+): Promise<Page<DeviceState>> {
+  const after = idKeyOf(cursor)
+  let rows = membersOf(db, id)
+    .select(['member.device_id', 'said.state', 'said.refusals', 'said.report'])
+    .select(['said.run_id', 'said.cancel_run_id', 'said.pause_run_id', 'said.user_paused_until'])
+    .orderBy('member.device_id')
+    .limit(limit + 1)
+  // Who said nothing has no row, and waits.
+  if (state === 'waiting') rows = rows.where('said.state', 'is', null)
+  else if (state !== undefined) rows = rows.where('said.state', '=', state)
+  if (after !== undefined) rows = rows.where('member.device_id', '>', after as DeviceId)
+  const page = pageFrom(await rows.execute(), limit, (row) => [row.device_id])
+  if (!total) return { ...page, items: page.items.map(stateFrom) }
+  const counts = await stateCounts(db, id)
+  const all = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  return { ...page, items: page.items.map(stateFrom), total: state === undefined ? all : (counts[state] ?? 0) }
+}
+
+/** How many devices of a deployment's collection are in which state. */
+export async function stateCounts(db: Db, id: DeploymentId): Promise<DeploymentInfo['counts']> {
+  const rows = await membersOf(db, id)
+    .select('said.state')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .groupBy('said.state')
+    .execute()
+  return Object.fromEntries(rows.map(({ state, count }) => [state ?? 'waiting', Number(count)]))
+}
+
+/** The members of a deployment's collection, with what they said. */
+const membersOf = (db: Db, id: DeploymentId) =>
+  db
     .selectFrom('deployments')
     .innerJoin('collection_members as member', 'member.collection_id', 'deployments.collection_id')
     .leftJoin('deployment_devices as said', (join) =>
       join.onRef('said.deployment_id', '=', 'deployments.id').onRef('said.device_id', '=', 'member.device_id'),
     )
-    .select(['deployments.id', 'member.device_id', 'said.state', 'said.refusals', 'said.report'])
-    .select(['said.run_id', 'said.cancel_run_id', 'said.pause_run_id', 'said.user_paused_until'])
-    .where('deployments.id', 'in', ids)
-    .orderBy('member.device_id')
-    .execute()
-  for (const row of rows)
-    states.get(row.id)?.push({
-      deviceId: row.device_id,
-      state: row.state ?? 'waiting',
-      refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
-      ...(row.state === 'running' && row.cancel_run_id === row.run_id ? { cancelOrdered: true as const } : {}),
-      ...(row.state === 'running' && row.pause_run_id === row.run_id ? { pauseOrdered: true as const } : {}),
-      ...(row.state === 'running' && row.user_paused_until !== null
-        ? { userPausedUntil: new Date(row.user_paused_until).toISOString() }
-        : {}),
-      ...(row.run_id === null ? {} : { runId: row.run_id }),
-      ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
-    })
-  return states
+    .where('deployments.id', '=', id)
+
+interface StateRow {
+  device_id: DeviceId
+  state: DeviceState['state'] | null
+  refusals: string | null
+  report: string | null
+  run_id: RunId | null
+  cancel_run_id: RunId | null
+  pause_run_id: RunId | null
+  user_paused_until: number | null
 }
+
+const stateFrom = (row: StateRow): DeviceState => ({
+  deviceId: row.device_id,
+  state: row.state ?? 'waiting',
+  refusals: row.refusals === null ? [] : z.array(Problem).parse(JSON.parse(row.refusals)),
+  ...(row.state === 'running' && row.cancel_run_id === row.run_id ? { cancelOrdered: true as const } : {}),
+  ...(row.state === 'running' && row.pause_run_id === row.run_id ? { pauseOrdered: true as const } : {}),
+  ...(row.state === 'running' && row.user_paused_until !== null
+    ? { userPausedUntil: new Date(row.user_paused_until).toISOString() }
+    : {}),
+  ...(row.run_id === null ? {} : { runId: row.run_id }),
+  ...(row.report === null ? {} : { report: RunReport.parse(JSON.parse(row.report)) }),
+})
 
 /**
  * Orders the end of the run that a device is in, and gives its id; undefined when the site knows of none. The order
@@ -160,11 +200,11 @@ type Said = Omit<
   'deployment_id' | 'device_id' | 'changed_at' | 'cancel_run_id' | 'pause_run_id' | 'resume_run_id'
 >
 
-/** What is known of a device; undefined when the deployment is none of its business. */
 /** Whether the deployment is, or was, for the device: it is in the collection, or has said something of it. */
 export const concernsDevice = async (db: Db, deviceId: DeviceId, id: DeploymentId): Promise<boolean> =>
   (await stateOf(db, deviceId, id)) !== undefined
 
+/** What is known of a device; undefined when the deployment is none of its business. */
 async function stateOf(db: Db, deviceId: DeviceId, id: DeploymentId): Promise<Said | 'nothing' | undefined> {
   const said = await db
     .selectFrom('deployment_devices')

@@ -158,7 +158,7 @@ onEveryDatabase('who comes again with proof takes the record over: name, collect
     )
     const now = callerOf(again)
     assert.equal(again.deviceId, first.deviceId)
-    assert.equal((await devices.list()).length, 1)
+    assert.equal((await devices.list()).items.length, 1)
     assert.deepEqual((await collections.list())[0]?.members, [first.deviceId])
     assert.equal(await code(requireDevice(now)), 'done')
     assert.equal(await code(requireDevice(old)), 'CERTIFICATE_REVOKED')
@@ -169,7 +169,7 @@ onEveryDatabase('who comes again with proof takes the record over: name, collect
     // In the same boot it counts its messages from one again: they are new ones.
     await report(now, 1)
     assert.equal((await db.selectFrom('status_messages').selectAll().execute()).length, 2)
-    assert.deepEqual(await conflicts.list(), [])
+    assert.deepEqual((await conflicts.list()).items, [])
   })
 })
 
@@ -193,7 +193,7 @@ onEveryDatabase(
       assert.equal(await code(requireDevice(callerOf(second.answer))), 'done')
       assert.notEqual(second.id, first.id)
       assert.deepEqual((await variables.ofDevice(second.id)).variables, [], 'it has nothing of the other')
-      const [conflict] = await conflicts.list()
+      const [conflict] = (await conflicts.list()).items
       assert.deepEqual(
         [conflict?.deviceId, conflict?.kind, conflict?.other?.deviceId],
         [second.id, 'reenrolled', first.id],
@@ -218,7 +218,7 @@ onEveryDatabase(
       const fourth = await come(true)
       await conflicts.resolve(fourth.id, 'block')
       assert.equal(await code(requireDevice(callerOf(fourth.answer))), 'CERTIFICATE_REVOKED')
-      assert.deepEqual(await conflicts.list(), [])
+      assert.deepEqual((await conflicts.list()).items, [])
       assert.equal(await code(conflicts.resolve(fourth.id, 'merge')), 'NOT_FOUND')
     })
   },
@@ -235,7 +235,7 @@ onEveryDatabase('without proof it waits, and takes the record over where an admi
     assert.equal(await conflicts.resolve(waiting.deviceId, 'merge'), first.deviceId)
     const merged = await enrol(key, LAPTOP)
     assert.ok(merged.state === 'approved' && merged.deviceId === first.deviceId)
-    assert.equal((await devices.list()).length, 1)
+    assert.equal((await devices.list()).items.length, 1)
   })
 })
 
@@ -252,8 +252,8 @@ onEveryDatabase('hardware alone lets nobody in, whatever the rule', async (db) =
     callerOf(await enrol(await makeDeviceKey(), LAPTOP, await token()))
     await conflicts.setRule({ rule: 'merge' })
     const { deviceId } = await enrol(await makeDeviceKey(), LAPTOP, await token())
-    assert.ok((await conflicts.list()).some((open) => open.deviceId === deviceId))
-    assert.equal((await devices.list()).filter(({ state }) => state === 'approved').length, 3)
+    assert.ok((await conflicts.list()).items.some((open) => open.deviceId === deviceId))
+    assert.equal((await devices.list()).items.filter(({ state }) => state === 'approved').length, 3)
   })
 })
 
@@ -269,7 +269,7 @@ onEveryDatabase(
       assert.equal(await code(requireDevice(caller)), 'DEVICE_BLOCKED', 'both of them')
       assert.equal(told.certificates, 1)
       assert.equal((await devices.revokedCertificates()).length, 1, 'gateways refuse it too')
-      assert.equal((await conflicts.list())[0]?.kind, 'cloned')
+      assert.equal((await conflicts.list()).items[0]?.kind, 'cloned')
       assert.ok((await devices.get(id)).blockedAt)
       assert.equal(await code(conflicts.resolve(id, 'new')), 'CONFLICT')
 

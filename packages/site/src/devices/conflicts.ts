@@ -21,13 +21,17 @@ import {
   DeviceFacts,
   type DeviceId,
   fail,
+  type Page,
+  type PageQuery,
   type PolicyRequest,
   type Sha256,
+  USUAL_PAGE,
 } from '@sluice/protocol'
 import type { Kysely, Transaction } from 'kysely'
 import { z } from 'zod'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Database, Db } from '../db/database.ts'
+import { countOf, pageFrom, timeKeyOf } from '../db/page.ts'
 import type { Log } from '../log.ts'
 import type { Vault } from '../secrets/vault.ts'
 import type { RememberedDevice } from './admission.ts'
@@ -35,7 +39,6 @@ import { inherit } from './inherit.ts'
 
 /** Lives of an agent that are remembered, newest last. */
 const MAX_LIVES = 8
-const LISTED_CONFLICTS = 1_000
 /** What firmware says that was never given a UUID of its own. */
 const NO_UUIDS = new Set(['03000200-0400-0500-0006-000700080009', '12345678-1234-5678-90ab-cddeefaabbcc'])
 
@@ -67,7 +70,8 @@ export interface Rekeyed {
 export interface Conflicts {
   rule(): Promise<ConflictRule>
   setRule(rule: ConflictRule): Promise<ConflictRule>
-  list(): Promise<DeviceConflict[]>
+  /** Oldest first. */
+  list(query?: Partial<PageQuery>): Promise<Page<DeviceConflict>>
   /** `NOT_FOUND`, `CONFLICT`. @returns the device that remains */
   resolve(id: DeviceId, how: ConflictResolution): Promise<DeviceId>
   /** At a question for policy. @throws ProblemError `DEVICE_BLOCKED` (C3) */
@@ -182,8 +186,10 @@ export function createConflicts(options: {
         .execute()
       return await rule()
     },
-    async list() {
-      const rows = await db
+    async list(query) {
+      const { limit, cursor, total }: PageQuery = { limit: USUAL_PAGE, total: false, ...query }
+      const after = timeKeyOf(cursor)
+      let asked = db
         .selectFrom('device_conflicts as conflict')
         .innerJoin('devices as device', 'device.id', 'conflict.device_id')
         .leftJoin('devices as other', 'other.id', 'conflict.other_id')
@@ -191,10 +197,16 @@ export function createConflicts(options: {
         .select(['device.facts', 'other.facts as other_facts'])
         .orderBy('conflict.since')
         .orderBy('conflict.device_id')
-        .limit(LISTED_CONFLICTS)
-        .execute()
+        .limit(limit + 1)
+      if (after !== undefined) {
+        const [at, id] = after
+        asked = asked.where((eb) =>
+          eb(eb.refTuple('conflict.since', 'conflict.device_id'), '>', eb.tuple(at, id as DeviceId)),
+        )
+      }
+      const page = pageFrom(await asked.execute(), limit, (row) => [row.since, row.device_id])
       const nameOf = (facts: string) => DeviceFacts.parse(JSON.parse(facts)).hostname
-      return rows.map((row) => ({
+      const items = page.items.map((row) => ({
         deviceId: row.device_id,
         name: nameOf(row.facts),
         kind: row.kind,
@@ -204,6 +216,7 @@ export function createConflicts(options: {
         detail: row.detail,
         since: timestamp(row.since),
       }))
+      return { ...page, items, ...(total ? { total: await countOf(db, 'device_conflicts') } : {}) }
     },
     async resolve(id, how) {
       const open = await db.selectFrom('device_conflicts').selectAll().where('device_id', '=', id).executeTakeFirst()

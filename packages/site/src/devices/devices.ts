@@ -10,8 +10,11 @@ import {
   type EnrolmentBundle,
   fail,
   type GatewayAddress,
+  type Page,
+  type PageQuery,
   type Sha256,
   type TokenId,
+  USUAL_PAGE,
 } from '@sluice/protocol'
 import type { Kysely, Selectable } from 'kysely'
 import { type Clock, timestamp } from '../clock.ts'
@@ -21,6 +24,7 @@ import type { SiteIdentity } from '../identity/site-identity.ts'
 import type { Log } from '../log.ts'
 import type { RememberedDevice } from './admission.ts'
 import { type Conflicts, hasOpenConflict } from './conflicts.ts'
+import { type ListedDevices, pageOfDevices } from './device-list.ts'
 import { blockEnrolmentToken, createEnrolmentToken, listEnrolmentTokens } from './enrolment-token.ts'
 import { createLastSeen, type SeenDevice } from './last-seen.ts'
 
@@ -39,7 +43,8 @@ export interface DevicesOptions {
 }
 
 export interface Devices {
-  list(): Promise<DeviceInfo[]>
+  /** A page of those that the query asks for; without one, the first of all. */
+  list(query?: Partial<ListedDevices>): Promise<Page<DeviceInfo>>
   get(id: DeviceId): Promise<DeviceInfo>
   /** Lets a pending device in whose public key the administrator compared. `CONFLICT` */
   approve(id: DeviceId, fingerprint: Sha256): Promise<DeviceInfo>
@@ -47,7 +52,8 @@ export interface Devices {
   revoke(id: DeviceId): Promise<DeviceInfo>
   /** Forgets a device that waits for approval. `CONFLICT` for one that was ever let in: it stays on record. */
   delete(id: DeviceId): Promise<void>
-  tokens(): Promise<DeviceTokenEntry[]>
+  /** Newest first. */
+  tokens(query?: Partial<PageQuery>): Promise<Page<DeviceTokenEntry>>
   /** For good. `NOT_FOUND` */
   blockToken(id: TokenId): Promise<DeviceTokenEntry>
   /** Without a token: whoever enrols with it waits for approval. `CONFLICT` while there is no gateway. */
@@ -93,9 +99,16 @@ export function createDevices(options: DevicesOptions): Devices {
 
   return {
     get,
-    async list() {
+    async list(query) {
       await seen.settle()
-      return (await everyDevice().orderBy('enrolled_at').orderBy('id').execute()).map(deviceInfo)
+      const page = await pageOfDevices(db, { limit: USUAL_PAGE, total: false, ...query })
+      if (page.items.length === 0) return { ...page, items: [] }
+      const rows = await everyDevice()
+        .where('devices.id', 'in', page.items)
+        .orderBy('enrolled_at')
+        .orderBy('devices.id')
+        .execute()
+      return { ...page, items: rows.map(deviceInfo) }
     },
 
     async approve(id, fingerprint) {
@@ -148,7 +161,7 @@ export function createDevices(options: DevicesOptions): Devices {
       log.info('pending device deleted', { deviceId: id })
     },
 
-    tokens: () => listEnrolmentTokens({ db, clock }),
+    tokens: (query) => listEnrolmentTokens({ db, clock }, { limit: USUAL_PAGE, total: false, ...query }),
     async blockToken(id) {
       const entry = await blockEnrolmentToken({ db, clock }, id)
       log.info('enrolment token blocked', { tokenId: id, used: entry.used, uses: entry.uses })

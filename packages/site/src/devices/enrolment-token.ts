@@ -1,16 +1,16 @@
 /** Tokens that let devices in: single-use or counted, with an end, kept as hashes only (SEC-04). */
-import { type DeviceId, type DeviceTokenEntry, fail, TokenId } from '@sluice/protocol'
+import { type DeviceId, type DeviceTokenEntry, fail, type Page, type PageQuery, TokenId } from '@sluice/protocol'
 import type { Selectable } from 'kysely'
 import { changeConcerns } from '../administrators/audit/change.ts'
 import { type Clock, timestamp } from '../clock.ts'
 import type { Db } from '../db/database.ts'
+import { countOf, pageFrom, timeKeyOf } from '../db/page.ts'
 import type { DevicesTables } from '../db/schema/devices.ts'
 import { newId, newToken, tokenHash } from '../identity/new-id.ts'
 
 const HOUR_MS = 3600_000
 const SINGLE_LIFE_MS = 24 * HOUR_MS
 const COUNTED_LIFE_MS = 3 * 24 * HOUR_MS
-const LISTED_TOKENS = 1_000
 const LISTED_DEVICES = 100
 
 /** @param lifeMs by default 24 hours for one device, 3 days for several */
@@ -57,15 +57,24 @@ export async function consumeEnrolmentToken(trx: Db, token: string, now: number)
 }
 
 /** Newest first. */
-export async function listEnrolmentTokens({ db, clock }: { db: Db; clock: Clock }): Promise<DeviceTokenEntry[]> {
-  const rows = await db
+export async function listEnrolmentTokens(
+  { db, clock }: { db: Db; clock: Clock },
+  { limit, cursor, total }: PageQuery,
+): Promise<Page<DeviceTokenEntry>> {
+  const before = timeKeyOf(cursor)
+  let rows = db
     .selectFrom('enrolment_tokens')
     .selectAll()
     .orderBy('created_at', 'desc')
-    .orderBy('id')
-    .limit(LISTED_TOKENS)
-    .execute()
-  return await Promise.all(rows.map((row) => entryOf(db, row, clock.now())))
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  if (before !== undefined) {
+    const [at, id] = before
+    rows = rows.where((eb) => eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(at, id as TokenId)))
+  }
+  const page = pageFrom(await rows.execute(), limit, (row) => [row.created_at, row.id])
+  const items = await Promise.all(page.items.map((row) => entryOf(db, row, clock.now())))
+  return { ...page, items, ...(total ? { total: await countOf(db, 'enrolment_tokens') } : {}) }
 }
 
 /** For good; a use that commits first counts. `NOT_FOUND` */

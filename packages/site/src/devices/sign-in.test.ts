@@ -112,11 +112,11 @@ onEveryDatabase('who signs in lets the device in, and is remembered with it', as
     const begun = await begin(key)
     assert.ok(begun.verificationUri.startsWith(provider.issuer) && begun.userCode.length >= 8)
     assert.equal((await ask(key, begun.handle)).state, 'signingIn')
-    assert.deepEqual(await devices.list(), [], 'nothing is kept of a device before somebody signed in')
+    assert.deepEqual((await devices.list()).items, [], 'nothing is kept of a device before somebody signed in')
     await provider.signIn(begun.verificationUriComplete ?? '', 'anna')
     const answer = await ask(key, begun.handle)
     assert.ok(answer.state === 'approved')
-    const [device] = await devices.list()
+    const [device] = (await devices.list()).items
     assert.deepEqual(
       [device?.id, device?.state, device?.user?.subject, device?.user?.email, device?.user?.name],
       [answer.deviceId, 'approved', 'anna', 'Anna@Contoso.example', 'Anna'],
@@ -126,7 +126,7 @@ onEveryDatabase('who signs in lets the device in, and is remembered with it', as
     const again = await ask(key, begun.handle)
     assert.ok(again.state === 'approved' && again.deviceId === answer.deviceId)
     assert.match(await why(ask(await makeDeviceKey(), begun.handle)), /^DEVICE_SIGN_IN_REFUSED.*another device key/)
-    assert.equal((await devices.list()).length, 1)
+    assert.equal((await devices.list()).items.length, 1)
     const kept = JSON.stringify(await db.selectFrom('sign_ins').selectAll().execute())
     assert.ok(!kept.includes(begun.handle), 'the handle is kept as a hash')
   })
@@ -176,7 +176,7 @@ onEveryDatabase('who says no, is late, has no verified address or is in no group
     assert.match(await outcome('anna'), /^DEVICE_SIGN_IN_REFUSED: Who signed in is in no group/)
     await signInSettings.set(settings({ domains: [], groups: ['laptops'] }))
     assert.equal(await outcome('otto'), 'done')
-    assert.equal((await devices.list()).length, 1)
+    assert.equal((await devices.list()).items.length, 1)
 
     const key = await makeDeviceKey()
     const late = await begin(key)

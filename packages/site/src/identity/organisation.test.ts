@@ -220,7 +220,7 @@ onEveryDatabase('a computer registers without a token, as long as lists are ther
     await organisation.setCrl(rootId, await crlOf(root, []))
     const answer = await enrol(laptop, key)
     assert.equal(answer.state, 'approved')
-    assert.equal((await devices.list()).length, 1)
+    assert.equal((await devices.list()).items.length, 1)
     assert.equal((await enrol(laptop, key)).deviceId, answer.deviceId, 'the same key is the same device')
     assert.equal(await why(renew(answer, key)), 'done')
 
@@ -273,7 +273,7 @@ onEveryDatabase('only what the PKI meant for a device counts, and only names tha
       [sub, /one of an authority/],
     ] as const)
       assert.match(await why(enrol(made, await makeDeviceKey())), reason)
-    assert.equal((await devices.list()).length, 0)
+    assert.equal((await devices.list()).items.length, 0)
 
     // An intermediate that may not have others below it.
     await organisation.add({ certificate: sub.pem })

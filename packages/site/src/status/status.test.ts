@@ -30,7 +30,8 @@ async function makeStatus(db: Kysely<Database>, listeners: StatusListener[] = []
     device,
     send: (messages: StatusMessage[], from = device) =>
       status.handler({ caller: from.caller, gateway, parameters: {}, body: { messages }, signal: never }),
-    read: (after = 0, deviceId?: DeviceId) => status.entries({ after, deviceId, waitMs: 0, signal: never }),
+    read: (after = 0, deviceId?: DeviceId) =>
+      status.entries({ after, deviceId, waitMs: 0, signal: never, limit: 1_000 }),
     clock,
   }
 }
@@ -73,7 +74,12 @@ onEveryDatabase(
     const seen: number[] = []
     const follow = async () => {
       while (seen.length < 25) {
-        const entries = await site.status.entries({ after: seen.at(-1) ?? 0, waitMs: 5_000, signal: never })
+        const entries = await site.status.entries({
+          after: seen.at(-1) ?? 0,
+          waitMs: 5_000,
+          signal: never,
+          limit: 1_000,
+        })
         assert.ok(entries.length > 0)
         seen.push(...entries.map((entry) => entry.cursor))
       }
@@ -113,11 +119,11 @@ onEveryDatabase('what a listener derives is there exactly when the message is', 
 
 onEveryDatabase('who waits is woken by the next message, or goes away empty-handed', async (db) => {
   const site = await makeStatus(db)
-  const waiting = site.status.entries({ after: 0, waitMs: 30_000, signal: never })
+  const waiting = site.status.entries({ after: 0, waitMs: 30_000, signal: never, limit: 1_000 })
   await site.send([message('b', 1)])
   assert.equal((await waiting).length, 1)
   const given = new AbortController()
-  const gone = site.status.entries({ after: 1_000_000, waitMs: 30_000, signal: given.signal })
+  const gone = site.status.entries({ after: 1_000_000, waitMs: 30_000, signal: given.signal, limit: 1_000 })
   given.abort()
   assert.deepEqual(await gone, [])
 })
@@ -128,7 +134,7 @@ onEveryDatabase('a message that another process of the site took is seen too', a
   assert.ok(other.ok)
   const here = await makeStatus(db)
   const there = await makeStatus(other.value)
-  const waiting = here.status.entries({ after: 0, waitMs: 30_000, signal: never })
+  const waiting = here.status.entries({ after: 0, waitMs: 30_000, signal: never, limit: 1_000 })
   await there.send([message('b', 1)])
   assert.equal((await waiting).length, 1)
   await other.value.destroy()

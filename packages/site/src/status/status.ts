@@ -17,8 +17,6 @@ import type { DeviceHandler } from '../device-plane/handler.ts'
 import type { RequireDevice } from '../devices/admission.ts'
 import { createBell } from './bell.ts'
 
-/** Entries an answer. */
-const PAGE = 1_000
 const MAX_WAIT_MS = 30_000
 /** Another process of the site may have taken a message: look without being told. */
 const LOOK_AGAIN_MS = 1_000
@@ -37,13 +35,15 @@ export interface StatusQuery {
   collections?: readonly CollectionId[] | undefined
   /** How long to wait for the first entry when there is none; at most 30,000. */
   waitMs: number
+  /** Entries of the answer. */
+  limit: number
   signal: AbortSignal
 }
 
 export interface Status {
   /** The route `status`. */
   handler: DeviceHandler<'status'>
-  /** At most 1,000 entries, the oldest first. */
+  /** The oldest first. */
   entries(query: StatusQuery): Promise<StatusEntry[]>
 }
 
@@ -92,7 +92,7 @@ export function createStatus(options: {
     bell.ring()
   }
 
-  async function read({ after, deviceId, collections }: StatusQuery): Promise<StatusEntry[]> {
+  async function read({ after, deviceId, collections, limit }: StatusQuery): Promise<StatusEntry[]> {
     const rows = await db
       .selectFrom('status_messages')
       .select(['cursor', 'device_id', 'received_at', 'message'])
@@ -107,7 +107,7 @@ export function createStatus(options: {
         ),
       )
       .orderBy('cursor')
-      .limit(PAGE)
+      .limit(limit)
       .execute()
     return rows.map((row) => ({
       cursor: row.cursor,

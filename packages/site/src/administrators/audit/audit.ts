@@ -26,8 +26,8 @@ export interface Audit {
   record(entry: Record): Promise<void>
   /** Writes an entry in the transaction of what it tells, as its last statement: a reveal, a sign-in. */
   recordIn(trx: Transaction<Database>, entry: Record): Promise<void>
-  /** At most 1,000 lines with a larger number. */
-  lines(after: number): Promise<string[]>
+  /** So many lines with a larger number, at most and without saying 1,000. */
+  lines(after: number, limit?: number): Promise<string[]>
   /** Where the chain ends now, signed. */
   head(): Promise<Envelope>
   /** Says the head in the log, now and once a day: logs are kept elsewhere, where nobody of here can change them. */
@@ -63,13 +63,13 @@ export function createAudit(options: {
     recordIn,
     record: (entry) => withoutChange(() => db.transaction().execute((trx) => recordIn(trx, entry))),
 
-    async lines(after) {
+    async lines(after, limit = PAGE) {
       const rows = await db
         .selectFrom('audit_entries')
         .select('line')
         .where('seq', '>', after)
         .orderBy('seq')
-        .limit(PAGE)
+        .limit(limit)
         .execute()
       return rows.map((row) => row.line)
     },

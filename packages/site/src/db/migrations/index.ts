@@ -26,6 +26,7 @@ import { migration as devicesToldApart } from './0023-devices-told-apart.ts'
 import { migration as packageLabels } from './0024-package-labels.ts'
 import { migration as pausesOfUsers } from './0025-pauses-of-users.ts'
 import { migration as childrenOfSequences } from './0027-children-of-sequences.ts'
+import { migration as pages } from './0028-pages.ts'
 
 export const migrations: readonly Migration[] = [
   site,
@@ -54,4 +55,5 @@ export const migrations: readonly Migration[] = [
   packageLabels,
   pausesOfUsers,
   childrenOfSequences,
+  pages,
 ]

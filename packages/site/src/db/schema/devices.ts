@@ -1,5 +1,6 @@
 /** Devices, their certificates, and the tokens that let them in. */
 import type { DeviceId, GatewayId, Sha256, TokenId } from '@sluice/protocol'
+import type { GeneratedAlways } from 'kysely'
 
 export interface DevicesTables {
   devices: {
@@ -24,6 +25,8 @@ export interface DevicesTables {
     agents: string | null
     /** Two computers use its identity. */
     blocked_at: number | null
+    /** Host name in small letters, made of `facts` by the database. */
+    name: GeneratedAlways<string | null>
   }
   /** Open ones only. */
   device_conflicts: {
