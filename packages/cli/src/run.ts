@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { addAdministratorCommands } from './commands/administrators.ts'
 import { addAlarmCommand } from './commands/alarms.ts'
 import { addAuditCommands } from './commands/audit.ts'
+import { addAuthenticatorCommand } from './commands/authenticator.ts'
 import { addCollectionCommands } from './commands/collection.ts'
 import { addDebugCommand } from './commands/debug.ts'
 import { addDeploymentCommands } from './commands/deployment.ts'
@@ -118,6 +119,7 @@ export async function run(args: string[], environment: Environment): Promise<num
   addStatusCommand(program, session)
   addSiteCommand(program, session)
   addSignInCommands(program, session)
+  addAuthenticatorCommand(program, session)
   addAdministratorCommands(program, session)
   addAuditCommands(program, session)
 

@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { AdministratorInfo, AuditEntry } from '@sluice/protocol'
+import { default as jsqr } from 'jsqr'
 import type { CommandOptions } from '../testing/command.ts'
 import { testSite } from '../testing/site.ts'
 
@@ -35,6 +36,26 @@ test('the first administrator sets a password on the terminal, and is who he is'
   assert.match((await as(['login'])).stderr, /no terminal/)
   await text(['login'], { answers: ['anna', PASSWORD] })
   assert.match(await text(['whoami']), /^anna /)
+})
+
+test('an authenticator app is set up on the terminal: the picture is what an app reads', async () => {
+  const { stderr } = await as(['authenticator'], { answers: ['none'] })
+  assert.match(stderr, /six digits; nothing was changed/)
+  const key = /give it this key: (\w+)/.exec(stderr)?.[1] ?? ''
+  const lines = stderr.split('\n').filter((line) => /^[█▀▄ ]{20,}$/.test(line))
+  const rows = lines.flatMap((line) =>
+    [line.replaceAll('▀', '█'), line.replaceAll('▄', '█')].map((row) => row.replaceAll(/[▀▄]/g, ' ')),
+  )
+  const width = lines[0]?.length ?? 0
+  const scale = 4
+  const pixels = new Uint8ClampedArray((width * scale) ** 2 * 4).fill(255)
+  for (let y = 0; y < width * scale; y++)
+    for (let x = 0; x < width * scale; x++)
+      if (rows[Math.floor(y / scale)]?.[Math.floor(x / scale)] === ' ')
+        pixels.fill(0, (y * width * scale + x) * 4, (y * width * scale + x) * 4 + 3)
+  // The types of this CommonJS module are those of an ES module.
+  const read = jsqr as unknown as typeof jsqr.default
+  assert.equal(new URL(read(pixels, width * scale, width * scale)?.data ?? '').searchParams.get('secret'), key)
 })
 
 test('others are invited, changed, shut out and reset, and all of it is in the audit', async () => {

@@ -53,7 +53,21 @@ export type Invitation = z.infer<typeof Invitation>
 export const PasswordChange = z.strictObject({ password: z.string().max(256), newPassword: NewPassword })
 
 /** To be typed or scanned into an authenticator app; counts once a first code came back. */
-export const TotpStart = z.object({ secret: z.string(), uri: z.string() })
+export const TotpStart = z.object({
+  secret: z.string(),
+  uri: z.string(),
+  /** The address as a QR code: rows of modules, `1` is dark, without a margin. Absent: it would be too large. */
+  qr: z
+    .array(
+      z
+        .string()
+        .max(177)
+        .regex(/^[01]+$/),
+    )
+    .max(177)
+    .optional(),
+})
+export type TotpStart = z.infer<typeof TotpStart>
 export const TotpConfirm = z.strictObject({ code: z.string().regex(/^\d{6}$/) })
 /** Each works once, when the app is lost; shown this once. */
 export const RecoveryCodes = z.object({ recoveryCodes: z.array(z.string()) })

@@ -1,5 +1,5 @@
 /** What is one's own: password, second factor, passkeys, sessions. */
-import { type Account, fail } from '@sluice/protocol'
+import { type Account, fail, type TotpStart } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
@@ -7,6 +7,7 @@ import type { Vault } from '../../secrets/vault.ts'
 import type { Actor } from '../actor.ts'
 import type { Passkeys } from './passkeys.ts'
 import type { Passwords } from './password.ts'
+import { qrRows } from './qr-code.ts'
 import type { Sessions } from './sessions.ts'
 import { newRecoveryCodes, newTotpSecret, totpPurpose, totpStep, totpUri } from './totp.ts'
 
@@ -16,7 +17,7 @@ export interface OwnAccount {
   show(person: Person): Promise<Account>
   /** Ends all other sessions. @throws ProblemError `SIGN_IN_REFUSED` */
   changePassword(person: Person, password: string, newPassword: string): Promise<Account>
-  startTotp(person: Person): Promise<{ secret: string; uri: string }>
+  startTotp(person: Person): Promise<TotpStart>
   /** @throws ProblemError `SIGN_IN_REFUSED` */
   confirmTotp(person: Person, code: string): Promise<{ recoveryCodes: string[] }>
   /** `NOT_FOUND` */
@@ -74,7 +75,9 @@ export function createOwnAccount(options: {
       const secret = newTotpSecret()
       const totp_pending = vault.seal(totpPurpose(person.id), secret)
       await db.updateTable('administrators').set({ totp_pending }).where('id', '=', person.id).execute()
-      return { secret, uri: totpUri(secret, siteName, person.name) }
+      const uri = totpUri(secret, siteName, person.name)
+      const qr = qrRows(uri)
+      return { secret, uri, ...(qr === undefined ? {} : { qr }) }
     },
 
     async confirmTotp(person, code) {

@@ -9,6 +9,7 @@ import { connect } from 'node:tls'
 import { Secret, TOTP } from 'otpauth'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { findChromium, skipWithoutChromium } from '../../../../console/testing/browser.ts'
+import { readPixels } from '../../testing/read-qr.ts'
 import { type SiteProcess, startSiteProcess } from '../../testing/site-process.ts'
 import { languageOf, pageLanguages, readSignInPage } from './page.ts'
 
@@ -63,6 +64,26 @@ describe('the page for signing in', { skip: skipWithoutChromium() }, () => {
     if (screenshots === undefined) return
     await mkdir(screenshots, { recursive: true })
     await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true })
+  }
+  /** What a camera reads from a part of the page: its pixels, decoded in a page without a policy. */
+  const scanned = async (selector: string) => {
+    const picture = (await page.locator(selector).screenshot()).toString('base64')
+    const desk = await page.context().newPage()
+    try {
+      const { width, height, pixels } = await desk.evaluate(async (base64) => {
+        const image = new Image()
+        image.src = `data:image/png;base64,${base64}`
+        await image.decode()
+        const context = new OffscreenCanvas(image.width, image.height).getContext('2d')
+        if (context === null) throw new Error('no canvas')
+        context.drawImage(image, 0, 0)
+        const { data } = context.getImageData(0, 0, image.width, image.height)
+        return { width: image.width, height: image.height, pixels: [...data] }
+      }, picture)
+      return readPixels(new Uint8ClampedArray(pixels), width, height)
+    } finally {
+      await desk.close()
+    }
   }
   const shown = (id: string) => page.waitForSelector(`#${id}:not([hidden])`)
   const notice = async (text: RegExp) => {
@@ -145,6 +166,9 @@ describe('the page for signing in', { skip: skipWithoutChromium() }, () => {
     await shown('totp-form')
     const secret = (await page.textContent('#totp-secret')) ?? ''
     assert.match((await page.getAttribute('#totp-uri', 'href')) ?? '', /^otpauth:\/\/totp\//)
+    await look('app')
+    assert.equal(await scanned('#totp-qr'), await page.getAttribute('#totp-uri', 'href'))
+    assert.match((await page.getAttribute('#totp-qr', 'aria-label')) ?? '', /QR code/)
     const app = new TOTP({ secret: Secret.fromBase32(secret) })
     await page.fill('#totp-form [name=code]', app.generate())
     await page.click('#totp-form button')

@@ -116,10 +116,22 @@ on('add-passkey', 'click', async () => {
   await showAccount()
 })
 
+/** Dark modules as one path, with the margin of four modules that cameras need. */
+function drawQr(rows) {
+  const side = rows.length + 8
+  const dark = rows.flatMap((row, y) =>
+    [...row].flatMap((one, x) => (one === '1' ? [`M${x + 4} ${y + 4}h1v1h-1z`] : [])),
+  )
+  $('totp-qr').toggleAttribute('hidden', rows.length === 0)
+  $('totp-qr').setAttribute('viewBox', `0 0 ${side} ${side}`)
+  $('totp-qr').querySelector('path').setAttribute('d', dark.join(''))
+}
+
 on('start-totp', 'click', async () => {
-  const { secret, uri } = await ask('POST', '/admin/v1/account/totp')
+  const { secret, uri, qr } = await ask('POST', '/admin/v1/account/totp')
   $('totp-secret').textContent = secret
   $('totp-uri').href = uri
+  drawQr(qr ?? [])
   $('totp-form').hidden = false
   $('totp-form').querySelector('input').focus()
 })
@@ -128,6 +140,8 @@ on('totp-form', 'submit', async (form) => {
   const { recoveryCodes } = await ask('POST', '/admin/v1/account/totp/confirm', { code: form.get('code') })
   $('totp-form').hidden = true
   $('totp-secret').textContent = ''
+  $('totp-uri').removeAttribute('href')
+  drawQr([])
   $('recovery-codes').replaceChildren(
     ...recoveryCodes.map((one) => Object.assign(document.createElement('li'), { textContent: one })),
   )
