@@ -3,6 +3,15 @@
 import { flushCompileCache } from 'node:module'
 
 const args = process.argv.slice(2)
+const isStart = ([first = '', ...more]: string[]) =>
+  first === '--config' ? more.length === 1 : first.startsWith('--config=') && more.length === 0
+const usage = `Usage: sluice-agent --config <file.json>           runs the agent
+       sluice-agent cache <command> --config …    what the device keeps: list, pin, unpin, delete
+       sluice-agent check --config …              what is wrong on the way to the gateways and the site
+       sluice-agent enrol --sign-in --config …    enrols this device by a sign-in of its user
+       sluice-agent trace --config …              why a run did what it did
+       sluice-agent scripting …                   objects for scripts, on Windows`
+
 if (args[0] === 'cache') {
   const { cacheCommand } = await import('../src/cache/command.ts')
   process.exitCode = await cacheCommand(args.slice(1), { out: console.log, error: console.error })
@@ -24,6 +33,12 @@ if (args[0] === 'cache') {
     if (ended.signal.aborted) return 1
     throw why
   })
+} else if (!isStart(args)) {
+  // `--help` is a question, anything else a mistake.
+  const asked = args[0] === '--help' || args[0] === '-h'
+  process.stdout.write(asked ? `${usage}\n` : '')
+  process.stderr.write(asked ? '' : `${usage}\n`)
+  process.exitCode = asked ? 0 : 2
 } else {
   const { keepSmall } = await import('../src/footprint.ts')
   keepSmall(args[args.indexOf('--config') + 1])

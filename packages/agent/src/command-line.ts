@@ -11,7 +11,7 @@ export interface Output {
 export const MISUSED = 2
 
 /**
- * Options and other words of a command. Undefined where they are none of its own: that was said, with the usage.
+ * Options and other words of a command. Undefined where they are none of its own, or `--help`: that was said, with the usage.
  *
  * @param command.takesWords whether there may be words beside the options
  */
@@ -21,6 +21,10 @@ export function readWords<T extends ParseArgsOptionsConfig>(
   error: Output['error'],
 ): ReturnType<typeof parseArgs<{ options: T; allowPositionals: boolean }>> | undefined {
   const { options, usage, takesWords } = command
+  if (args.includes('--help') || args.includes('-h')) {
+    error(usage)
+    return undefined
+  }
   try {
     return parseArgs({ args, options, allowPositionals: takesWords })
   } catch (refused) {

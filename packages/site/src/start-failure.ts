@@ -24,4 +24,4 @@ export function startFailure(error: unknown, dataFolder: string): Problem | unde
 
 /** One line: what is wrong, and what to do. */
 export const startFailureLine = ({ code, title, detail }: Problem): string =>
-  `${code}: ${title}. ${detail} ${problems[code].remedy}`.replaceAll(/\s+/g, ' ')
+  `${code}: ${title}. ${detail.replace(/[^.]$/, '$&.')} ${problems[code].remedy}`.replaceAll(/\s+/g, ' ')

@@ -148,3 +148,19 @@ test('kills in the middle of deletes: after the next start every row has its fol
     assert.ok(existsSync(join(cache.folderOf(held), 'file')))
   }
 })
+
+test('what is asked for is told, also of the agent itself', async (t) => {
+  const { command } = await device(t)
+  const help = await command('--help')
+  assert.deepEqual([help.code, help.out], [2, ''])
+  assert.match(help.error, /^Usage: sluice-agent cache [\s\S]*delete --all/)
+  const run = (...args: string[]) =>
+    new Promise<[number, string, string]>((resolve) => {
+      execFile(process.execPath, [agent, ...args], (failure, out, error) =>
+        resolve([Number(failure?.code ?? 0), out.slice(0, 6), error.slice(0, 30)]),
+      )
+    })
+  assert.deepEqual(await run('--help'), [0, 'Usage:', ''])
+  assert.deepEqual(await run('cahce', 'list'), [2, '', 'Usage: sluice-agent --config <'])
+  assert.deepEqual(await run('cache', 'list'), [2, '', 'The option --config is missing'])
+})

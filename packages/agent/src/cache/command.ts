@@ -36,7 +36,7 @@ export async function cacheCommand(args: string[], { out, error }: Output): Prom
   const named = verb === 'delete' && values.all === true ? names.length === 0 : names.length > 0
   const asked = verb === 'list' ? names.length === 0 : named && ['pin', 'unpin', 'delete'].includes(verb ?? '')
   if (values.config === undefined || !asked) {
-    error(usage)
+    error(`${asked ? 'The option --config is missing.\n\n' : ''}${usage}`)
     return MISUSED
   }
   const opened = await openAgentDatabase(values.config)

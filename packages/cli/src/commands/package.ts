@@ -221,7 +221,7 @@ export function addPackageCommands(program: Command, session: Session): void {
       if (missing.length > 0)
         fail('NOT_FOUND', `${id} is not distributed to ${named(missing, await site.pointNames())}.`)
       let now = await site.call('validateDistribution', { id, body: { at: to } })
-      if (options.wait === true) [now = now] = await waitForDistribution(session, [now], points)
+      if (options.wait === true) [now = now] = await waitForDistribution(session, [now], points, 'Validating')
       await showPackage(session, now)
     })
 
@@ -318,8 +318,8 @@ function addDeletion(group: Command, session: Session): void {
       const result = await site.call('deletePackage', { id, body: { ...(version && { version }), force } })
       session.out.result(result, () => [
         `Deleted ${id}: ${result.deleted.length === 0 ? 'it had no version' : `version ${result.deleted.join(', ')}`}.`,
-        ...(result.newest > 0 ? [`The newest version is ${result.newest} now.`] : []),
-        'What devices may still be fetching stays until they are done.',
+        ...(result.newest > 0 ? [`The newest version is ${result.newest}.`] : []),
+        ...(result.deleted.length > 0 ? ['What devices may still be fetching stays until they are done.'] : []),
       ])
     })
 

@@ -157,7 +157,7 @@ const settings: readonly Setting[] = [
   metered<number>(
     'Content over metered connections, with limit',
     number('--metered-budget <megabytes>', 0, 1024 * 1024 * 1024),
-    (one) => `${Math.round(one.budgetBytes / MiB)} MiB each ${one.budgetPer}`,
+    (one) => `${Math.round(one.budgetBytes / MiB)} MiB`,
     (one, value) => (one.budgetBytes = value * MiB),
   ),
   metered<MeteredInternetSettings['budgetPer']>(

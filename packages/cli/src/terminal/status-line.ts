@@ -33,7 +33,7 @@ function statusText(event: StatusEvent): string {
     case 'debugState':
       return `debugger: ${event.state.mode}${because(event.state.refused ?? event.state.problem)}`
     case 'cacheState':
-      return `has ${event.contents.length + event.more} contents in its cache`
+      return `has ${counted(event.contents.length + event.more, 'content')} in its cache`
     case 'agentProblem':
       return `has a problem${because(event.problem)}`
     case 'runFinished': {
@@ -58,6 +58,8 @@ function from(sources: ByteSources | undefined): string {
 
 const because = (problem: { code: string; detail: string } | undefined): string =>
   problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 

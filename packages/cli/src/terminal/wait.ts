@@ -28,10 +28,11 @@ export async function waitForDistribution(
   session: Session,
   packages: readonly PackageInfo[],
   points: readonly DistributionPointId[],
+  what = 'Distributing',
 ): Promise<PackageInfo[]> {
   const site = await session.site()
   const ids = new Set(packages.map(({ id }) => id))
-  const progress = showProgress(session.out, 'Distributing')
+  const progress = showProgress(session.out, what)
   try {
     for (;;) {
       const now = (await site.call('packages')).filter(({ id }) => ids.has(id))

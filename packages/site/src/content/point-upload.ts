@@ -16,6 +16,7 @@ import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { Lease } from '../db/lease.ts'
+import type { Log } from '../log.ts'
 import type { PointOrder } from './point-orders.ts'
 import { several } from './several.ts'
 
@@ -35,7 +36,7 @@ export interface Upload {
 
 /** @throws ProblemError */
 export async function upload(
-  { db, store, clock }: { db: Kysely<Database>; store: Store; clock: Clock },
+  { db, store, clock, log }: { db: Kysely<Database>; store: Store; clock: Clock; log: Log },
   { order, lease, cloud, signal, onProgress }: Upload,
 ): Promise<void> {
   const { objects, known } = await objectsOf(db, order)
@@ -65,10 +66,14 @@ export async function upload(
           }),
         )
       let counted = 0
-      await bring({ store, cloud, signal }, object, at !== undefined, (bytes) => {
+      const mended = await bring({ store, cloud, signal }, object, at !== undefined, (bytes) => {
         doneBytes += bytes
         counted += bytes
       })
+      if (mended)
+        log.warn('an object at a distribution point was damaged or gone, and is mended', {
+          ...{ object: keyOf(object), pointId: order.point_id, packageId: order.package_id },
+        })
       doneBytes += object.sizeBytes - counted
       await note({ db, clock }, order.point_id, object, lease)
     })
@@ -129,14 +134,14 @@ async function note(
   })
 }
 
-/** W2. @param known it was there before: then it is read and hashed, and mended */
+/** W2. @param known it was there before: then it is read and hashed. @returns whether it had to be mended */
 async function bring(
   { store, cloud, signal }: { store: Store; cloud: CloudStore; signal: AbortSignal },
   object: StoredObject,
   known: boolean,
   count: (bytes: number) => void,
-): Promise<void> {
-  if (known && (await isRight(cloud, object, signal))) return
+): Promise<boolean> {
+  if (known && (await isRight(cloud, object, signal))) return false
   if (known) await cloud.delete(object)
   const opened = await store.get(object, undefined, signal)
   if (!opened.ok) throw new ProblemError(opened.problem)
@@ -155,6 +160,7 @@ async function bring(
     await cloud.delete(object)
     throw new ProblemError(problem('CONTENT_CORRUPT', `The ${object.kind} ${object.hash} lay there with other bytes.`))
   }
+  return known
 }
 
 async function objectsOf(db: Kysely<Database>, { point_id, content_id }: PointOrder) {
