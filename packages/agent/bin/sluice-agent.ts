@@ -21,6 +21,9 @@ if (args[0] === 'cache') {
 } else if (args[0] === 'scripting') {
   const { scriptingCommand } = await import('../src/scripting/command.ts')
   process.exitCode = scriptingCommand(args.slice(1))
+} else if (args[0] === 'windows') {
+  const { prepareCommand } = await import('../src/run/windows/prepare-command.ts')
+  process.exitCode = prepareCommand(args.slice(1), { out: console.log, error: console.error })
 } else if (args[0] === 'enrol') {
   const { enrolCommand } = await import('../src/identity/enrol-command.ts')
   process.exitCode = await enrolCommand(args.slice(1), { out: console.log, error: console.error })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from './config.ts'
 import { temporaryFolder } from './testing/temporary-folder.ts'
@@ -14,10 +14,10 @@ test('defaults are those of a real device, and paths are relative to the file', 
   assert.ok(config.ok)
   assert.equal(config.value.stateFolder, join(path, '../state'))
   assert.equal(config.value.enrolmentBundle, join(path, '../../bundle.json'))
-  assert.equal(config.value.osRoot, '/')
+  assert.equal(config.value.osRoot, resolve('/'))
   assert.deepEqual(config.value.softwareCenter, { host: '127.0.0.1', port: 0 })
   assert.equal(config.value.restart.kind, 'command')
-  assert.match(config.value.consoleFolder, /packages\/console\/dist$/)
+  assert.match(config.value.consoleFolder, /packages[\\/]console[\\/]dist$/)
 })
 
 test('every fault is named with its field; nothing unknown is taken', async (t) => {

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { DeviceFacts, failed, ok, ProxySettings, problem, type Result } from '@sluice/protocol'
 import { z } from 'zod'
 
+const SHUTDOWN =
+  process.platform === 'win32' ? ['shutdown.exe', '/r', '/t', '0', '/d', 'p:4:2'] : ['/sbin/shutdown', '-r', 'now']
 const Path = z.string().min(1).max(4000)
 
 export const AgentConfig = z.strictObject({
@@ -40,7 +42,7 @@ export const AgentConfig = z.strictObject({
       /** The agent ends with this exit code; what started it does the rest. */
       z.strictObject({ kind: z.literal('exit'), code: z.int().min(1).max(255) }),
     ])
-    .default({ kind: 'command', argv: ['/sbin/shutdown', '-r', 'now'] }),
+    .default({ kind: 'command', argv: SHUTDOWN }),
   /** File whose text names the present boot, where what boots the device knows better than the kernel. */
   bootFile: Path.optional(),
   /** Whether the line costs by the byte; `detect`: as NetworkManager says. */

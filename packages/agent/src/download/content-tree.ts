@@ -11,7 +11,7 @@
  *       began is durable, also what an earlier one had taken up.
  */
 import { chmod, type FileHandle, lstat, mkdir, readdir, rm, symlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { type ChunkRef, type FileEntry, type FilePart, type ManifestPage, sha256 } from '@sluice/content'
 import type { Sha256 } from '@sluice/protocol'
 import { syncFolder } from '../state/durable-file.ts'
@@ -253,7 +253,9 @@ export async function openContentTree(
       for (const entry of links)
         await makeFolders(entry.kind === 'folder' ? join(folder, entry.path) : dirname(join(folder, entry.path)))
       if (expected !== undefined)
-        await removeUnexpected(folder, folders, (path) => expected.has(path.slice(folder.length + 1)))
+        await removeUnexpected(folder, folders, (path) =>
+          expected.has(path.slice(folder.length + 1).replaceAll(sep, '/')),
+        )
       // T2
       for (const entry of links) if (entry.kind === 'symlink') await symlink(entry.target, join(folder, entry.path))
       for (const path of folders) await syncFolder(path)

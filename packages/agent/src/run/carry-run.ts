@@ -2,14 +2,13 @@
  * One run, carried until it is finished or this process lets go of it. When it begins and what follows it is
  * `create-runs.ts`'s; W2 and W4 to W7 there are kept here.
  */
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { advance, type InstructionTable, type RunState, secretsOf } from '@sluice/engine'
 import { debugBounds } from '@sluice/protocol'
 import type { Cache } from '../cache/cache.ts'
 import { deskPath, openSecretDesk } from '../secrets/secret-desk.ts'
-import { makeFolder } from '../state/durable-file.ts'
+import { makeFolder, removeFolder } from '../state/durable-file.ts'
 import { createTraceLog, mask, rotateTraceLog } from './cmtrace-log.ts'
 import { endOfLog, mayDebug, nextOrder, obeyOrder } from './debugger.ts'
 import type { DeviceContents } from './device-contents.ts'
@@ -148,7 +147,7 @@ export async function carryRun(parts: RunParts, options: CarryOptions): Promise<
     await contents.close()
   }
   shown.set({ phase: 'finished' })
-  await rm(folder, { recursive: true, force: true })
+  await removeFolder(folder)
   await cache.trim()
   return true
 

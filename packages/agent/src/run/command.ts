@@ -5,17 +5,23 @@
 import { spawn } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { constants } from 'node:os'
+import { delimiter } from 'node:path'
 import type { Action, ActionOutcome } from '@sluice/engine'
 import type { TraceLog } from './cmtrace-log.ts'
-import { type ProcessIdentity, sessionMembers, signalMembers } from './session.ts'
+import type { ProcessIdentity } from './session.ts'
 import { createStepOutput } from './step-output.ts'
+import { endStep } from './step-processes.ts'
+import { systemEnvironment } from './windows/environment.ts'
+import { runInJob } from './windows/run-in-job.ts'
 
 /** Where programs are found (SEC-77): never what the agent happened to be started with. */
 export const STEP_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+/** What every program of a step finds. */
+export const stepEnvironment = (): Record<string, string> & { PATH: string } =>
+  process.platform === 'win32' ? systemEnvironment(process.env) : { PATH: STEP_PATH, HOME: '/root', LANG: 'C.UTF-8' }
+
 const FOLLOW_MS = 250
-/** From the polite signal to the other one. */
-const KILL_GRACE_MS = 3_000
 
 export interface CommandCircumstances {
   /** The runner, which leads the session that the step lives in. */
@@ -46,34 +52,29 @@ export async function runCommand(
   const output = createStepOutput(`${at.outputPath}.out`, (lines) => say(...lines))
   const errors = createStepOutput(`${at.outputPath}.err`, (lines) => say(...lines))
 
-  const path = at.programFolder === undefined ? STEP_PATH : `${STEP_PATH}:${at.programFolder}`
+  const system = stepEnvironment()
+  const path = [system.PATH, ...(at.programFolder === undefined ? [] : [at.programFolder])].join(delimiter)
+  const environment = { ...system, PATH: path, ...at.environment }
   let timedOut = false
   const limit = action.timeoutMs === undefined ? undefined : setTimeout(() => void expire(), action.timeoutMs)
   const expire = async () => {
     timedOut = true
-    await endSession(at.runner)
+    await endStep(at.runner)
   }
   const follower = setInterval(() => {
     output.follow()
     errors.follow()
   }, FOLLOW_MS)
-  const ended = await new Promise<{ exitCode: number } | { detail: string }>((resolve) => {
-    // Thrown, or emitted: Node does both, by the kind of error.
-    const refuse = (error: unknown) =>
-      resolve({ detail: `${program}: ${error instanceof Error ? error.message : error}` })
-    try {
-      const child = spawn(program, words, {
-        cwd: folder,
-        env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...at.environment },
-        stdio: [at.input === undefined ? 'ignore' : 'pipe', output.fd, errors.fd],
-      })
-      child.on('error', refuse).on('exit', (code, signal) => resolve({ exitCode: code ?? 128 + signalNumber(signal) }))
-      // A program that ends without reading it breaks the pipe, and its exit code says what became of it.
-      child.stdin?.on('error', () => {}).end(`${at.input}\n`)
-    } catch (error) {
-      refuse(error)
-    }
-  })
+  const { runner, input } = at
+  const ended =
+    process.platform === 'win32'
+      ? await runInJob(action.argv, {
+          ...{ runner, folder, environment, input, output: output.fd, errors: errors.fd },
+          resultPath: `${at.outputPath}.end`,
+        })
+      : await runInSession(program, words, {
+          ...{ cwd: folder, env: environment, input, output: output.fd, errors: errors.fd },
+        })
   clearTimeout(limit)
   clearInterval(follower)
   errors.end()
@@ -82,7 +83,7 @@ export async function runCommand(
   if ('detail' in ended) return { kind: 'couldNotStart', detail: ended.detail }
   if (timedOut) {
     // The first process is gone; what it left behind must not outlive the step's limit either.
-    await endSession(at.runner)
+    await endStep(at.runner)
     at.log.write({ text: 'The step took too long and was ended.', component: 'RunCommandLine', level: 'error' })
     return { kind: 'timedOut' }
   }
@@ -94,14 +95,34 @@ export async function runCommand(
 const asAccount = ({ account, argv }: Extract<Action, { kind: 'command' }>): string[] =>
   account === undefined ? argv : ['runuser', '--user', account, '--', ...argv]
 
-/** Ends every process of the runner's session but the runner: politely, then not. */
-export async function endSession(runner: ProcessIdentity): Promise<void> {
-  signalMembers(runner, 'SIGTERM')
-  const until = performance.now() + KILL_GRACE_MS
-  while (sessionMembers(runner).length > 0) {
-    if (performance.now() >= until) signalMembers(runner, 'SIGKILL')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+/** The runner leads a session: whatever the program starts is in it. */
+function runInSession(
+  program: string,
+  words: string[],
+  at: {
+    cwd: string | undefined
+    env: Record<string, string>
+    input: string | undefined
+    output: number
+    errors: number
+  },
+): Promise<{ exitCode: number } | { detail: string }> {
+  return new Promise((resolve) => {
+    // Thrown, or emitted: Node does both, by the kind of error.
+    const refuse = (error: unknown) =>
+      resolve({ detail: `${program}: ${error instanceof Error ? error.message : error}` })
+    try {
+      const child = spawn(program, words, {
+        ...{ cwd: at.cwd, env: at.env },
+        stdio: [at.input === undefined ? 'ignore' : 'pipe', at.output, at.errors],
+      })
+      child.on('error', refuse).on('exit', (code, signal) => resolve({ exitCode: code ?? 128 + signalNumber(signal) }))
+      // A program that ends without reading it breaks the pipe, and its exit code says what became of it.
+      child.stdin?.on('error', () => {}).end(`${at.input}\n`)
+    } catch (error) {
+      refuse(error)
+    }
+  })
 }
 
 /** As a shell reports it: 128 and the number of the signal. */

@@ -14,7 +14,7 @@
  *   W6. So is the wish to pause. A pause begins between two steps; it ends when who asked for it ends it,
  *       or with the run; who may, `pauses.ts` says.
  */
-import { readdir, rm } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,7 +22,7 @@ import { flatten } from '@sluice/engine'
 import { failed, ok, type Problem, problem, type Result, type RunId } from '@sluice/protocol'
 import { createBackoff } from '../backoff.ts'
 import type { Cache } from '../cache/cache.ts'
-import { makeFolder } from '../state/durable-file.ts'
+import { makeFolder, removeFolder } from '../state/durable-file.ts'
 import { beginRun } from './begin-run.ts'
 import { carryRun } from './carry-run.ts'
 import { createDeviceContents } from './device-contents.ts'
@@ -192,6 +192,5 @@ export const createRuns: CreateRuns = (parts: RunParts): Runs => {
 }
 
 async function removeOldFolders(runsFolder: string, except: string | undefined): Promise<void> {
-  for (const name of await readdir(runsFolder))
-    if (name !== except) await rm(join(runsFolder, name), { recursive: true, force: true })
+  for (const name of await readdir(runsFolder)) if (name !== except) await removeFolder(join(runsFolder, name))
 }

@@ -4,9 +4,10 @@ import type { ActionOutcome } from '@sluice/engine'
 import type { StepSecrets } from '../secrets/step-secrets.ts'
 import type { AttemptSpec } from './attempt.ts'
 import { createTraceLog, mask } from './cmtrace-log.ts'
-import { endSession, runCommand } from './command.ts'
+import { runCommand } from './command.ts'
 import { type WrittenScript, writeScript } from './script-file.ts'
 import type { ProcessIdentity } from './session.ts'
+import { endStep } from './step-processes.ts'
 import { createStepVariables, type StepVariables } from './step-variables.ts'
 
 /** Progress of the step in percent, as text in a file beside the attempt's; may be lost. */
@@ -62,7 +63,7 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
       workFolder: spec.workFolder,
       log,
       logPath: spec.logPath,
-      endEverything: () => endSession(runner),
+      endEverything: () => endStep(runner),
       onPercent: (percent) => writeFileSync(percentPath(attemptPath), String(percent), { mode: 0o600 }),
     })
   } catch (error) {

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs'
 import { copyFile, lstat, mkdir, open, readdir, readlink, rename, rm, symlink, utimes } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
+import { syncFolder } from '@sluice/content'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
 
 /** @param folder of the cache; @param path absolute. What is there is replaced. */
@@ -15,7 +16,7 @@ export async function placeContent(folder: string, path: string): Promise<Result
     await copyTree(folder, unfinished)
     await rm(path, { recursive: true, force: true })
     await rename(unfinished, path)
-    await flush(dirname(path))
+    await syncFolder(dirname(path))
     return ok(undefined)
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {})
@@ -36,11 +37,12 @@ async function copyTree(source: string, target: string): Promise<void> {
       await flush(to)
     }
   }
-  await flush(target)
+  await syncFolder(target)
 }
 
 async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r')
+  // Windows flushes only what is open for writing.
+  const file = await open(path, process.platform === 'win32' ? 'r+' : 'r')
   try {
     await file.sync()
   } finally {

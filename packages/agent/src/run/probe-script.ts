@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from '@sluice/engine'
-import { STEP_PATH } from './command.ts'
+import { stepEnvironment } from './command.ts'
 import { writeScript } from './script-file.ts'
 
 /** @param workFolder of the run: the script lies there while it runs */
@@ -19,14 +19,14 @@ export async function probeScript(
   try {
     return await new Promise((resolve) => {
       const child = spawn(program, words, {
-        ...{ cwd: folder, stdio: 'ignore', detached: true },
-        env: { PATH: STEP_PATH, HOME: '/root', LANG: 'C.UTF-8' },
+        ...{ cwd: folder, stdio: 'ignore', detached: true, windowsHide: true },
+        env: stepEnvironment(),
       })
       let why: string | undefined
       const limit = setTimeout(() => {
         why = `the script took longer than ${timeoutMs / 1000} s`
         // The whole group: a script may have started others.
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+        if (child.pid !== undefined) endGroup(child.pid)
       }, timeoutMs)
       child.on('error', (error) => {
         clearTimeout(limit)
@@ -42,4 +42,14 @@ export async function probeScript(
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Windows has no groups of processes to be ended: `taskkill /t` goes from parent to child. */
+function endGroup(pid: number): void {
+  if (process.platform !== 'win32') process.kill(-pid, 'SIGKILL')
+  else
+    spawn('taskkill.exe', ['/pid', String(pid), '/t', '/f'], { stdio: 'ignore', windowsHide: true }).on(
+      'error',
+      () => {},
+    )
 }

@@ -19,7 +19,10 @@ import type { ActionOutcome, AttemptId } from '@sluice/engine'
 import { COMPILE_CACHE } from '../footprint.ts'
 import { type AttemptSpec, type AttemptState, createAttempt, fenceAttempt, observeAttempt } from './attempt.ts'
 import { percentPath } from './perform.ts'
-import { sessionMembers, signalMembers } from './session.ts'
+import { endStepNow, stepLives } from './step-processes.ts'
+import { runDetached } from './windows/detach.ts'
+import { systemEnvironment } from './windows/environment.ts'
+import { STEP_PROGRAM } from './windows/step-program.ts'
 
 export interface Runners {
   /** Makes the intent durable, then starts a runner. Doing it again for the same attempt changes nothing. */
@@ -62,17 +65,10 @@ export function createRunners(options: {
   const spawnRunner = (attempt: AttemptId) => {
     starts.set(attempt, (starts.get(attempt) ?? 0) + 1)
     // R1
-    const child = spawn(process.execPath, [runner, pathOf(attempt), bootId], {
-      detached: true,
-      stdio: 'ignore',
-      cwd: folder,
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', NODE_NO_WARNINGS: '1', ...compileCache() },
-    })
-    child.unref()
-    const ended = new Promise<void>((resolve) => {
-      child.on('error', () => resolve())
-      child.on('exit', () => resolve())
-    }).then(() => void mine.delete(attempt))
+    const argv = [process.execPath, runner, pathOf(attempt), bootId]
+    const environment = { ...runnerEnvironment(), NODE_NO_WARNINGS: '1', ...passedOn() }
+    const start = process.platform === 'win32' ? runDetached : runInNewSession
+    const ended = start(argv, { folder, environment }).then(() => void mine.delete(attempt))
     mine.set(attempt, ended)
   }
 
@@ -97,8 +93,8 @@ export function createRunners(options: {
       case 'abandoned': {
         // R3
         const { runner: dead, spec } = state
-        if (dead.bootId === bootId && sessionMembers(dead).length > 0) {
-          orphans.endOverdue(attempt, spec, () => signalMembers(dead, 'SIGKILL'))
+        if (dead.bootId === bootId && stepLives(dead)) {
+          orphans.endOverdue(attempt, spec, () => endStepNow(dead))
           return undefined
         }
         return fenceAttempt(path, { kind: 'unknown' })
@@ -136,10 +132,29 @@ export function createRunners(options: {
   }
 }
 
-/** Runners start from the code that the agent keeps compiled. */
-const compileCache = (): Record<string, string> => {
-  const folder = process.env[COMPILE_CACHE]
-  return folder === undefined ? {} : { [COMPILE_CACHE]: folder }
+const runnerEnvironment = (): Record<string, string> =>
+  process.platform === 'win32' ? systemEnvironment(process.env) : { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
+
+/** Runners start from the code that the agent keeps compiled, and as Node was told to start. */
+const passedOn = (): Record<string, string> =>
+  Object.fromEntries(
+    [COMPILE_CACHE, STEP_PROGRAM, ...(process.platform === 'win32' ? ['NODE_OPTIONS'] : [])].flatMap((name) => {
+      const value = process.env[name]
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+
+/** Resolves when the process has ended, or could not be started. */
+async function runInNewSession(
+  [program = '', ...words]: readonly string[],
+  { folder, environment }: { folder: string; environment: Record<string, string> },
+): Promise<void> {
+  const child = spawn(program, words, { detached: true, stdio: 'ignore', cwd: folder, env: environment })
+  child.unref()
+  await new Promise<void>((resolve) => {
+    child.on('error', () => resolve())
+    child.on('exit', () => resolve())
+  })
 }
 
 /** How long what a dead runner left behind may still go on, by a clock that only rises. */

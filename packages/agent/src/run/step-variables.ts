@@ -61,13 +61,7 @@ export function createStepVariables(path: string, variables: Variables): StepVar
   for (const [key, { name, value, hidden }] of Object.entries(variables)) insert.run(key, name, value, Number(hidden))
   db.exec('COMMIT')
   mkdirSync(programFolder, { mode: 0o700 })
-  const program = join(programFolder, 'sluice-ts')
-  // The Node that runs the runner: there may be no other on the system.
-  const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
-  const kept = process.env[COMPILE_CACHE]
-  const settings = `NODE_NO_WARNINGS=1${kept === undefined ? '' : ` ${COMPILE_CACHE}=${quoted(kept)}`}`
-  writeFileSync(program, `#!/bin/sh\n${settings} exec ${quoted(process.execPath)} ${quoted(PROGRAM)} "$@"\n`)
-  chmodSync(program, 0o700)
+  writeProgram(programFolder)
   return {
     environment: {
       [STEP_VARIABLES]: path,
@@ -88,6 +82,24 @@ export function createStepVariables(path: string, variables: Variables): StepVar
       remove()
     },
   }
+}
+
+/** `sluice-ts` by its name, with the Node that runs the runner: there may be no other on the system. */
+function writeProgram(folder: string): void {
+  const kept = process.env[COMPILE_CACHE]
+  if (process.platform === 'win32') {
+    const settings = ['NODE_NO_WARNINGS=1', ...(kept === undefined ? [] : [`${COMPILE_CACHE}=${kept}`])]
+    const lines = settings.map((setting) => `@set "${setting.replaceAll('%', '%%')}"`)
+    const call = [process.execPath, PROGRAM].map((word) => `"${word.replaceAll('%', '%%')}"`).join(' ')
+    const text = ['@setlocal', ...lines, `@${call} %*`, ''].join('\r\n')
+    writeFileSync(join(folder, 'sluice-ts.cmd'), text, { mode: 0o600 })
+    return
+  }
+  const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
+  const program = join(folder, 'sluice-ts')
+  const settings = `NODE_NO_WARNINGS=1${kept === undefined ? '' : ` ${COMPILE_CACHE}=${quoted(kept)}`}`
+  writeFileSync(program, `#!/bin/sh\n${settings} exec ${quoted(process.execPath)} ${quoted(PROGRAM)} "$@"\n`)
+  chmodSync(program, 0o700)
 }
 
 /** The file, made before. */

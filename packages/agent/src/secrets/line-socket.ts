@@ -1,12 +1,15 @@
 /**
  * One question and one answer over a Unix socket, each a line of JSON: how a step's program, its runner
  * and the agent talk about secrets, so that a value lies in no file and no environment. The folder of
- * the socket lets its owner in and nobody else.
+ * the socket lets its owner in and nobody else. On Windows it is a pipe, which the account of the agent, the system
+ * and administrators may write to (Named Pipe Security and Access Rights, Microsoft Learn).
  */
+import { createHash } from 'node:crypto'
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
+const isWindows = process.platform === 'win32'
 /** Longest line: the longest secret, written as JSON. */
 const MAX_LINE = 64 * 1024
 /** Connections at once. */
@@ -28,7 +31,7 @@ export async function serveLines(
   path: string,
   answer: (question: unknown, gone: AbortSignal) => Promise<unknown>,
 ): Promise<LineServer> {
-  rmSync(path, { force: true })
+  if (!isWindows) rmSync(path, { force: true })
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
@@ -52,13 +55,13 @@ export async function serveLines(
       }),
   )
   server.on('error', () => {})
-  chmodSync(path, 0o600)
+  if (!isWindows) chmodSync(path, 0o600)
   server.unref()
   return {
     close() {
       server.close()
       for (const socket of open) socket.destroy()
-      rmSync(path, { force: true })
+      if (!isWindows) rmSync(path, { force: true })
     },
   }
 }
@@ -103,6 +106,7 @@ function readLine(socket: Socket, timeoutMs?: number): Promise<string> {
 
 /** Systems take about 100 characters; a longer path is reached through its opened folder. */
 async function byShortPath<T>(path: string, work: (short: string) => Promise<T>): Promise<T> {
+  if (isWindows) return await work(pipeOf(path))
   if (path.length <= MAX_PATH || process.platform !== 'linux') return await work(path)
   const folder = openSync(dirname(path), 'r')
   try {
@@ -111,3 +115,7 @@ async function byShortPath<T>(path: string, work: (short: string) => Promise<T>)
     closeSync(folder)
   }
 }
+
+/** Pipes have a folder of their own, for the whole computer. */
+const pipeOf = (path: string): string =>
+  `\\\\.\\pipe\\sluice-${createHash('sha256').update(resolve(path).toLowerCase()).digest('hex').slice(0, 32)}`

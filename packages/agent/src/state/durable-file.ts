@@ -1,5 +1,5 @@
 /** Files and folders of the agent that must survive a power cut whole or not at all (security-reliability §4.3). */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { syncFolder } from '@sluice/content'
 
@@ -14,3 +14,7 @@ export async function makeFolder(path: string): Promise<void> {
     if (made === first || dirname(made) === made) return
   }
 }
+
+/** Removes a folder with all in it. Windows refuses while a process that is just ending has a file of it open. */
+export const removeFolder = (path: string): Promise<void> =>
+  rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })

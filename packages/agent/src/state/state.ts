@@ -12,7 +12,7 @@
  *   S5. A full disk is told and survived: there is a reserve for what must still be recorded.
  *   S6. SQLite blocks the event loop: statements are short, and no transaction spans an `await`.
  */
-import { chmodSync, existsSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { failed, ok, problem, type Result } from '@sluice/protocol'
@@ -20,6 +20,7 @@ import { openDatabase } from './database-file.ts'
 import { makeFolder } from './durable-file.ts'
 import { lockFolder } from './folder-lock.ts'
 import { type Migration, migrations } from './migrations.ts'
+import { makePrivate } from './private-folder.ts'
 import { keepReserve, spendReserve } from './reserve.ts'
 import { isFullDisk } from './sqlite-fault.ts'
 import { transact } from './transact.ts'
@@ -65,7 +66,7 @@ async function openFolder(folder: string, list: readonly Migration[]): Promise<R
       problem('CONFIGURATION_INVALID', `stateFolder: every user may write into ${open}, so nothing below it is safe.`),
     )
   await makeFolder(folder)
-  chmodSync(folder, 0o700)
+  makePrivate(folder)
 
   const lock = lockFolder(folder)
   if (lock === undefined)

@@ -105,7 +105,8 @@ const sameFiles = (a: Record<string, Sha256>, b: Record<string, Sha256>) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([name, hash]) => b[name] === hash)
 
 async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r')
+  // Windows flushes only what is open for writing.
+  const handle = await open(path, 'r+')
   try {
     await handle.sync()
   } finally {
