@@ -88,7 +88,7 @@ run('under Wine: enrolled, fetched on demand, killed in a step, gone on, reporte
     })
   const known = await wait(
     async () =>
-      must(await line.admin.call('devices')).find(({ state, lastSeenAt }) => state === 'approved' && lastSeenAt),
+      must(await line.admin.call('devices')).items.find(({ state, lastSeenAt }) => state === 'approved' && lastSeenAt),
     'the device',
   )
   assert.equal(known.facts.platform, 'windows')
