@@ -25,6 +25,7 @@ async function debugged(nodes: SequenceNode[], orders: DebugOrder[], options: Ma
   const next = () => {
     const { mode, order = 0 } = host.state?.debug ?? {}
     const [at, before] = [orders[order], orders[order - 1]]
+    if (options.late === true && host.state?.debug === undefined) return undefined
     return before?.kind === 'run' && mode === 'running' ? undefined : at
   }
   const go = async (): Promise<Advance> => {
@@ -54,6 +55,8 @@ async function debugged(nodes: SequenceNode[], orders: DebugOrder[], options: Ma
   return { end, host, table, ran, stood, shown: DebugState.parse(debugState(table, end.state)) }
 }
 interface Given {
+  /** Nobody says anything before the run stands still by itself. */
+  late?: true
   variables?: { variable: string; value: string }[]
 }
 
@@ -128,6 +131,67 @@ test('TSDebugOnError: a run without a debugger stops where a step fails', async 
   const run = await debugged(abc, [], { variables, outcome: (_, execution) => exited(execution === 2 ? 5 : 0) })
   assert.deepEqual([run.end.kind, run.shown.why, run.shown.pointer], ['debug', 'failed', 1])
   assert.equal(run.shown.problem?.code, 'STEP_FAILED')
+})
+
+/** A condition that no device can decide. */
+const undecidable = { wmi: 'SELECT * FROM Win32_Battery', namespace: 'root\\cimv2' }
+const notDecided = { type: 'group', name: 'G', condition: undecidable, steps: [command('in')] } as SequenceNode
+const onError = [{ variable: 'TSDebugOnError', value: 'TRUE' }]
+
+test('a group whose condition cannot be decided: quitting passes its failure on, to the groups around it', async () => {
+  const alone = await debugged([notDecided, command('z')], [{ kind: 'attach' }, { kind: 'run' }, { kind: 'quit' }])
+  assert.deepEqual([alone.stood.slice(0, 2), alone.ran], [['attached 0', 'failed 0'], []])
+  assert.ok(alone.end.kind === 'finished' && alone.end.result.kind === 'failure')
+  assert.deepEqual([alone.end.result.step, alone.end.result.problem.code], ['G', 'PLATFORM_NOT_SUPPORTED'])
+
+  const outer = { type: 'group', name: 'O', continueOnError: true, steps: [notDecided, command('left out')] }
+  const inside = await debugged(
+    [outer as SequenceNode, command('z')],
+    [{ kind: 'attach' }, { kind: 'run' }, { kind: 'quit' }],
+  )
+  assert.ok(inside.end.kind === 'finished' && inside.end.result.kind === 'success')
+  assert.deepEqual(inside.ran, ['z'])
+  const left = inside.host.journal.flatMap((one) => (one.kind === 'groupLeft' ? [`${one.name} ${one.failed}`] : []))
+  assert.deepEqual(left, ['G true', 'O true'])
+})
+
+test('TSDebugOnError at such a group or step: it stops, can be tried again, passed by, or left to fail', async () => {
+  for (const node of [notDecided, command('s', { condition: undecidable })]) {
+    const still = await debugged([node, command('z')], [], { variables: onError, late: true })
+    assert.deepEqual(
+      [still.end.kind, still.stood, still.shown.problem?.code],
+      ['debug', ['failed 0'], 'PLATFORM_NOT_SUPPORTED'],
+    )
+    const again = await debugged([node, command('z')], [{ kind: 'step' }], { variables: onError, late: true })
+    assert.deepEqual([again.stood, again.ran], [['failed 0', 'failed 0'], []])
+    const gone = await debugged([node, command('z')], [{ kind: 'quit' }], { variables: onError, late: true })
+    assert.deepEqual([gone.stood, gone.ran, gone.end.kind], [['failed 0'], [], 'finished'])
+  }
+  const by = await debugged([notDecided, command('z')], [{ kind: 'setCurrent', instruction: 3 }, { kind: 'run' }], {
+    variables: onError,
+    late: true,
+  })
+  assert.ok(by.end.kind === 'finished' && by.end.result.kind === 'success')
+  assert.deepEqual(by.ran, ['z'])
+  const goesOn = { ...notDecided, continueOnError: true } as SequenceNode
+  const passed = await debugged([goesOn, command('z')], [], { variables: onError, late: true })
+  assert.deepEqual([passed.stood, passed.ran], [[], ['z']], 'what goes on after an error is no error to stop at')
+})
+
+test('quitting at such a group ends the same way, whatever write the agent crashes at', async () => {
+  const nodes = [{ type: 'group', name: 'O', continueOnError: true, steps: [notDecided] } as SequenceNode, command('z')]
+  const plain = await debugged(nodes, [{ kind: 'quit' }], { variables: onError, late: true })
+  assert.deepEqual([plain.stood, plain.ran], [['failed 1'], ['z']])
+  for (let at = 1; at <= plain.host.points; at++)
+    for (const when of ['before', 'after'] as const) {
+      const crashes = [{ at, when, kind: 'agent' as const }]
+      const run = await debugged(nodes, [{ kind: 'quit' }], { variables: onError, late: true, crashes })
+      assert.deepEqual(
+        [run.stood.at(-1), run.ran, run.end.kind],
+        ['failed 1', ['z'], 'finished'],
+        `${when} point ${at}`,
+      )
+    }
 })
 
 test('variables: shown and set; hidden ones stay masked, read-only ones are refused', async () => {
