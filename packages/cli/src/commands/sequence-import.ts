@@ -47,10 +47,11 @@ export function addSequenceImportCommands(group: Command, session: Session): voi
     )
     .option('--secrets', 'make what stands there in clear text secrets of the site, under the names that are told')
     .action(async (files: string[], options: ImportOptions): Promise<void> => {
-      const { documents, packageNames, warnings } = await readSequenceDocuments(files)
+      const { documents, packageNames, programs, warnings } = await readSequenceDocuments(files)
       const read = importSequences({
         documents: documents.map((each) => ({ ...each, name: options.name ?? each.name })),
         packageNames,
+        programs,
         packages: options.map?.packages ?? new Map(),
         calledSequences: options.map?.sequences ?? new Map(),
       })
@@ -130,7 +131,7 @@ function report({ sequences, coverage, problems }: SequenceImport, written: stri
   const lines = sequences.flatMap((one, index) => [
     `${one.name}`,
     `  ${count(one.steps, 'step')}, ${count(one.subSequences, 'call')} of other sequences, ${count(one.groups, 'group')}, ${count(one.conditions, 'condition')}, ${count(one.variables, 'variable')}`,
-    `  ${one.runnable ? 'Devices would run it as it is.' : 'Devices refuse it as it is: steps or conditions that are kept only would have to be disabled or replaced.'}`,
+    `  ${one.runnable ? 'Devices would run it as it is.' : 'Devices refuse it as it is: what is listed below would have to be written, replaced or disabled.'}`,
     ...(written?.[index] === undefined ? [] : [`  Written to ${written[index]}`]),
   ])
   if (steps > 0)
@@ -145,6 +146,17 @@ function report({ sequences, coverage, problems }: SequenceImport, written: stri
       ...table(
         ['STEPS', 'KEPT', 'WHY'],
         kept.map((each) => [each.count, each.step, each.why]),
+      ),
+    )
+  const inTheWay = sequences.flatMap(({ obstacles }) =>
+    obstacles.filter(({ why }) => !kept.some((one) => one.why === why)),
+  )
+  if (inTheWay.length > 0)
+    lines.push(
+      '',
+      ...table(
+        ['PLACE', 'STEP OR GROUP', 'WHAT HAS TO BE DONE'],
+        inTheWay.map(({ path, name, why }) => [path, name, why]),
       ),
     )
   if (content.length > 0)

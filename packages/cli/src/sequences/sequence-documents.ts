@@ -1,6 +1,6 @@
 /** Files that hold sequences of other systems: XML, and exports of the console as ZIP archives. */
 import { basename, dirname, resolve } from 'node:path'
-import { readReferenceNames } from '@sluice/engine'
+import { type ExportedProgram, readPrograms, readReferenceNames } from '@sluice/engine'
 import { failLocally } from '../local-failure.ts'
 import { readLocalFile } from '../local-file.ts'
 import { decodeXml } from './xml-text.ts'
@@ -16,12 +16,14 @@ export interface SequenceDocuments {
   documents: { file: string; text: string; name: string }[]
   /** What packages are called, where an export says it. */
   packageNames: Map<string, string>
+  /** Programs of packages, where dependencies were exported. */
+  programs: ExportedProgram[]
   warnings: string[]
 }
 
 /** @throws LocalFailure for what is too large, damaged, or holds no sequence at all */
 export async function readSequenceDocuments(files: readonly string[]): Promise<SequenceDocuments> {
-  const found: SequenceDocuments = { documents: [], packageNames: new Map(), warnings: [] }
+  const found: SequenceDocuments = { documents: [], packageNames: new Map(), programs: [], warnings: [] }
   const unpacked = { bytes: 0 }
   for (const file of files) {
     const isArchive = /\.zip$/i.test(file)
@@ -54,9 +56,11 @@ async function addArchive(
       await addArchive(found, label, await unpack(entry), unpacked, depth + 1)
     if (!/\.xml$/i.test(entry.name)) continue
     const content = await unpack(entry)
+    const { text } = decodeXml(content)
     if (/(^|\/)ReferencesInfo\.xml$/i.test(entry.name))
-      for (const [id, name] of readReferenceNames(decodeXml(content).text)) found.packageNames.set(id, name)
-    else if (/<sequence|&lt;sequence/.test(decodeXml(content).text)) addDocument(found, label, entry.name, content)
+      for (const [id, name] of readReferenceNames(text)) found.packageNames.set(id, name)
+    else if (/<sequence|&lt;sequence/.test(text)) addDocument(found, label, entry.name, content)
+    if (text.includes('SMS_Program')) found.programs.push(...readPrograms(text))
   }
 }
 

@@ -61,6 +61,7 @@ test('a dry run tells sequences, coverage and problems on one line of JSON, and 
       variables: 0,
       instructions: ['G', 'Prüfung', 'G'],
       runnable: true,
+      obstacles: [],
     },
   ])
   assert.equal(coverage.runsOnWindows, 1)
@@ -138,6 +139,30 @@ test('without a dry run it writes a file that is valid and can be exported again
   )
 })
 
+test('programs come from an export with dependencies; what has to be written yet is listed with its place', async (t) => {
+  const install = (name: string): string =>
+    `<step type="SMS_TaskSequence_InstallSoftwareAction" name="${name}"><action>smsswd.exe /pkg:ABC00001 /install /basevar: /continueOnError:False</action><defaultVarList><variable name="_SMSSWDProgramName" property="ProgramName">${name}</variable></defaultVarList></step>`
+  const program =
+    '<INSTANCE CLASSNAME="SMS_Program"><PROPERTY NAME="PackageID"><VALUE>ABC00001</VALUE></PROPERTY><PROPERTY NAME="ProgramName"><VALUE>Install</VALUE></PROPERTY><PROPERTY NAME="CommandLine"><VALUE>setup.exe /q</VALUE></PROPERTY></INSTANCE>'
+  const sequence = `<sequence version="3.10">${install('Install')}${install('Repair')}</sequence>`
+  const path = await file(
+    t,
+    'export.zip',
+    zip([
+      {
+        name: 'SMS_TaskSequencePackage/ABC00009/object.xml',
+        content: Buffer.from(instance('ABC00009', 'Tools', sequence)),
+      },
+      { name: 'SMS_Program/ABC00001/object.xml', content: Buffer.from(program) },
+    ]),
+  )
+  const out = join(await folder(t), 'tools.yaml')
+  const { stdout, code } = await sluice(['sequence', 'import', path, '--out', out])
+  assert.equal(code, 0)
+  assert.match(stdout, /\nsteps\[1\] +Repair +the command of ABC00001:Repair is not known: write it\n/)
+  assert.match(await readFile(out, 'utf8'), /commandLine: setup\.exe \/q/)
+})
+
 test('several sequences become a folder of files', async (t) => {
   const out = join(await folder(t), 'all')
   const both = await file(t, 'both.xml', `<All>${instance('ABC00001', 'A/B')}${instance('ABC00002', 'A/B')}</All>`)
@@ -170,10 +195,7 @@ test('what is too large is not even read; damaged and hostile archives are refus
     assert.equal(code, 1)
     return stderr
   }
-  assert.match(
-    await refused('x.xml', Buffer.alloc(100 * 1024 * 1024, 'x')),
-    /has 104857600 bytes; at most 33554432 are read/,
-  )
+  assert.match(await refused('x.xml', Buffer.alloc(100 * 1024 * 1024, 'x')), /is larger than 33554432 bytes/)
   const good = exported('ABC00001', 'x')
   assert.match(await refused('x.zip', good.subarray(0, -30)), /no directory; is it cut off/)
   assert.match(await refused('x.zip', Buffer.from('not a ZIP')), /no directory/)

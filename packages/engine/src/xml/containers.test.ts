@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findSequences, readReferenceNames } from './containers.ts'
+import { findSequences } from './containers.ts'
+import { readPrograms, readReferenceNames } from './exported-objects.ts'
 
 const fragment =
   '<sequence version="3.10">\n  <step name="One" description=""><action>a &amp; b</action></step></sequence>'
@@ -87,4 +88,21 @@ test('what references are called', () => {
   )
   assert.deepEqual([...names], [['ABC00001', 'Drivers & tools']])
   assert.deepEqual([...readReferenceNames('not XML')], [])
+})
+
+test('programs of packages: as objects of their own, or as text in others', () => {
+  const property = (name: string, value: string) => `<PROPERTY NAME="${name}"><VALUE>${value}</VALUE></PROPERTY>`
+  const program = (id: string, name: string, command: string, more = '') =>
+    `<INSTANCE CLASSNAME="SMS_Program">${property('PackageID', id)}${property('ProgramName', name)}${property('CommandLine', command)}${more}</INSTANCE>`
+  assert.deepEqual(
+    readPrograms(program('ABC00001', 'Install', 'setup.exe /q &amp; more', property('WorkingDirectory', 'x64'))),
+    [{ packageId: 'ABC00001', name: 'Install', commandLine: 'setup.exe /q & more', startIn: 'x64' }],
+  )
+  const inner = `<INSTANCE CLASSNAME="SMS_Package">${program('ABC00001', 'Remove', 'setup.exe /x')}</INSTANCE>`
+  const names = (text: string) => readPrograms(text).map(({ name }) => name)
+  assert.deepEqual(names(`<ArrayOfString><string>${escaped(inner)}</string></ArrayOfString>`), ['Remove'])
+  assert.deepEqual(names(inner.replace('SMS_Program"', 'SMS_Other"')), [])
+  assert.deepEqual(names(program('ABC00001', 'No command', '')), [])
+  assert.deepEqual(names(program('ABC00001', 'Long', 'x'.repeat(32_001))), [])
+  assert.deepEqual(readPrograms('<INSTANCE CLASSNAME="SMS_Program">'), [])
 })

@@ -7,7 +7,7 @@
  * N2. Properties of the package are taken from elements around the sequence, nearest first.
  */
 import type { SourcePlace } from '@sluice/protocol'
-import { elementsIn, firstChild, type XmlElement } from './element.ts'
+import { firstChild, type XmlElement } from './element.ts'
 import { readXml, type XmlBase, type XmlFault, type XmlText } from './read-xml.ts'
 import { unescapeOnce } from './unescape.ts'
 
@@ -86,7 +86,7 @@ function innerSource(element: XmlElement, text: string, document: XmlText): Sour
  * Plain properties: `PROPERTY NAME="…"/VALUE` of an instance, and elements with nothing but text.
  * What begins with `__` is the server's own.
  */
-function propertiesOf(element: XmlElement): [string, string][] {
+export function propertiesOf(element: XmlElement): [string, string][] {
   return element.children
     .slice(0, MAX_PROPERTIES)
     .flatMap((child): [string, string][] => {
@@ -96,21 +96,4 @@ function propertiesOf(element: XmlElement): [string, string][] {
     })
     .map(([name, value]): [string, string] => [name, value.trim()])
     .filter(([name, value]) => name !== '' && !name.startsWith('__') && value !== '' && !holdsSequence(value))
-}
-
-/** What the references of a package are called: `ReferencesInfo.xml` of an export, its entries escaped. */
-export function readReferenceNames(text: string): Map<string, string> {
-  const names = new Map<string, string>()
-  const base: XmlBase = { file: '', line: 1, column: 1, exact: false }
-  const read = readXml(text, base)
-  if (!read.ok) return names
-  for (const { text: inner } of elementsIn(read.value.root)) {
-    const entry = inner.trimStart().startsWith('<INSTANCE') ? readXml(inner, base) : undefined
-    if (entry?.ok !== true) continue
-    const properties = new Map(propertiesOf(entry.value.root))
-    const id = properties.get('ReferencePackageID')
-    const name = properties.get('ReferenceName')
-    if (id !== undefined && name !== undefined) names.set(id, name)
-  }
-  return names
 }

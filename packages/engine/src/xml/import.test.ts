@@ -264,3 +264,29 @@ test('a step with more of everything than a person writes takes no longer for it
   const ms = processorMs(() => assert.equal(read(text).sequences[0]?.variables, 18_001))
   assert.ok(ms < 10_000, `${ms} ms`)
 })
+
+test('a program of a package has its command where the export says it; what is missing is listed with its place', () => {
+  const install = (program: string): string =>
+    `<step type="SMS_TaskSequence_InstallSoftwareAction" name="${program}"><action>smsswd.exe /pkg:ABC00001 /install /basevar: /continueOnError:False</action>${variables({ _SMSSWDProgramName: program })}</step>`
+  const list = `<step type="SMS_TaskSequence_InstallSoftwareAction" name="List"><action>smsswd.exe /pkg: /install /basevar:APPS /continueOnError:False</action></step>`
+  const here = PackageId.parse('XYZ00009')
+  const imported = read(sequence(`<group name="G">${install('Install')}${install('install')}${list}</group>`), {
+    programs: [{ packageId: 'ABC00001', name: 'Install', commandLine: 'setup.exe /q', startIn: 'x64' }],
+    packages: new Map([['ABC00001', here]]),
+  })
+  const [one] = imported.sequences
+  const [group] = one?.sequence.steps ?? []
+  const programs =
+    group?.type === 'group' ? group.steps.map((node) => (node.type === 'installPackage' ? node.programs : [])) : []
+  assert.deepEqual(programs, [
+    [{ package: here, program: 'Install', commandLine: 'setup.exe /q' }],
+    [{ package: here, program: 'install' }],
+    [],
+  ])
+  assert.equal(one?.runnable, false)
+  assert.deepEqual(one?.obstacles, [
+    { path: 'steps[0].steps[1]', name: 'install', why: `the command of ${here}:install is not known: write it` },
+    { path: 'steps[0].steps[2]', name: 'List', why: 'what APPS may name is not declared: list the programs' },
+  ])
+  assert.match(told(imported)[0] ?? '', /the program Install starts in x64 there, and in the folder of ABC00001 here/)
+})

@@ -5,10 +5,12 @@
 import type { PackageChoice, PackageId, Sequence, SequenceId, SequenceNode } from '@sluice/protocol'
 import { flatten } from '../run/flatten.ts'
 import { obstacles } from '../sequence/obstacles.ts'
+import { formatPath } from '../sequence/path.ts'
 import { circles } from './circles.ts'
 import { findSequences } from './containers.ts'
 import { countElements, type SequenceCounts } from './counts.ts'
 import { type Coverage, coverageOf } from './coverage.ts'
+import { type ExportedProgram, withPrograms } from './exported-objects.ts'
 import type { Finding } from './findings.ts'
 import { type FoundSecret, SecretNames } from './found-secret.ts'
 import { readSequenceElement } from './import-sequence.ts'
@@ -17,10 +19,15 @@ export interface ImportedSequence extends SequenceCounts {
   name: string
   /** Names of the instruction table: a group at its start and at its end (task-sequence-xml §8.1). */
   instructions: string[]
-  /** Whether a device would start it as it is. */
+  /** Whether a device would start it as it is: nothing stands in the way. */
   runnable: boolean
+  /** What stands in the way, at most `MAX_OBSTACLES`, each with its place in the native form. */
+  obstacles: { path: string; name: string; why: string }[]
   sequence: Sequence
 }
+
+/** A sequence of which more is in the way is not mended one by one. */
+const MAX_OBSTACLES = 200
 
 export interface SequenceImport {
   sequences: ImportedSequence[]
@@ -40,6 +47,8 @@ export interface ImportSource {
   calledSequences?: ReadonlyMap<string, SequenceId>
   /** What packages are called, where an export says it. */
   packageNames?: ReadonlyMap<string, string>
+  /** Programs of packages, where an export has them. */
+  programs?: readonly ExportedProgram[]
 }
 
 export function importSequences(source: ImportSource): SequenceImport {
@@ -62,7 +71,10 @@ export function importSequences(source: ImportSource): SequenceImport {
       const read = readSequenceElement(element, name, secretNames)
       problems.push(...read.findings)
       secrets.push(...read.secrets)
-      if (read.sequence !== undefined) sequences.push(withMapped(read.sequence, source, used))
+      if (read.sequence === undefined) continue
+      const filled = withPrograms(read.sequence, source.programs ?? [])
+      problems.push(...filled.findings)
+      sequences.push(withMapped(filled.sequence, source, used))
     }
   }
   problems.push(...circles(sequences))
@@ -77,13 +89,17 @@ export function importSequences(source: ImportSource): SequenceImport {
           : `${kind} ${id}${name === undefined ? '' : ` (${name})`} is needed: ${remedies[kind]}`,
       })
   return {
-    sequences: sequences.map((sequence) => ({
-      name: sequence.name,
-      ...countElements(sequence),
-      instructions: instructionNames(sequence),
-      runnable: obstacles(sequence).length === 0,
-      sequence,
-    })),
+    sequences: sequences.map((sequence) => {
+      const found = obstacles(sequence)
+      return {
+        name: sequence.name,
+        ...countElements(sequence),
+        instructions: instructionNames(sequence),
+        runnable: found.length === 0,
+        obstacles: found.slice(0, MAX_OBSTACLES).map(({ path, name, why }) => ({ path: formatPath(path), name, why })),
+        sequence,
+      }
+    }),
     coverage,
     problems: problems.sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error')),
     secrets,

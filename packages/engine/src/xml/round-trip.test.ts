@@ -23,7 +23,7 @@ test('any XML of the grammar: nothing is lost, and what is written reads back as
     fc.property(anyXml, (text) => {
       const first = imported(text)
       const { instructions, values: _, ...counts } = walk(text)
-      const { name: __, sequence, runnable: ___, instructions: told, ...found } = first
+      const { name: __, sequence, runnable: ___, obstacles: ____, instructions: told, ...found } = first
       assert.deepEqual(found, counts)
       assert.equal(told.length, instructions.length)
       const written = exportSequence(sequence).text
