@@ -125,6 +125,19 @@ test('warnings do not hinder: variables that nothing sets, variables in shell te
   ])
 })
 
+test('what Windows gives to every program is no variable of the sequence; advice is for the shell that there is', () => {
+  const { warnings } =
+    parsed(`${head}  - { type: runCommandLine, name: A, commandLine: 'cmd.exe /c copy %windir%\\a.log %Target%' }
+  - { type: runCommandLine, name: B, commandLine: 'cmd /c dir %SystemDrive%' }
+  - { type: setVariable, name: C, variable: Target, value: "%ProgramData%/x" }
+  - { type: setVariable, name: D, variable: E, value: x, condition: { file: "%windir%/x" } }
+`)
+  assert.deepEqual(warnings.map(formatDetail), [
+    'test.yaml:4:51: steps[0].commandLine: a variable inside shell text can become more than a word: let a script read it, with the module SluiceTS or sluice-ts get',
+    'test.yaml:7:77: steps[3].condition.file: nothing sets the variable "windir", and it is not declared in inputs',
+  ])
+})
+
 test('references: every package with its place, candidates included', () => {
   const file = parsed(`${head}  - type: downloadPackageContent
     name: D

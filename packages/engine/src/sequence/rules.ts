@@ -65,13 +65,15 @@ function checkNode(node: SequenceNode, path: Path, { faults, warnings }: Finding
   if (node.type !== 'runCommandLine') return
   const words = splitCommandLine(node.commandLine)
   if (!words.ok) faults.push({ path: [...path, 'commandLine'], message: words.problem.detail })
-  else if (shellText(words.value).some((text) => variablesIn(text).length > 0))
+  else if (shellText(words.value).some((text) => variablesIn(text).some((name) => !ofWindows.has(name.toLowerCase()))))
     warnings.push({
       path: [...path, 'commandLine'],
-      message:
-        'a variable inside shell text can become more than a word: pass it as an argument, sh -c \'…"$1"\' sh %name%',
+      message: `a variable inside shell text can become more than a word: ${/^(.*[\\/])?(ba|da|z|k)?sh$/.test(words.value[0] ?? '') ? asArgument : inScript}`,
     })
 }
+
+const asArgument = `pass it as an argument, sh -c '…"$1"' sh %name%`
+const inScript = 'let a script read it, with the module SluiceTS or sluice-ts get'
 
 /** Fields that must be there together, or not together. */
 function checkNewer(node: SequenceNode, path: Path, faults: Fault[]): void {
@@ -136,6 +138,17 @@ function shellText(words: string[]): string[] {
 /** Fields of steps in which `%name%` is expanded. */
 const expandedFields = ['value', 'commandLine', 'startIn', 'sourcePath', 'driverPath', 'message', 'parameters', 'probe']
 
+/**
+ * What Windows and its command prompt give to every program, in lower case: left as it is where no variable of the
+ * sequence has the name, so that the shell or the program puts it in.
+ */
+const ofWindows: ReadonlySet<string> = new Set([
+  ...['allusersprofile', 'appdata', 'cd', 'commonprogramfiles', 'computername', 'comspec', 'date', 'errorlevel'],
+  ...['homedrive', 'homepath', 'localappdata', 'number_of_processors', 'os', 'path', 'processor_architecture'],
+  ...['programdata', 'programfiles', 'programw6432', 'public', 'random', 'systemdrive', 'systemroot', 'temp', 'time'],
+  ...['tmp', 'username', 'userprofile', 'windir'],
+])
+
 /** Variables that conditions and texts use although nothing here can have set them. */
 function unsetVariables(sequence: Sequence): Fault[] {
   const set = new Set([...sequence.inputs, ...(sequence.variables ?? [])].map(({ variable }) => variable.toLowerCase()))
@@ -164,7 +177,8 @@ function unsetVariables(sequence: Sequence): Fault[] {
     if (node.condition !== undefined) usesOfCondition(node.condition, [...path, 'condition'], use)
     for (const field of expandedFields) {
       const value: unknown = Reflect.get(node, field)
-      if (typeof value === 'string') for (const name of variablesIn(value)) use(name, [...path, field])
+      if (typeof value !== 'string') continue
+      for (const name of variablesIn(value)) if (!ofWindows.has(name.toLowerCase())) use(name, [...path, field])
     }
     if (node.type === 'downloadPackageContent')
       for (const [index, choice] of node.packages.entries())

@@ -7,6 +7,7 @@
  * properties are relied on.
  */
 import type { Sequence, SequenceNode } from '@sluice/protocol'
+import { splitCommandLine } from '../run/command-words.ts'
 import { propertiesOf } from './containers.ts'
 import { elementsIn, type XmlElement } from './element.ts'
 import type { Finding } from './findings.ts'
@@ -67,6 +68,9 @@ export function withPrograms(
   programs: readonly ExportedProgram[],
 ): { sequence: Sequence; findings: Finding[] } {
   const findings: Finding[] = []
+  const tell = (message: string): void => {
+    findings.push({ kind: 'differs', severity: 'warning', sequence: sequence.name, message })
+  }
   if (programs.length === 0) return { sequence, findings }
   const known = new Map(programs.map((one) => [`${one.packageId}:${one.name}`, one]))
   const fill = (node: SequenceNode): SequenceNode => {
@@ -75,11 +79,13 @@ export function withPrograms(
     const filled = node.programs.map((program) => {
       const found = known.get(`${program.package}:${program.program}`)
       if (found === undefined || program.commandLine !== undefined) return program
+      const about = `${node.name}: the program ${program.program}`
+      if (!splitCommandLine(found.commandLine).ok) {
+        tell(`${about} has a command with a quote that does not end: write it anew`)
+        return program
+      }
       if (found.startIn !== undefined)
-        findings.push({
-          ...{ kind: 'differs', severity: 'warning', sequence: sequence.name },
-          message: `${node.name}: the program ${program.program} starts in ${found.startIn} there, and in the folder of ${program.package} here`,
-        })
+        tell(`${about} starts in ${found.startIn} there, and in the folder of ${program.package} here`)
       return { ...program, commandLine: found.commandLine }
     })
     return { ...node, programs: filled }

@@ -270,10 +270,16 @@ test('a program of a package has its command where the export says it; what is m
     `<step type="SMS_TaskSequence_InstallSoftwareAction" name="${program}"><action>smsswd.exe /pkg:ABC00001 /install /basevar: /continueOnError:False</action>${variables({ _SMSSWDProgramName: program })}</step>`
   const list = `<step type="SMS_TaskSequence_InstallSoftwareAction" name="List"><action>smsswd.exe /pkg: /install /basevar:APPS /continueOnError:False</action></step>`
   const here = PackageId.parse('XYZ00009')
-  const imported = read(sequence(`<group name="G">${install('Install')}${install('install')}${list}</group>`), {
-    programs: [{ packageId: 'ABC00001', name: 'Install', commandLine: 'setup.exe /q', startIn: 'x64' }],
-    packages: new Map([['ABC00001', here]]),
-  })
+  const imported = read(
+    sequence(`<group name="G">${install('Install')}${install('install')}${list}${install('Broken')}</group>`),
+    {
+      programs: [
+        { packageId: 'ABC00001', name: 'Install', commandLine: 'setup.exe /q', startIn: 'x64' },
+        { packageId: 'ABC00001', name: 'Broken', commandLine: '"setup.exe /q' },
+      ],
+      packages: new Map([['ABC00001', here]]),
+    },
+  )
   const [one] = imported.sequences
   const [group] = one?.sequence.steps ?? []
   const programs =
@@ -282,11 +288,14 @@ test('a program of a package has its command where the export says it; what is m
     [{ package: here, program: 'Install', commandLine: 'setup.exe /q' }],
     [{ package: here, program: 'install' }],
     [],
+    [{ package: here, program: 'Broken' }],
   ])
   assert.equal(one?.runnable, false)
   assert.deepEqual(one?.obstacles, [
     { path: 'steps[0].steps[1]', name: 'install', why: `the command of ${here}:install is not known: write it` },
     { path: 'steps[0].steps[2]', name: 'List', why: 'what APPS may name is not declared: list the programs' },
+    { path: 'steps[0].steps[3]', name: 'Broken', why: `the command of ${here}:Broken is not known: write it` },
   ])
   assert.match(told(imported)[0] ?? '', /the program Install starts in x64 there, and in the folder of ABC00001 here/)
+  assert.match(told(imported)[1] ?? '', /the program Broken has a command with a quote that does not end/)
 })
