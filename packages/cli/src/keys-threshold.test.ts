@@ -1,6 +1,6 @@
 /** Root keys of three holders, of whom two must sign: a site as a real process, and a workstation. */
 import assert from 'node:assert/strict'
-import { readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import type { CatalogueInfo } from '@sluice/protocol'
@@ -73,6 +73,70 @@ test('one alone signs no root; two do, wherever their keys are', async () => {
   const after = await json<CatalogueInfo>('keys', 'rotate', 'timestamp', ...signing, ...both)
   assert.deepEqual(roots(after), roots(before))
   assert.notDeepEqual(after.keys, before.keys)
+})
+
+test('holders sign at different places: copies go round, and are put together', async () => {
+  const [file, copy, late] = ['proposed.json', 'copy.json', 'late.json'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const before = await json<CatalogueInfo>('keys', 'status')
+  const proposed = await as('keys', 'rotate', 'snapshot', ...signing, '--propose', file)
+  assert.match(proposed.stdout, /each holder runs .* until /)
+  assert.match(proposed.stderr, /snapshot: 1 of 1 must sign\n {2}[0-9a-f]{64} {2}NEW\n {2}[0-9a-f]{64} {2}GOES/)
+  await copyFile(file, copy)
+  const finish = (...files: string[]) => as('keys', 'finish', ...files, ...signing)
+  const signs = (path: string, key: string, passphrase: string) =>
+    sluice(['keys', 'sign', path, '--root-key', key, '--root-passphrase-file', passphrase, '--yes'])
+
+  assert.match((await finish(file)).stderr, /2 more must sign it/)
+  assert.match((await signs(file, handed, ofHolder)).stdout, /1 more must sign it, or a copy of it/)
+  assert.match((await signs(file, handed, ofHolder)).stdout, /1 more must sign/, 'twice is once')
+  assert.match((await signs(copy, join(keys, 'release.key'), secret)).stderr, /holds a key for release/)
+  assert.match((await signs(copy, join(keys, 'root-1.key'), secret)).stdout, /1 more must sign/)
+  assert.match((await finish(copy)).stderr, /1 more must sign it/)
+
+  // What somebody changed on the way is another proposal, and its signatures are none.
+  const text = await readFile(copy, 'utf8')
+  await writeFile(late, text.replaceAll(/"expiresAt": "[^"]*"/g, '"expiresAt": "2026-01-01T00:00:00.000Z"'))
+  assert.match((await signs(late, join(keys, 'root-2.key'), secret)).stderr, /had to be finished by 2026-01-01/)
+  await writeFile(
+    late,
+    text.replace(/("next": .*?\\"expires\\":\\")\d{4}/, (_, head: string) => `${head}2099`),
+  )
+  assert.match((await finish(file, late)).stderr, /different proposals/)
+  assert.match((await finish(late)).stderr, /2 more must sign it/)
+
+  assert.equal((await finish(file, copy)).code, 0)
+  const after = await json<CatalogueInfo>('keys', 'status')
+  const keyOf = (info: CatalogueInfo) => info.keys.find(({ role }) => role === 'snapshot')?.keyid
+  assert.notEqual(keyOf(after), keyOf(before))
+  assert.deepEqual(roots(after), roots(before))
+  assert.match((await finish(file, copy)).stderr, /follows another one/)
+})
+
+test('a root key and the release key are replaced so, too', async () => {
+  for (const [role, more] of [
+    ['root', ['--replace', 'root-1']],
+    ['release', []],
+  ] as const) {
+    const before = await json<CatalogueInfo>('keys', 'status')
+    const file = join(folder, `${role}.json`)
+    await json('keys', 'rotate', role, ...more, ...signing, '--propose', file)
+    for (const [key, passphrase] of [
+      [handed, ofHolder],
+      [join(keys, 'root-2.key'), secret],
+    ] as const)
+      await sluice(['keys', 'sign', file, '--root-key', key, '--root-passphrase-file', passphrase, '--yes'])
+    const after = await json<CatalogueInfo>('keys', 'finish', file, ...signing)
+    const idsOf = (info: CatalogueInfo) => info.keys.filter((one) => one.role === role).map(({ keyid }) => keyid)
+    assert.notDeepEqual(idsOf(after), idsOf(before))
+  }
+  assert.deepEqual(
+    (await readdir(keys)).filter((name) => name.includes('.next.')),
+    [],
+  )
 })
 
 test('a root key that is lost is replaced by the others', async () => {

@@ -49,3 +49,20 @@ export type RootKeysFile = z.infer<typeof RootKeysFile>
 
 /** Which site the keys of a folder are for. */
 export const ReleaseKeysSite = z.object({ format: z.literal('sluice-release-keys/1'), siteId: SiteId })
+
+/** A new root on its way from one holder of a root key to the next. Nothing in it is secret, and nothing is trusted. */
+export const RootCeremonyFile = z.strictObject({
+  format: z.literal('sluice-root-ceremony/1'),
+  /** What the new root is made for; `replaces`: of several root keys the name of the one that goes. */
+  what: z.strictObject({
+    role: z.enum(['root', 'release', 'snapshot', 'timestamp', 'policy']),
+    replaces: z.string().max(20).optional(),
+  }),
+  /** After this nobody signs it and nobody puts it together. */
+  expiresAt: z.iso.datetime(),
+  /** The root that it follows, as published. */
+  before: z.string().max(256 * 1024),
+  /** The new root, with the signatures so far. */
+  next: z.string().max(256 * 1024),
+})
+export type RootCeremonyFile = z.infer<typeof RootCeremonyFile>

@@ -14,11 +14,16 @@ import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { wholeNumber } from '../terminal/options.ts'
 import { table } from '../terminal/text.ts'
+import { addCeremonyCommands, proposeRoot } from './keys-ceremony.ts'
+import { addKeysOptions } from './keys-options.ts'
+import { showCatalogue } from './keys-view.ts'
 
 interface KeysOptions extends RootKeyOptions {
   keys: string
   passphraseFile?: string
   replace?: string
+  propose?: string
+  days?: number
   yes?: boolean
 }
 interface InitOptions {
@@ -31,14 +36,6 @@ interface ExportOptions {
   to?: string
   passphraseFile?: string
   newPassphraseFile?: string
-}
-
-/** `--keys` and what opens them, for a command that signs. */
-export function addKeysOptions(command: Command): Command {
-  return command
-    .requiredOption('--keys <folder>', 'folder with the keys, made by `sluice keys init`')
-    .option('--passphrase-file <file>', 'file with the passphrase (default: it is asked for)')
-    .option('--yes', 'do not ask')
 }
 
 /** Root keys that are not in the folder, of one holder or several. */
@@ -137,6 +134,8 @@ export function addKeysCommands(program: Command, session: Session): void {
     ),
   )
     .option('--replace <name>', 'of several root keys the one that goes, as in root-2')
+    .option('--propose <file>', 'sign nothing: write the new root into a file that holders sign, each at his place')
+    .option('--days <number>', 'how long they may take', wholeNumber(1, 90), 14)
     .action(async (role: SigningRole, options: KeysOptions): Promise<void> => {
       const site = await session.site()
       if ((await site.call('catalogue')).mode === 'online') {
@@ -144,10 +143,13 @@ export function addKeysCommands(program: Command, session: Session): void {
         return showCatalogue(session, await site.call('rotateKey', { id: role }))
       }
       const folder = await openKeysFolder(options.keys)
+      if (options.propose !== undefined) return await proposeRoot(session, folder, role, options, options.propose)
       await confirm(session, options, `A new ${role} key takes the place of the old one`)
       const secret = await passphrase(session, options.passphraseFile, false)
       showCatalogue(session, await rotateOffline(session, folder, role, options, secret))
     })
+
+  addCeremonyCommands(group, session)
 
   group
     .command('status', { isDefault: true })
@@ -249,34 +251,3 @@ function showKeys(session: Session, keys: readonly { role: string; keyid: string
     ),
   )
 }
-
-function showCatalogue(session: Session, info: CatalogueInfo): void {
-  session.out.result(info, () => [
-    info.mode === 'online'
-      ? 'Online mode: the root and release keys are on the site. Whoever controls the site decides what devices run.'
-      : 'Offline mode: root and release keys are not on the site.',
-    ...(info.rootThreshold === 1
-      ? []
-      : [`${info.rootThreshold} of ${rootCount(info)} root keys must sign a new root.`]),
-    ...(info.waiting === 0 ? [] : [`Waiting for release: ${info.waiting}. See \`sluice release list\`.`]),
-    '',
-    ...table(
-      ['KEY', 'WHERE', 'ID'],
-      info.keys.map(({ role, onSite, keyid }) => [role, onSite ? 'on the site' : 'elsewhere', keyid]),
-    ),
-    '',
-    ...table(
-      ['SIGNED', 'VERSION', 'EXPIRES'],
-      info.signatures.map(({ role, version, expiresAt, warningDays }) => [
-        role,
-        version,
-        warningDays === undefined ? expiresAt : `${expiresAt}: within ${warningDays} days, ${remedy(role)}`,
-      ]),
-    ),
-  ])
-}
-
-const rootCount = ({ keys }: CatalogueInfo): number => keys.filter(({ role }) => role === 'root').length
-
-const remedy = (role: string): string =>
-  role === 'root' ? 'run `sluice keys rotate root`' : 'run `sluice release sign`'

@@ -10,7 +10,7 @@ import { handOver, releasedNames, seriesOf, signReleases } from '../keys/signing
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
 import { table } from '../terminal/text.ts'
-import { addKeysOptions } from './keys.ts'
+import { addKeysOptions } from './keys-options.ts'
 
 interface SignOptions {
   keys: string
