@@ -130,8 +130,13 @@ class AzureBlobStore implements CloudStore {
     }
   }
 
-  async delete(name: ObjectName): Promise<void> {
-    await asked('deleting', () => this.#blob(name).deleteIfExists({ deleteSnapshots: 'include' }))
+  async delete(name: ObjectName, signal?: AbortSignal): Promise<void> {
+    const how = { deleteSnapshots: 'include', ...(signal === undefined ? {} : { abortSignal: signal }) } as const
+    signal?.throwIfAborted()
+    await asked('deleting', () => this.#blob(name).deleteIfExists(how)).catch((error: unknown) => {
+      signal?.throwIfAborted()
+      throw error
+    })
   }
 
   async signedUrl(name: ObjectName, lifeMs: number): Promise<Result<SignedUrl>> {

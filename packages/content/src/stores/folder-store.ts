@@ -135,7 +135,8 @@ class DirectoryStore implements FileStore {
     }
   }
 
-  async delete(name: ObjectName): Promise<void> {
+  async delete(name: ObjectName, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
     const path = this.#path(name)
     await rm(path, { force: true })
     if (await isFolder(dirname(path))) await syncFolder(dirname(path))

@@ -117,9 +117,10 @@ class S3Store implements CloudStore {
     } while (next !== undefined)
   }
 
-  async delete(name: ObjectName): Promise<void> {
+  async delete(name: ObjectName, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
     try {
-      await this.#requests.send({ method: 'DELETE', key: this.#key(name) })
+      await this.#requests.send({ method: 'DELETE', key: this.#key(name), signal })
     } catch (error) {
       if (!(error instanceof S3Refusal && error.status === 404)) throw error
     }

@@ -41,7 +41,8 @@ export interface Store {
   ): Promise<Result<{ body: Readable; totalBytes: number }>>
   /** In no order. */
   list(kind: ObjectKind): AsyncIterable<StoredObject>
-  delete(name: ObjectName): Promise<void>
+  /** Throws the signal's reason when it is aborted before the object is gone; then it may be gone or not. */
+  delete(name: ObjectName, signal?: AbortSignal): Promise<void>
 }
 
 /** A store whose objects are files: whoever serves them reads into buffers of its own, without a stream. */

@@ -41,6 +41,7 @@ import { isUniqueViolation } from '../db/violation.ts'
 import { newId } from '../identity/new-id.ts'
 import type { Log } from '../log.ts'
 import type { Credentials } from '../secrets/credentials.ts'
+import { lockPoint } from './lock-point.ts'
 
 /** C3. Beyond the four hours that a gateway serves content without a link. */
 const ACCESS_LIFE_MS = 24 * 3600_000
@@ -213,6 +214,7 @@ export function createCloudPoints(options: {
 
     async delete(id) {
       await db.transaction().execute(async (trx) => {
+        await lockPoint(trx, id)
         for (const [table, what] of [
           ['distributions', 'Packages are distributed to it; remove them first.'],
           ['point_objects', 'Objects are still being removed from it.'],

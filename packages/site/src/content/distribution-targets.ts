@@ -12,6 +12,7 @@ import {
   PointGroupId,
 } from '@sluice/protocol'
 import type { Db } from '../db/database.ts'
+import { holdPoint } from './lock-point.ts'
 
 /** A gateway as far as distribution cares. */
 export interface TargetGateway {
@@ -75,12 +76,8 @@ export async function pointOf(
     if (!gateway.serveContent) fail('GATEWAY_CONTENT_DISABLED', `The gateway ${gateway.name} does not serve content.`)
     return gateway.contentPoint ?? id
   }
-  const known = await trx
-    .selectFrom('cloud_points')
-    .select('id')
-    .where('id', '=', CloudPointId.parse(id))
-    .executeTakeFirst()
-  return known?.id ?? fail('NOT_FOUND', `There is no distribution point ${id}.`)
+  const point = CloudPointId.parse(id)
+  return (await holdPoint(trx, point)) ? point : fail('NOT_FOUND', `There is no distribution point ${id}.`)
 }
 
 async function membersOf(trx: Db, id: PointGroupId): Promise<DistributionPointId[]> {

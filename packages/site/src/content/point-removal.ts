@@ -2,15 +2,20 @@
  * Takes away what distribution points shall not hold any more: rows, and the objects at cloud points.
  *
  *   W4. An object is removed when no row of its point needs it; from the mark on nobody counts on
- *       it, and it is stored again only after it is gone.
+ *       it, and it is stored again only after it is gone. Marks are made behind the library's lock, so
+ *       that who begins to count on an object after its order was written sees them.
+ *   W6. Who may be fetching is asked after the rows that may go were read: a lease is written before its
+ *       device is told of a place, so it is seen, or the place was not named.
  */
 import { type CloudPointId, ProblemError } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
-import { takeLease } from '../db/lease.ts'
+import { type Lease, takeLease } from '../db/lease.ts'
 import type { Log } from '../log.ts'
 import type { CloudPoints } from './cloud-points.ts'
+import { lockLibrary } from './condemned.ts'
+import { deleteConfirmed } from './confirmed-delete.ts'
 import { SUPERSEDED_MS } from './distributions.ts'
 import { leaveFolders } from './gateway-content.ts'
 import { neededContents } from './needed.ts'
@@ -34,13 +39,13 @@ export async function removeFromPoints(options: PointRemovalOptions, stopped: Ab
   const { db, clock, onChanged } = options
   const now = clock.now()
   let changed = await leaveFolders(db, clock)
-  const needed = await neededContents(db, now)
   await db.deleteFrom('content_leases').where('until', '<=', now).execute()
   const going = await db
     .selectFrom('distributions')
-    .select(['package_id', 'point_id', 'version', 'content_id', 'state'])
+    .select(['package_id', 'point_id', 'version', 'content_id'])
     .where((eb) => eb.or([eb('state', '=', 'removing'), eb('superseded_at', '<=', now - SUPERSEDED_MS)]))
     .execute()
+  const needed = await neededContents(db, now) // W6
   for (const row of going) {
     if (needed.has(row.content_id)) continue
     const { numDeletedRows } = await db
@@ -48,7 +53,8 @@ export async function removeFromPoints(options: PointRemovalOptions, stopped: Ab
       .where('package_id', '=', row.package_id)
       .where('point_id', '=', row.point_id)
       .where('version', '=', row.version)
-      .where('state', '=', row.state)
+      // It may count again since.
+      .where((eb) => eb.or([eb('state', '=', 'removing'), eb('superseded_at', '<=', now - SUPERSEDED_MS)]))
       .executeTakeFirst()
     changed += Number(numDeletedRows)
   }
@@ -64,7 +70,43 @@ async function removeObjects(options: PointRemovalOptions, id: CloudPointId, sto
   if (lease === undefined) return
   const signal = AbortSignal.any([stopped, lease.signal])
   try {
-    await db
+    await markUnneeded(db, id, lease)
+    const going = await db
+      .selectFrom('point_objects')
+      .select(['kind', 'hash'])
+      .where('point_id', '=', id)
+      .where('state', '=', 'removing')
+      .limit(BATCH)
+      .execute()
+    if (going.length === 0) return
+    const cloud = await points.open(id)
+    await several(going, OBJECTS_AT_ONCE, signal, async ({ kind, hash }) => {
+      await deleteConfirmed({ db, cloud, lease, signal }, { kind, hash })
+      await db.transaction().execute(async (trx) => {
+        await lease.confirm(trx)
+        await trx
+          .deleteFrom('point_objects')
+          .where('point_id', '=', id)
+          .where('kind', '=', kind)
+          .where('hash', '=', hash)
+          .where('state', '=', 'removing')
+          .execute()
+      })
+    })
+    log.info('objects removed from a distribution point', { pointId: id, objects: going.length })
+  } catch (error) {
+    if (!signal.aborted) log.warn('objects could not be removed', { pointId: id, reason: reasonOf(error) })
+  } finally {
+    await lease.release()
+  }
+}
+
+/** W4 */
+async function markUnneeded(db: Kysely<Database>, id: CloudPointId, lease: Lease): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await lockLibrary(trx)
+    await lease.confirm(trx)
+    await trx
       .updateTable('point_objects')
       .set({ state: 'removing' })
       .where('point_id', '=', id)
@@ -96,34 +138,7 @@ async function removeObjects(options: PointRemovalOptions, id: CloudPointId, sto
         ),
       )
       .execute()
-    const going = await db
-      .selectFrom('point_objects')
-      .select(['kind', 'hash'])
-      .where('point_id', '=', id)
-      .where('state', '=', 'removing')
-      .limit(BATCH)
-      .execute()
-    if (going.length === 0) return
-    const cloud = await points.open(id)
-    await several(going, OBJECTS_AT_ONCE, signal, async ({ kind, hash }) => {
-      await cloud.delete({ kind, hash })
-      await db.transaction().execute(async (trx) => {
-        await lease.confirm(trx)
-        await trx
-          .deleteFrom('point_objects')
-          .where('point_id', '=', id)
-          .where('kind', '=', kind)
-          .where('hash', '=', hash)
-          .where('state', '=', 'removing')
-          .execute()
-      })
-    })
-    log.info('objects removed from a distribution point', { pointId: id, objects: going.length })
-  } catch (error) {
-    if (!signal.aborted) log.warn('objects could not be removed', { pointId: id, reason: reasonOf(error) })
-  } finally {
-    await lease.release()
-  }
+  })
 }
 
 const reasonOf = (error: unknown) =>

@@ -17,6 +17,8 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { Lease } from '../db/lease.ts'
 import type { Log } from '../log.ts'
+import { lockLibrary } from './condemned.ts'
+import { deleteConfirmed } from './confirmed-delete.ts'
 import type { PointOrder } from './point-orders.ts'
 import { several } from './several.ts'
 
@@ -66,7 +68,7 @@ export async function upload(
           }),
         )
       let counted = 0
-      const mended = await bring({ store, cloud, signal }, object, at !== undefined, (bytes) => {
+      const mended = await bring({ db, store, cloud, lease, signal }, object, at !== undefined, (bytes) => {
         doneBytes += bytes
         counted += bytes
       })
@@ -107,7 +109,7 @@ export async function uploadBeside(
       .where('hash', '=', object.hash)
       .executeTakeFirst()
     if (known !== undefined) return
-    await bring({ store, cloud, signal }, object, false, () => {})
+    await bring({ db, store, cloud, lease, signal }, object, false, () => {})
     await note({ db, clock }, pointId, object, lease)
   })
 }
@@ -136,13 +138,14 @@ async function note(
 
 /** W2. @param known it was there before: then it is read and hashed. @returns whether it had to be mended */
 async function bring(
-  { store, cloud, signal }: { store: Store; cloud: CloudStore; signal: AbortSignal },
+  at: { db: Kysely<Database>; store: Store; cloud: CloudStore; lease: Lease; signal: AbortSignal },
   object: StoredObject,
   known: boolean,
   count: (bytes: number) => void,
 ): Promise<boolean> {
+  const { store, cloud, signal } = at
   if (known && (await isRight(cloud, object, signal))) return false
-  if (known) await cloud.delete(object)
+  if (known) await deleteConfirmed(at, object)
   const opened = await store.get(object, undefined, signal)
   if (!opened.ok) throw new ProblemError(opened.problem)
   const counting = new Transform({
@@ -157,24 +160,28 @@ async function bring(
   if (!put.ok) throw new ProblemError(put.problem)
   // Somebody else's, or of a try whose end we never saw: not counted on before it was read.
   if (put.value.existed && !(await isRight(cloud, object, signal))) {
-    await cloud.delete(object)
+    await deleteConfirmed(at, object)
     throw new ProblemError(problem('CONTENT_CORRUPT', `The ${object.kind} ${object.hash} lay there with other bytes.`))
   }
   return known
 }
 
+/** Behind the lock of whoever marks what may go there (W4): a mark that did not see the order is seen here. */
 async function objectsOf(db: Kysely<Database>, { point_id, content_id }: PointOrder) {
-  const rows = await db
-    .selectFrom('version_objects as object')
-    .leftJoin('point_objects as there', (join) =>
-      join
-        .onRef('there.kind', '=', 'object.kind')
-        .onRef('there.hash', '=', 'object.hash')
-        .on('there.point_id', '=', point_id),
-    )
-    .select(['object.kind', 'object.hash', 'object.size_bytes', 'there.state', 'there.verified_at'])
-    .where('content_id', '=', content_id)
-    .execute()
+  const rows = await db.transaction().execute(async (trx) => {
+    await lockLibrary(trx)
+    return await trx
+      .selectFrom('version_objects as object')
+      .leftJoin('point_objects as there', (join) =>
+        join
+          .onRef('there.kind', '=', 'object.kind')
+          .onRef('there.hash', '=', 'object.hash')
+          .on('there.point_id', '=', point_id),
+      )
+      .select(['object.kind', 'object.hash', 'object.size_bytes', 'there.state', 'there.verified_at'])
+      .where('content_id', '=', content_id)
+      .execute()
+  })
   const known = new Map(
     rows.flatMap(
       ({ kind, hash, state, verified_at }): [string, { state: 'present' | 'removing'; verifiedAt: number }][] =>

@@ -26,6 +26,7 @@ import type { z } from 'zod'
 import { changeConcerns } from '../administrators/audit/change.ts'
 import { type Clock, timestamp } from '../clock.ts'
 import { moveGatewayContent } from '../content/gateway-content.ts'
+import { holdPoint } from '../content/lock-point.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { GatewaysTables } from '../db/schema/gateways.ts'
 import { isUniqueViolation } from '../db/violation.ts'
@@ -100,9 +101,8 @@ type Addresses = Pick<GatewayInfo, 'deviceUrl' | 'enrolmentUrl' | 'linkAddress'>
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex')
 
 /** @throws ProblemError `NOT_FOUND` */
-async function findPoint(source: Db, id: CloudPointId): Promise<void> {
-  const found = await source.selectFrom('cloud_points').select('id').where('id', '=', id).executeTakeFirst()
-  if (found === undefined) fail('NOT_FOUND', `There is no distribution point ${id}.`)
+async function findPoint(trx: Db, id: CloudPointId): Promise<void> {
+  if (!(await holdPoint(trx, id))) fail('NOT_FOUND', `There is no distribution point ${id}.`)
 }
 
 const certificateEnd = (expiresAt: number | undefined) =>
@@ -206,29 +206,31 @@ export function createGateways({ db, identity, clock, log }: GatewaysOptions): G
     async create(request) {
       const id = newId('gw', GatewayId)
       changeConcerns(id)
-      if (request.contentPoint !== undefined) await findPoint(db, request.contentPoint)
       const { offer, kept } = newJoinCode(id, request)
       try {
-        await db
-          .insertInto('gateways')
-          .values({
-            id,
-            name: request.name,
-            kind: request.kind,
-            device_url: request.deviceUrl,
-            enrolment_url: request.enrolmentUrl,
-            link_address: request.linkAddress,
-            serve_content: request.serveContent ? 1 : 0,
-            content_point: request.contentPoint ?? null,
-            created_at: clock.now(),
-            ...kept,
-            traffic_since: null,
-            pack_bytes: 0,
-            page_bytes: 0,
-            earlier_pack_bytes: 0,
-            earlier_page_bytes: 0,
-          })
-          .execute()
+        await db.transaction().execute(async (trx) => {
+          if (request.contentPoint !== undefined) await findPoint(trx, request.contentPoint)
+          await trx
+            .insertInto('gateways')
+            .values({
+              id,
+              name: request.name,
+              kind: request.kind,
+              device_url: request.deviceUrl,
+              enrolment_url: request.enrolmentUrl,
+              link_address: request.linkAddress,
+              serve_content: request.serveContent ? 1 : 0,
+              content_point: request.contentPoint ?? null,
+              created_at: clock.now(),
+              ...kept,
+              traffic_since: null,
+              pack_bytes: 0,
+              page_bytes: 0,
+              earlier_pack_bytes: 0,
+              earlier_page_bytes: 0,
+            })
+            .execute()
+        })
       } catch (error) {
         if (isUniqueViolation(error)) fail('CONFLICT', `There is a gateway ${request.name} already.`)
         throw error
