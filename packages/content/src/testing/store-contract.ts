@@ -2,7 +2,7 @@
  * What every store must do, whatever it is made of. A driver's test file calls `storeContract`
  * with a way to open an empty store; a driver is done when this passes.
  */
-import { deepEqual, equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -165,6 +165,9 @@ export function storeContract(what: string, open: () => Promise<StoreUnderTest>)
     const sizes = new Map<string, number>()
     for await (const object of store.list('pack')) sizes.set(object.hash, object.sizeBytes)
     deepEqual([...sizes].sort(), objects.map((object) => [sha256(object), object.length]).sort())
+    for (const object of objects)
+      await rejects(store.delete(pack(object), AbortSignal.abort(new Error('given up'))), /given up/)
+    for (const object of objects) equal(await store.has(pack(object)), true)
     for (const object of objects) await store.delete(pack(object))
     await store.delete(pack(big))
     deepEqual(await listed(store), [])

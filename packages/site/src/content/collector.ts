@@ -30,8 +30,9 @@ const LOOK_MS = 60_000
 /** In one transaction; each has up to 16,384 chunks. */
 const PACKS_AT_ONCE = 10
 const OBJECTS_AT_ONCE = 500
-/** Shorter than the lease holds (K1). */
+/** Together shorter than the lease holds (K1). */
 const CONFIRM_MS = 5_000
+const DELETE_MS = 30_000
 
 export interface Collector {
   /** Collects now. Undefined when another process does. */
@@ -203,7 +204,10 @@ export function createCollector(options: {
           await db.transaction().execute((trx) => lease.confirm(trx)) // K1
           confirmedAt = clock.now()
         }
-        await store.delete({ kind, hash })
+        await store.delete(
+          { kind, hash },
+          AbortSignal.any([stopped.signal, lease.signal, AbortSignal.timeout(DELETE_MS)]),
+        )
       }
       await db.transaction().execute(async (trx) => {
         await lease.confirm(trx)
