@@ -24,7 +24,7 @@ const inflate = promisify(inflateRaw)
 export function readZip(bytes: Buffer, file: string): ZipEntry[] {
   const refuse = (why: string): never => failLocally(`${file} cannot be read as a ZIP archive: ${why}.`)
   const end = bytes.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'))
-  if (end < 0 || end + 22 > bytes.length) return refuse('it has no directory; is it cut off?')
+  if (end < 0 || end + 22 > bytes.length) return refuse('it has no directory, so it is none or is cut off')
   const count = bytes.readUInt16LE(end + 10)
   let at = bytes.readUInt32LE(end + 16)
   if (count > MAX_ENTRIES || at === 0xffff_ffff) return refuse(`it has more than ${MAX_ENTRIES} entries, or is a ZIP64`)

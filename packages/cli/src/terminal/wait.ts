@@ -20,7 +20,13 @@ export async function waitForJob(session: Session, id: JobId, what: string): Pro
     }
   } finally {
     progress.end()
+    noteWaiting(session)
   }
+}
+
+/** Ctrl-C ends the waiting only. */
+function noteWaiting({ out, signal }: Session): void {
+  if (signal.aborted) out.note('The site goes on with it; `sluice package show` says how far it is.')
 }
 
 /** Until the newest version of every package is at every point. Throws the problem of one that failed. */
@@ -54,5 +60,6 @@ export async function waitForDistribution(
     }
   } finally {
     progress.end()
+    noteWaiting(session)
   }
 }
