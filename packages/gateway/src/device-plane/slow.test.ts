@@ -8,6 +8,7 @@ import type { Agent } from 'node:https'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { connect } from 'node:tls'
+import { managementRoutes } from '../management.ts'
 import type { Credentials } from '../testing/authorities.ts'
 import { ask, createWorld, until, type World } from '../testing/gateway-world.ts'
 
@@ -20,6 +21,8 @@ const numbers: Record<string, number> = {
   'does not read its answer': 25,
 }
 
+/** Connections of those who ask and listen. */
+const SERVED_WELL = 2
 /** Far more than the operating systems of both sides hold for a connection. */
 const ANSWER_BYTES = 16 * 1024 * 1024
 const HEAD = 'POST /v1/policy HTTP/1.1\r\nHost: a\r\n'
@@ -27,6 +30,7 @@ const HEAD = 'POST /v1/policy HTTP/1.1\r\nHost: a\r\n'
 describe('slow connections', () => {
   let world: World
   let port: number
+  let figures: string
   before(async () => {
     world = await createWorld()
     // Shorter than in life, so that a test can wait for them, and long enough for an honest one on a busy machine.
@@ -40,7 +44,10 @@ describe('slow connections', () => {
       leastBodyRate: 100_000,
       leastReadRate: 10_000_000,
     }
-    port = (await world.startLinked({ limits: { relaysPerDevice: 1_000 } }, bounds)).ports.device
+    const management = { host: '127.0.0.1', port: 0 }
+    const { ports } = await world.startLinked({ limits: { relaysPerDevice: 1_000 }, management }, bounds)
+    port = ports.device
+    figures = `http://127.0.0.1:${ports.management}${managementRoutes.metrics.path}`
     const page = Buffer.alloc(ANSWER_BYTES)
     world.site.onRelay = async ({ routeId, body }) => ({
       status: 200,
@@ -119,6 +126,12 @@ describe('slow connections', () => {
     return times.sort((a, b) => a - b)[20] ?? 0
   }
 
+  /** Connections that the gateway has, of whoever. */
+  async function connections(): Promise<number> {
+    const text = await (await fetch(figures)).text()
+    return Number(/^sluice_gateway_connections\{listener="device"\} (\d+)$/m.exec(text)?.[1])
+  }
+
   test('are dropped, each kind, while others are served as before', async () => {
     const alone = await median()
     const opened = new Map<string, Socket[]>()
@@ -138,7 +151,8 @@ describe('slow connections', () => {
       for (const socket of sockets) socket.resume()
       await until(() => sockets.every(({ closed }) => closed), `the end of who ${what}`, 120_000)
     }
-    // Who does not read does not see either that the connection is gone, until it does read.
+    // Who does not read does not see either that the connection is gone, until it does read: the gateway knows.
+    await until(async () => (await connections()) <= SERVED_WELL, 'the end of who does not read', 120_000)
     for (const socket of opened.get('does not read its answer') ?? []) {
       let bytes = 0
       socket.on('data', (chunk: Buffer) => {

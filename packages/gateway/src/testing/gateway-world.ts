@@ -266,10 +266,14 @@ export function hear(port: number, agent: Agent): Promise<Heard> {
   })
 }
 
-/** Waits for a condition, for at most ten seconds unless said otherwise. */
-export async function until(condition: () => boolean, what: string, limitMs = 120_000): Promise<void> {
+/** Waits for a condition, for at most two minutes unless said otherwise. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  limitMs = 120_000,
+): Promise<void> {
   const end = performance.now() + limitMs
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error(`did not happen: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

@@ -6,7 +6,6 @@ import {
   type CollectionId,
   DeploymentSettings,
   type DeviceId,
-  ProblemError,
   RoleName,
   SiteId,
 } from '@sluice/protocol'
@@ -17,6 +16,7 @@ import { onEveryDatabase } from '../db/testing.ts'
 import { silentLog } from '../log.ts'
 import { createVault } from '../secrets/vault.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
+import { codeOf } from '../testing/refusal.ts'
 import { type Actor, personOf } from './actor.ts'
 import { createAdministration } from './administration.ts'
 
@@ -54,15 +54,7 @@ const full: Actor = {
   roles: ['fullAdministrator'],
 }
 const bearer = (token: string) => new Request('https://site/', { headers: { authorization: `Bearer ${token}` } })
-const code = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'in'
-  } catch (error) {
-    if (error instanceof ProblemError) return error.problem.code
-    throw error
-  }
-}
+const code = (work: Promise<unknown>) => codeOf(work, 'in')
 
 onEveryDatabase('a token is shown once, counts until it ends or is revoked, and says when it was used', async (db) => {
   const { clock, apiTokens, authenticate } = setUp(db)

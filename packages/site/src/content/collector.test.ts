@@ -2,28 +2,13 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { seededBytes } from '@sluice/content/testing'
-import { type ContentId, type PackageId, ProblemError, type StoredObject } from '@sluice/protocol'
-import type { Kysely } from 'kysely'
-import type { Database } from '../db/database.ts'
-import { onEveryDatabase } from '../db/testing.ts'
+import type { ContentId, PackageId, StoredObject } from '@sluice/protocol'
+import { refusedAs } from '../testing/refusal.ts'
 import { createChunkIndex } from './chunk-index.ts'
 import { PackCondemned, referTo } from './condemned.ts'
-import { createLibraryWorld, internet, type LibraryWorld } from './testing/library-world.ts'
+import { internet, type LibraryWorld, withLibrary } from './testing/library-world.ts'
 
 const HOUR = 3600_000
-
-function withLibrary(name: string, body: (site: LibraryWorld, db: Kysely<Database>) => Promise<void>): void {
-  onEveryDatabase(name, async (db) => {
-    const site = await createLibraryWorld(db)
-    try {
-      await body(site, db)
-    } finally {
-      await site.close()
-    }
-  })
-}
-
-const code = (wanted: string) => (error: unknown) => error instanceof ProblemError && error.problem.code === wanted
 
 async function stored(site: LibraryWorld): Promise<StoredObject[]> {
   const objects: StoredObject[] = []
@@ -39,15 +24,15 @@ withLibrary('a package that somebody needs is not deleted, and who is named', as
   site.world.deployments = ['Upgrade to 13']
   await assert.rejects(
     site.library.deletePackage(id, { force: true }),
-    (error) => code('PACKAGE_NEEDED')(error) && String(error).includes('Upgrade to 13'),
+    (error) => refusedAs('PACKAGE_NEEDED')(error) && String(error).includes('Upgrade to 13'),
   )
   site.world.deployments = []
   site.world.sequences = ['Upgrade']
-  await assert.rejects(site.library.deletePackage(id, { force: false }), code('PACKAGE_NEEDED'))
+  await assert.rejects(site.library.deletePackage(id, { force: false }), refusedAs('PACKAGE_NEEDED'))
   assert.deepEqual(await site.library.deletePackage(id, { force: true }), { deleted: [1], newest: 0 })
   assert.deepEqual([...site.world.released.keys()], [])
-  await assert.rejects(site.library.get(id), code('NOT_FOUND'))
-  await assert.rejects(site.imported({ a: 1 }), code('CONFLICT'), 'an id is given once')
+  await assert.rejects(site.library.get(id), refusedAs('NOT_FOUND'))
+  await assert.rejects(site.imported({ a: 1 }), refusedAs('CONFLICT'), 'an id is given once')
 })
 
 withLibrary('an older version is needed by nobody; without the newest the one before is the newest', async (site) => {
@@ -58,7 +43,7 @@ withLibrary('an older version is needed by nobody; without the newest the one be
   await site.install(internet, await contentOf(site, id))
   site.world.deployments = ['Upgrade']
   assert.deepEqual(await site.library.deletePackage(id, { version: 1, force: false }), { deleted: [1], newest: 3 })
-  await assert.rejects(site.library.deletePackage(id, { version: 3, force: false }), code('PACKAGE_NEEDED'))
+  await assert.rejects(site.library.deletePackage(id, { version: 3, force: false }), refusedAs('PACKAGE_NEEDED'))
   site.world.deployments = []
   assert.deepEqual(await site.library.deletePackage(id, { version: 3, force: false }), { deleted: [3], newest: 2 })
   const back = await site.library.get(id)

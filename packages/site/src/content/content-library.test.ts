@@ -3,25 +3,12 @@ import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '@sluice/content'
-import { ContentReport, PackageId, PackageInfo, ProblemError, problem } from '@sluice/protocol'
-import { onEveryDatabase } from '../db/testing.ts'
-import { createLibraryWorld, driver, internal, internet, type LibraryWorld } from './testing/library-world.ts'
+import { ContentReport, PackageId, PackageInfo, problem } from '@sluice/protocol'
+import { refusedAs } from '../testing/refusal.ts'
+import { driver, internal, internet, withLibrary } from './testing/library-world.ts'
 
 const MiB = 1024 * 1024
 const id = PackageId.parse('ABC00001')
-
-function withLibrary(name: string, body: (world: LibraryWorld) => Promise<void>): void {
-  onEveryDatabase(name, async (db) => {
-    const world = await createLibraryWorld(db)
-    try {
-      await body(world)
-    } finally {
-      await world.close()
-    }
-  })
-}
-
-const code = (expected: string) => (error: unknown) => error instanceof ProblemError && error.problem.code === expected
 
 withLibrary('an import is a job that ends in a released version, byte for byte', async (site) => {
   const folder = await site.folder('driver', { 'driver.bin': 3 * MiB, 'driver.inf': 700 })
@@ -80,14 +67,17 @@ withLibrary('an update is the next version; nobody hears of it before it is rele
 
 withLibrary('what cannot be imported is said at once, or by the job', async (site) => {
   const folder = await site.folder('fine', { a: 10 })
-  await assert.rejects(site.library.importPackage({ ...driver, folder: 'relative' }), code('BAD_REQUEST'))
+  await assert.rejects(site.library.importPackage({ ...driver, folder: 'relative' }), refusedAs('BAD_REQUEST'))
   await assert.rejects(
     site.library.importPackage({ ...driver, folder: `${folder}/missing` }),
-    code('CONTENT_UNREADABLE'),
+    refusedAs('CONTENT_UNREADABLE'),
   )
-  await assert.rejects(site.library.importPackage({ ...driver, folder: join(folder, 'a') }), code('CONTENT_UNREADABLE'))
-  await assert.rejects(site.library.updatePackage(id, { folder }), code('NOT_FOUND'))
-  await assert.rejects(site.library.get(id), code('NOT_FOUND'))
+  await assert.rejects(
+    site.library.importPackage({ ...driver, folder: join(folder, 'a') }),
+    refusedAs('CONTENT_UNREADABLE'),
+  )
+  await assert.rejects(site.library.updatePackage(id, { folder }), refusedAs('NOT_FOUND'))
+  await assert.rejects(site.library.get(id), refusedAs('NOT_FOUND'))
   assert.deepEqual(await site.library.list(), [])
 
   await writeFile(join(folder, 'what?'), '')
@@ -100,7 +90,7 @@ withLibrary('what cannot be imported is said at once, or by the job', async (sit
   const again = await site.library.importPackage({ ...driver, target: 'linux', id, folder })
   assert.equal((await site.settled(again)).state, 'succeeded')
   assert.equal((await site.library.get(id)).version, 1)
-  await assert.rejects(site.library.importPackage({ ...driver, id, folder }), code('CONFLICT'))
+  await assert.rejects(site.library.importPackage({ ...driver, id, folder }), refusedAs('CONFLICT'))
 })
 
 withLibrary('imports of one package run one after the other, each with its own version', async (site) => {
@@ -138,7 +128,7 @@ withLibrary('an import that a stop broke off goes on in the next process, as the
 
 withLibrary('a distribution goes from waiting to installed by what the gateway says', async (site) => {
   const { contentId = assert.fail() } = await site.imported({ a: MiB })
-  await assert.rejects(site.library.distribute(id, ['gw_nobody0000' as never]), code('NOT_FOUND'))
+  await assert.rejects(site.library.distribute(id, ['gw_nobody0000' as never]), refusedAs('NOT_FOUND'))
   const distributed = await site.library.distribute(id, [internet])
   assert.deepEqual(site.world.changes.at(-1), internet)
   const state = async () => (await site.library.get(id)).distribution[0] ?? assert.fail()
@@ -221,17 +211,17 @@ withLibrary('before the first import is done, and where content is off, nothing 
   let release = () => {}
   site.world.beforeRelease = () => new Promise((resolve) => (release = resolve))
   const started = await site.library.importPackage({ ...driver, id, folder })
-  await assert.rejects(site.library.distribute(id, [internet]), code('CONFLICT'))
+  await assert.rejects(site.library.distribute(id, [internet]), refusedAs('CONFLICT'))
   while ((await site.library.job(started.jobId)).state !== 'running')
     await new Promise((resolve) => setTimeout(resolve, 5))
-  await assert.rejects(site.library.distribute(id, [internet]), code('CONFLICT'))
+  await assert.rejects(site.library.distribute(id, [internet]), refusedAs('CONFLICT'))
   while (site.world.released.size === 0) {
     release()
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   await site.settled(started)
   site.world.gateways = site.world.gateways.map((gateway) => ({ ...gateway, serveContent: false }))
-  await assert.rejects(site.library.distribute(id, [internet]), code('GATEWAY_CONTENT_DISABLED'))
+  await assert.rejects(site.library.distribute(id, [internet]), refusedAs('GATEWAY_CONTENT_DISABLED'))
   assert.deepEqual((await site.library.get(id)).distribution, [])
 })
 

@@ -2,7 +2,9 @@
 import { ContentId, type DeviceId } from '@sluice/protocol'
 import { z } from 'zod'
 import type { Db } from '../db/database.ts'
-import { RUN_CONTENTS_MS } from '../policy/policy.ts'
+
+/** How long a started run may fetch what its policy named, when the policy no longer does. */
+export const RUN_CONTENTS_MS = 7 * 24 * 3600_000
 
 /** What the runs of a device that go on were started with. */
 export async function runContents(source: Db, deviceId: DeviceId, now: number): Promise<Set<ContentId>> {

@@ -1,28 +1,19 @@
 /** What an administrator does with packages at distribution points, and with groups of points. */
 import assert from 'node:assert/strict'
-import { type ContentId, PackageId, ProblemError } from '@sluice/protocol'
-import { onEveryDatabase } from '../db/testing.ts'
-import { createLibraryWorld, internal, internet, type LibraryWorld } from './testing/library-world.ts'
+import { type ContentId, PackageId } from '@sluice/protocol'
+import type { Kysely } from 'kysely'
+import type { Database } from '../db/database.ts'
+import { refusedAs } from '../testing/refusal.ts'
+import { internal, internet, type LibraryWorld, withLibrary } from './testing/library-world.ts'
 
 const id = PackageId.parse('ABC00001')
-const code = (expected: string) => (error: unknown) => error instanceof ProblemError && error.problem.code === expected
 
-function withLibrary(name: string, body: (site: LibraryWorld, lease: Lease) => Promise<void>): void {
-  onEveryDatabase(name, async (db) => {
-    const site = await createLibraryWorld(db)
-    try {
-      await body(site, async (content_id, until) => {
-        await db
-          .insertInto('content_leases')
-          .values({ content_id, device_id: 'dev_0000000000' as never, until })
-          .execute()
-      })
-    } finally {
-      await site.close()
-    }
-  })
-}
-type Lease = (contentId: ContentId, until: number) => Promise<void>
+/** A device may fetch a content until then. */
+const lease = (db: Kysely<Database>, content_id: ContentId, until: number) =>
+  db
+    .insertInto('content_leases')
+    .values({ content_id, device_id: 'dev_0000000000' as never, until })
+    .execute()
 
 const states = async (site: LibraryWorld) =>
   (await site.library.get(id)).distribution.map(({ pointId, state }) => `${pointId} ${state}`)
@@ -35,18 +26,18 @@ withLibrary('a package is not taken away while a deployment needs it; forced, it
   await site.library.distribute(id, [internet])
   await site.install(internet, contentId)
   site.world.deployments = ['Upgrade']
-  await assert.rejects(site.library.removeDistribution(id, { from: [internet], force: false }), code('CONFLICT'))
+  await assert.rejects(site.library.removeDistribution(id, { from: [internet], force: false }), refusedAs('CONFLICT'))
   assert.deepEqual(await states(site), [`${internet} installed`])
   await site.library.removeDistribution(id, { from: [internet], force: true })
   await gone(site)
   assert.deepEqual(await site.library.gatewayContents(internet), [])
 })
 
-withLibrary('what a device may be fetching stays until its token has ended', async (site, lease) => {
+withLibrary('what a device may be fetching stays until its token has ended', async (site, db) => {
   const { contentId = assert.fail() } = await site.imported({ a: 1000 })
   await site.library.distribute(id, [internet])
   await site.install(internet, contentId)
-  await lease(contentId, site.clock.now() + 1000)
+  await lease(db, contentId, site.clock.now() + 1000)
   await site.library.removeDistribution(id, { from: [internet], force: false })
   // A second order is carried out after the first, so that the first has been looked at.
   await site.library.removeDistribution(id, { from: [internet], force: false })
@@ -66,7 +57,7 @@ withLibrary('a distribution is cancelled, and goes on when it is ordered again',
   assert.deepEqual(await site.library.gatewayContents(internet), [])
   await site.library.distribute(id, [internet], 'keep')
   assert.ok((await states(site)).includes(`${internet} waiting`))
-  await assert.rejects(site.library.validateDistribution(id, ['gw_nobody0000' as never]), code('NOT_FOUND'))
+  await assert.rejects(site.library.validateDistribution(id, ['gw_nobody0000' as never]), refusedAs('NOT_FOUND'))
   await site.library.validateDistribution(id, [internal])
   assert.ok((await states(site)).includes(`${internal} waiting`))
 })
@@ -75,7 +66,7 @@ withLibrary('what is sent to a group goes to its members, also to those that com
   await site.imported({ a: 1000 })
   const { pointGroups } = site.library
   const group = await pointGroups.create('Everywhere')
-  await assert.rejects(pointGroups.create('Everywhere'), code('CONFLICT'))
+  await assert.rejects(pointGroups.create('Everywhere'), refusedAs('CONFLICT'))
   await pointGroups.setMembers(group.id, [internet])
   await site.library.distribute(id, [group.id])
   assert.deepEqual(await states(site), [`${internet} waiting`])

@@ -1,5 +1,4 @@
 /** Computers that come again with a new key, and computers that use one identity twice. */
-
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
@@ -11,7 +10,6 @@ import {
   EnrolmentAnswer as EnrolmentAnswerSchema,
   GatewayId,
   type PolicyRequest,
-  ProblemError,
   Sha256,
   type SiteTrust,
 } from '@sluice/protocol'
@@ -31,6 +29,7 @@ import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent as agent, someFacts } from '../testing/enrolled-device.ts'
 import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
+import { codeOf } from '../testing/refusal.ts'
 import { createAdmission } from './admission.ts'
 import { createConflicts, hardwareOf, judgeLife } from './conflicts.ts'
 import { createDevices } from './devices.ts'
@@ -129,16 +128,6 @@ const callerOf = (answer: EnrolmentAnswer): Caller => {
   }
 }
 
-const code = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'done'
-  } catch (error) {
-    if (error instanceof ProblemError) return error.problem.code
-    throw error
-  }
-}
-
 onEveryDatabase('who comes again with proof takes the record over: name, collections and history stay', async (db) => {
   await withSite(db, async ({ conflicts, devices, enrol, token, requireDevice, collections, report, told }) => {
     await conflicts.setRule({ rule: 'merge' })
@@ -160,11 +149,11 @@ onEveryDatabase('who comes again with proof takes the record over: name, collect
     assert.equal(again.deviceId, first.deviceId)
     assert.equal((await devices.list()).items.length, 1)
     assert.deepEqual((await collections.list())[0]?.members, [first.deviceId])
-    assert.equal(await code(requireDevice(now)), 'done')
-    assert.equal(await code(requireDevice(old)), 'CERTIFICATE_REVOKED')
+    assert.equal(await codeOf(requireDevice(now)), 'done')
+    assert.equal(await codeOf(requireDevice(old)), 'CERTIFICATE_REVOKED')
     assert.equal(told.certificates, 1)
     assert.equal((await devices.revokedCertificates()).length, 1)
-    assert.equal(await code(enrol(before, LAPTOP, await token())), 'CERTIFICATE_REVOKED', 'the key before is dead')
+    assert.equal(await codeOf(enrol(before, LAPTOP, await token())), 'CERTIFICATE_REVOKED', 'the key before is dead')
 
     // In the same boot it counts its messages from one again: they are new ones.
     await report(now, 1)
@@ -190,7 +179,7 @@ onEveryDatabase(
       await variables.setForDevice(first.id, { name: 'Pin', value: '4711', masked: true })
 
       const second = await come(true)
-      assert.equal(await code(requireDevice(callerOf(second.answer))), 'done')
+      assert.equal(await codeOf(requireDevice(callerOf(second.answer))), 'done')
       assert.notEqual(second.id, first.id)
       assert.deepEqual((await variables.ofDevice(second.id)).variables, [], 'it has nothing of the other')
       const [conflict] = (await conflicts.list()).items
@@ -201,8 +190,8 @@ onEveryDatabase(
 
       assert.equal(await conflicts.resolve(second.id, 'merge'), second.id)
       assert.deepEqual(told.inherited, [second.id])
-      assert.equal(await code(requireDevice(callerOf(second.answer))), 'done', 'it goes on as it is')
-      assert.equal(await code(requireDevice(callerOf(first.answer))), 'CERTIFICATE_REVOKED')
+      assert.equal(await codeOf(requireDevice(callerOf(second.answer))), 'done', 'it goes on as it is')
+      assert.equal(await codeOf(requireDevice(callerOf(first.answer))), 'CERTIFICATE_REVOKED')
       assert.ok((await collections.find(pilot)).members.includes(second.id))
       const inherited = (await effectiveVariables(db, second.id)).map(({ name, key, value, sealed }) => [
         name,
@@ -217,9 +206,9 @@ onEveryDatabase(
       assert.equal(await conflicts.resolve(third.id, 'new'), third.id)
       const fourth = await come(true)
       await conflicts.resolve(fourth.id, 'block')
-      assert.equal(await code(requireDevice(callerOf(fourth.answer))), 'CERTIFICATE_REVOKED')
+      assert.equal(await codeOf(requireDevice(callerOf(fourth.answer))), 'CERTIFICATE_REVOKED')
       assert.deepEqual((await conflicts.list()).items, [])
-      assert.equal(await code(conflicts.resolve(fourth.id, 'merge')), 'NOT_FOUND')
+      assert.equal(await codeOf(conflicts.resolve(fourth.id, 'merge')), 'NOT_FOUND')
     })
   },
 )
@@ -231,7 +220,7 @@ onEveryDatabase('without proof it waits, and takes the record over where an admi
     const waiting = await enrol(key, LAPTOP)
     assert.equal(waiting.state, 'pending')
     const { fingerprint } = await devices.get(waiting.deviceId)
-    assert.equal(await code(devices.approve(waiting.deviceId, fingerprint)), 'CONFLICT')
+    assert.equal(await codeOf(devices.approve(waiting.deviceId, fingerprint)), 'CONFLICT')
     assert.equal(await conflicts.resolve(waiting.deviceId, 'merge'), first.deviceId)
     const merged = await enrol(key, LAPTOP)
     assert.ok(merged.state === 'approved' && merged.deviceId === first.deviceId)
@@ -246,7 +235,7 @@ onEveryDatabase('hardware alone lets nobody in, whatever the rule', async (db) =
       await conflicts.setRule({ rule })
       assert.equal((await enrol(await makeDeviceKey(), LAPTOP)).state, 'pending', rule)
     }
-    assert.equal(await code(requireDevice(callerOf(victim))), 'done')
+    assert.equal(await codeOf(requireDevice(callerOf(victim))), 'done')
     // Two that are approved with the same hardware: which one is meant is not sure, so neither is taken over.
     await conflicts.setRule({ rule: 'new' })
     callerOf(await enrol(await makeDeviceKey(), LAPTOP, await token()))
@@ -265,21 +254,21 @@ onEveryDatabase(
       const caller = callerOf(await enrol(key, LAPTOP, await token()))
       const { deviceId: id } = caller as { deviceId: DeviceId }
       await poll(caller, LAPTOP)
-      assert.equal(await code(poll(caller, OTHER)), 'DEVICE_BLOCKED')
-      assert.equal(await code(requireDevice(caller)), 'DEVICE_BLOCKED', 'both of them')
+      assert.equal(await codeOf(poll(caller, OTHER)), 'DEVICE_BLOCKED')
+      assert.equal(await codeOf(requireDevice(caller)), 'DEVICE_BLOCKED', 'both of them')
       assert.equal(told.certificates, 1)
       assert.equal((await devices.revokedCertificates()).length, 1, 'gateways refuse it too')
       assert.equal((await conflicts.list()).items[0]?.kind, 'cloned')
       assert.ok((await devices.get(id)).blockedAt)
-      assert.equal(await code(conflicts.resolve(id, 'new')), 'CONFLICT')
+      assert.equal(await codeOf(conflicts.resolve(id, 'new')), 'CONFLICT')
 
       // Its board was replaced: it is one computer after all.
       assert.equal(await conflicts.resolve(id, 'merge'), id)
       assert.equal((await devices.revokedCertificates()).length, 0)
       await poll(caller, OTHER)
-      assert.equal(await code(poll(caller, LAPTOP)), 'DEVICE_BLOCKED')
+      assert.equal(await codeOf(poll(caller, LAPTOP)), 'DEVICE_BLOCKED')
       await conflicts.resolve(id, 'block')
-      assert.equal(await code(requireDevice(caller)), 'CERTIFICATE_REVOKED')
+      assert.equal(await codeOf(requireDevice(caller)), 'CERTIFICATE_REVOKED')
     })
   },
 )
@@ -287,7 +276,7 @@ onEveryDatabase(
 onEveryDatabase('two agents with one key and no hardware of their own are found by how they count', async (db) => {
   await withSite(db, async ({ enrol, token, poll }) => {
     const caller = callerOf(await enrol(await makeDeviceKey(), someFacts, await token()))
-    const ask = (id: string, question: number) => code(poll(caller, someFacts, { id: id.padEnd(8, '0'), question }))
+    const ask = (id: string, question: number) => codeOf(poll(caller, someFacts, { id: id.padEnd(8, '0'), question }))
     for (let question = 1; question <= 3; question++) assert.equal(await ask('first', question), 'done')
     assert.equal(await ask('second', 4), 'done', 'it was started again, or copied: nobody knows yet')
     assert.equal(await ask('second', 5), 'done')

@@ -1,5 +1,4 @@
 /** Devices that come by a sign-in of their user, at a real OpenID provider on loopback. */
-
 import assert from 'node:assert/strict'
 import { after, before, mock, test } from 'node:test'
 import {
@@ -7,7 +6,6 @@ import {
   type EnrolmentSignInSet,
   EnrolmentSignInSet as EnrolmentSignInSetSchema,
   GatewayId,
-  ProblemError,
   Sha256,
   SignInAnswer,
   type SiteTrust,
@@ -26,6 +24,7 @@ import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent, someFacts } from '../testing/enrolled-device.ts'
 import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
+import { reasonOf } from '../testing/refusal.ts'
 import { createAdmission } from './admission.ts'
 import { createDevices } from './devices.ts'
 import { createEnrolment } from './enrolment.ts'
@@ -93,20 +92,10 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   }
 }
 
-const why = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'done'
-  } catch (error) {
-    if (error instanceof ProblemError) return `${error.problem.code}: ${error.problem.detail}`
-    throw error
-  }
-}
-
 onEveryDatabase('who signs in lets the device in, and is remembered with it', async (db) => {
   await withSite(db, async ({ signInSettings, begin, ask, devices }) => {
     const key = await makeDeviceKey()
-    assert.match(await why(begin(key)), /^DEVICE_SIGN_IN_REFUSED: This site lets no device in by a sign-in/)
+    assert.match(await reasonOf(begin(key)), /^DEVICE_SIGN_IN_REFUSED: This site lets no device in by a sign-in/)
     assert.deepEqual((await signInSettings.set(settings())).hasSecret, true)
 
     const begun = await begin(key)
@@ -125,7 +114,10 @@ onEveryDatabase('who signs in lets the device in, and is remembered with it', as
     // A lost answer costs nothing; a handle in other hands is worth nothing.
     const again = await ask(key, begun.handle)
     assert.ok(again.state === 'approved' && again.deviceId === answer.deviceId)
-    assert.match(await why(ask(await makeDeviceKey(), begun.handle)), /^DEVICE_SIGN_IN_REFUSED.*another device key/)
+    assert.match(
+      await reasonOf(ask(await makeDeviceKey(), begun.handle)),
+      /^DEVICE_SIGN_IN_REFUSED.*another device key/,
+    )
     assert.equal((await devices.list()).items.length, 1)
     const kept = JSON.stringify(await db.selectFrom('sign_ins').selectAll().execute())
     assert.ok(!kept.includes(begun.handle), 'the handle is kept as a hash')
@@ -154,7 +146,7 @@ onEveryDatabase('who signed in under other rules than those of now lets nobody i
     await provider.signIn(verificationUriComplete ?? '', 'anna')
     assert.equal((await ask(key, handle)).state, 'pending')
     await signInSettings.set(settings({ domains: ['fabrikam.example'] }))
-    assert.match(await why(ask(key, handle)), /^DEVICE_SIGN_IN_REFUSED: What lets devices in/)
+    assert.match(await reasonOf(ask(key, handle)), /^DEVICE_SIGN_IN_REFUSED: What lets devices in/)
   })
 })
 
@@ -164,8 +156,8 @@ onEveryDatabase('who says no, is late, has no verified address or is in no group
       const key = await makeDeviceKey()
       const begun = await begin(key)
       await provider.signIn(begun.verificationUriComplete ?? '', subject, how)
-      const first = await why(ask(key, begun.handle))
-      assert.equal(await why(ask(key, begun.handle)), first, 'asking again gives the same')
+      const first = await reasonOf(ask(key, begun.handle))
+      assert.equal(await reasonOf(ask(key, begun.handle)), first, 'asking again gives the same')
       return first
     }
     await signInSettings.set(settings())
@@ -181,10 +173,10 @@ onEveryDatabase('who says no, is late, has no verified address or is in no group
     const key = await makeDeviceKey()
     const late = await begin(key)
     clock.advance(31 * 60_000)
-    assert.match(await why(ask(key, late.handle)), /^DEVICE_SIGN_IN_REFUSED.*over/)
+    assert.match(await reasonOf(ask(key, late.handle)), /^DEVICE_SIGN_IN_REFUSED.*over/)
     const off = await begin(key)
     await signInSettings.set(settings({ registration: 'off' }))
-    assert.match(await why(ask(key, off.handle)), /^DEVICE_SIGN_IN_REFUSED: This site/, 'turned off meanwhile')
+    assert.match(await reasonOf(ask(key, off.handle)), /^DEVICE_SIGN_IN_REFUSED: This site/, 'turned off meanwhile')
   })
 })
 
@@ -211,7 +203,7 @@ onEveryDatabase('the provider says itself when a code is over', async (db) => {
     // Its clock goes an hour ahead; that of the site does not.
     mock.timers.enable({ apis: ['Date'], now: Date.now() + 3600_000 })
     try {
-      assert.match(await why(ask(key, begun.handle)), /^DEVICE_SIGN_IN_REFUSED: Nobody signed in in time/)
+      assert.match(await reasonOf(ask(key, begun.handle)), /^DEVICE_SIGN_IN_REFUSED: Nobody signed in in time/)
     } finally {
       mock.timers.reset()
     }
@@ -224,15 +216,15 @@ onEveryDatabase('few sign-ins go on at once, fewer from one address, and one of 
     const key = await makeDeviceKey()
     const first = await begin(key)
     const second = await begin(key)
-    assert.match(await why(ask(key, first.handle)), /^DEVICE_SIGN_IN_REFUSED/)
+    assert.match(await reasonOf(ask(key, first.handle)), /^DEVICE_SIGN_IN_REFUSED/)
     assert.equal((await ask(key, second.handle)).state, 'signingIn')
     for (let i = 1; i < 20; i++) await begin(await makeDeviceKey())
-    assert.match(await why(begin(await makeDeviceKey())), /^BUSY/)
-    assert.equal(await why(begin(await makeDeviceKey(), '192.0.2.2')), 'done', 'others go on')
+    assert.match(await reasonOf(begin(await makeDeviceKey())), /^BUSY/)
+    assert.equal(await reasonOf(begin(await makeDeviceKey(), '192.0.2.2')), 'done', 'others go on')
     clock.advance(31 * 60_000)
-    assert.equal(await why(begin(await makeDeviceKey())), 'done', 'what is over makes room')
+    assert.equal(await reasonOf(begin(await makeDeviceKey())), 'done', 'what is over makes room')
     const keys = await Promise.all(Array.from({ length: 25 }, () => makeDeviceKey()))
-    const atOnce = await Promise.all(keys.map((one) => why(begin(one))))
+    const atOnce = await Promise.all(keys.map((one) => reasonOf(begin(one))))
     assert.equal(atOnce.filter((one) => one === 'done').length, 19, 'those who come at once are counted too')
   })
 })
@@ -253,7 +245,7 @@ onEveryDatabase('the provider is asked by one of all who ask at once', async (db
 onEveryDatabase('a provider that is down says nothing of itself to strangers', async (db) => {
   await withSite(db, async ({ signInSettings, begin }) => {
     await signInSettings.set(settings({ issuer: 'http://127.0.0.1:9' }))
-    assert.equal(await why(begin(await makeDeviceKey())), 'BUSY: Nobody can sign in just now.')
+    assert.equal(await reasonOf(begin(await makeDeviceKey())), 'BUSY: Nobody can sign in just now.')
     assert.equal((await db.selectFrom('sign_ins').selectAll().execute()).length, 0, 'it takes no place')
   })
 })

@@ -1,5 +1,4 @@
 /** Computers that enrol with a certificate of their organisation's PKI: a real root, an intermediate, lists that revoke. */
-
 import assert from 'node:assert/strict'
 import { createPrivateKey, sign } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,7 +14,6 @@ import {
   GatewayId,
   OrganisationSettings,
   organisationProofText,
-  ProblemError,
   Sha256,
   type SiteTrust,
 } from '@sluice/protocol'
@@ -33,6 +31,7 @@ import { type DeviceKey, makeDeviceKey } from '../testing/device-key.ts'
 import { someAgent, someFacts } from '../testing/enrolled-device.ts'
 import { inFolder } from '../testing/in-folder.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
+import { reasonOf } from '../testing/refusal.ts'
 import { newId } from './new-id.ts'
 import { createOrganisation } from './organisation.ts'
 import { openSiteIdentity } from './site-identity.ts'
@@ -191,62 +190,56 @@ async function makeSite(db: Kysely<Database>, folder: string) {
   }
 }
 
-const why = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'done'
-  } catch (error) {
-    if (error instanceof ProblemError) return `${error.problem.code}: ${error.problem.detail}`
-    throw error
-  }
-}
 const settings = (more: Partial<OrganisationSettings> = {}) =>
   OrganisationSettings.parse({ registration: 'automatic', checkCrl: true, names: ['*.contoso.example'], ...more })
 
 onEveryDatabase('a computer registers without a token, as long as lists are there and do not name it', async (db) => {
   await withSite(db, async ({ organisation, devices, clock, enrol, renew, addAll }) => {
     const key = await makeDeviceKey()
-    assert.match(await why(enrol(laptop, key)), /does not take certificates/)
+    assert.match(await reasonOf(enrol(laptop, key)), /does not take certificates/)
     await organisation.setSettings(settings())
-    assert.match(await why(enrol(laptop, key)), /trusts no authority/)
-    assert.match(await why(organisation.add({ certificate: below.pem })), /^CONFLICT.*first/)
-    assert.match(await why(organisation.add({ certificate: laptop.pem })), /^BAD_REQUEST/)
+    assert.match(await reasonOf(enrol(laptop, key)), /trusts no authority/)
+    assert.match(await reasonOf(organisation.add({ certificate: below.pem })), /^CONFLICT.*first/)
+    assert.match(await reasonOf(organisation.add({ certificate: laptop.pem })), /^BAD_REQUEST/)
     const [rootId, belowId] = await addAll()
 
     // Checked by default, and closed without lists.
-    assert.match(await why(enrol(laptop, key)), /no revocation list/)
+    assert.match(await reasonOf(enrol(laptop, key)), /no revocation list/)
     await organisation.setCrl(belowId, await crlOf(below, []))
-    assert.match(await why(enrol(laptop, key)), /no revocation list/, 'the root has none yet')
+    assert.match(await reasonOf(enrol(laptop, key)), /no revocation list/, 'the root has none yet')
     await organisation.setCrl(rootId, await crlOf(root, []))
     const answer = await enrol(laptop, key)
     assert.equal(answer.state, 'approved')
     assert.equal((await devices.list()).items.length, 1)
     assert.equal((await enrol(laptop, key)).deviceId, answer.deviceId, 'the same key is the same device')
-    assert.equal(await why(renew(answer, key)), 'done')
+    assert.equal(await reasonOf(renew(answer, key)), 'done')
 
     // Who only saw the certificate has not its key; who saw a request has not the device's key.
     const thief = await makeDeviceKey()
-    assert.match(await why(enrol(laptop, thief, { key: stranger.key })), /does not come from who has its key/)
-    assert.match(await why(enrol(laptop, thief, { csr: await key.request() })), /does not come from who has its key/)
+    assert.match(await reasonOf(enrol(laptop, thief, { key: stranger.key })), /does not come from who has its key/)
+    assert.match(
+      await reasonOf(enrol(laptop, thief, { csr: await key.request() })),
+      /does not come from who has its key/,
+    )
 
     // An older list, one of somebody else, and one that is out of date.
-    assert.match(await why(organisation.setCrl(belowId, await crlOf(below, [], NOW - DAY_MS))), /^CONFLICT/)
-    assert.match(await why(organisation.setCrl(belowId, await crlOf(root, []))), /another authority/)
-    assert.match(await why(organisation.setCrl(rootId, await crlOf(stranger, []))), /did not sign/)
+    assert.match(await reasonOf(organisation.setCrl(belowId, await crlOf(below, [], NOW - DAY_MS))), /^CONFLICT/)
+    assert.match(await reasonOf(organisation.setCrl(belowId, await crlOf(root, []))), /another authority/)
+    assert.match(await reasonOf(organisation.setCrl(rootId, await crlOf(stranger, []))), /did not sign/)
     clock.advance(8 * DAY_MS)
-    assert.match(await why(enrol(laptop, key)), /out of date/)
-    assert.match(await why(renew(answer, key)), /out of date/)
+    assert.match(await reasonOf(enrol(laptop, key)), /out of date/)
+    assert.match(await reasonOf(renew(answer, key)), /out of date/)
     await organisation.setSettings(settings({ checkCrl: false }))
-    assert.equal(await why(renew(answer, key)), 'done')
+    assert.equal(await reasonOf(renew(answer, key)), 'done')
     await organisation.setSettings(settings())
 
     // Revoked: shut out at once, also with its certificate of the site.
     await organisation.setCrl(rootId, await crlOf(root, [], clock.now()))
     await organisation.setCrl(belowId, await crlOf(below, [laptop], clock.now()))
     assert.equal((await devices.get(answer.deviceId)).state, 'revoked')
-    assert.match(await why(renew(answer, key)), /^CERTIFICATE_REVOKED/)
-    assert.match(await why(enrol(laptop, await makeDeviceKey())), /It was revoked/)
-    assert.match(await why(organisation.remove(rootId)), /^CONFLICT/)
+    assert.match(await reasonOf(renew(answer, key)), /^CERTIFICATE_REVOKED/)
+    assert.match(await reasonOf(enrol(laptop, await makeDeviceKey())), /It was revoked/)
+    assert.match(await reasonOf(organisation.remove(rootId)), /^CONFLICT/)
     await organisation.remove(belowId)
     await organisation.remove(rootId)
     assert.deepEqual(await organisation.authorities(), [])
@@ -272,13 +265,13 @@ onEveryDatabase('only what the PKI meant for a device counts, and only names tha
       [await make({ name: 'too deep', dns }, sub), /trusts no authority/],
       [sub, /one of an authority/],
     ] as const)
-      assert.match(await why(enrol(made, await makeDeviceKey())), reason)
+      assert.match(await reasonOf(enrol(made, await makeDeviceKey())), reason)
     assert.equal((await devices.list()).items.length, 0)
 
     // An intermediate that may not have others below it.
     await organisation.add({ certificate: sub.pem })
     const deep = await make({ name: 'too deep', dns }, sub)
-    assert.match(await why(enrol(deep, await makeDeviceKey())), /may not have authorities below/)
+    assert.match(await reasonOf(enrol(deep, await makeDeviceKey())), /may not have authorities below/)
 
     const waiting = await enrol(laptop, await makeDeviceKey())
     assert.equal(waiting.state, 'pending')

@@ -12,7 +12,7 @@
  *   P4. Policy carries no secret and no command: it names what the catalogue lists.
  */
 import {
-  ContentId,
+  type ContentId,
   type DeploymentId,
   type DeviceId,
   deploymentTiming,
@@ -27,9 +27,9 @@ import {
   writeSignedJson,
 } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
-import { z } from 'zod'
 import { sha256 } from '../catalogue/metadata.ts'
 import { type Clock, timestamp } from '../clock.ts'
+import { runContents } from '../content/needed.ts'
 import type { Database, Db } from '../db/database.ts'
 import type { SiteFacts } from '../deployments/circumstances.ts'
 import type { DeviceHandler } from '../device-plane/handler.ts'
@@ -45,8 +45,6 @@ import { createStandings, factsState, type Standing } from './standing.ts'
 
 /** Life of a head. */
 export const POLICY_LIFE_MS = 24 * 3600_000
-/** How long a started run may fetch what its policy named, when the policy no longer does. */
-export const RUN_CONTENTS_MS = 7 * 24 * 3600_000
 
 export interface Policy {
   /** The route `policy`. */
@@ -177,16 +175,7 @@ export function createPolicy(options: {
       // The device may start by the policy it has, a version behind.
       const known = (await sentBody(db, deviceId))?.deployments.filter(({ id }) => live.some((one) => one.id === id))
       const entitled = new Set([...live, ...(known ?? [])].flatMap(contentIds))
-      const running = await db
-        .selectFrom('deployment_devices')
-        .select('run_contents')
-        .where('device_id', '=', deviceId)
-        .where('state', '=', 'running')
-        .where('run_started_at', '>', now - RUN_CONTENTS_MS)
-        .execute()
-      for (const { run_contents } of running)
-        for (const id of z.array(ContentId).parse(JSON.parse(run_contents ?? '[]'))) entitled.add(id)
-      return entitled
+      return entitled.union(await runContents(db, deviceId, now))
     },
 
     async contentsOf(source, deviceId, deployment) {

@@ -5,19 +5,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { azuriteAccount, azuriteKey, startAzurite } from '@sluice/content/testing/cloud'
-import { type PointStorage, ProblemError, Sha256 } from '@sluice/protocol'
+import { type PointStorage, Sha256 } from '@sluice/protocol'
 import { openLinkProxy } from '../connector/link-proxy.ts'
 import { createCloudPoints } from '../content/cloud-points.ts'
 import { onEveryDatabase } from '../db/testing.ts'
 import { silentLog } from '../log.ts'
 import { createManualClock } from '../testing/manual-clock.ts'
+import { refusedAs } from '../testing/refusal.ts'
 import { adoptStorageFiles } from './credential-files.ts'
 import { createCredentials } from './credentials.ts'
 import { openVault } from './vault.ts'
 
 const azurite = await startAzurite()
 after(() => azurite.close())
-const code = (expected: string) => (error: unknown) => error instanceof ProblemError && error.problem.code === expected
 
 onEveryDatabase('credentials are sealed, replaced after they were tried, and taken over from files', async (db) => {
   const folder = await mkdtemp(join(tmpdir(), 'site-credentials-'))
@@ -33,14 +33,14 @@ onEveryDatabase('credentials are sealed, replaced after they were tried, and tak
       ...{ kind: 'azureBlob', containerUrl, prefix },
       credential: { kind: 'sharedKey', account: azuriteAccount, key },
     })
-    await assert.rejects(points.create({ name: 'cloud', storage: storage('AAAA') }), code('STORAGE_REFUSED'))
+    await assert.rejects(points.create({ name: 'cloud', storage: storage('AAAA') }), refusedAs('STORAGE_REFUSED'))
     assert.equal(await kept(), '[]')
     const { id } = await points.create({ name: 'cloud', storage: storage(azuriteKey) })
     assert.ok(!(await kept()).includes(azuriteKey.slice(0, 20)))
     const before = await points.forGateways()
 
-    await assert.rejects(points.replaceCredentials(id, storage('AAAA')), code('STORAGE_REFUSED'))
-    await assert.rejects(points.replaceCredentials(id, storage(azuriteKey, 'other/')), code('BAD_REQUEST'))
+    await assert.rejects(points.replaceCredentials(id, storage('AAAA')), refusedAs('STORAGE_REFUSED'))
+    await assert.rejects(points.replaceCredentials(id, storage(azuriteKey, 'other/')), refusedAs('BAD_REQUEST'))
     assert.deepEqual(await points.forGateways(), before, 'what was refused changed nothing')
     clock.advance(1000)
     const sofar = changes
@@ -52,7 +52,7 @@ onEveryDatabase('credentials are sealed, replaced after they were tried, and tak
     const files = join(folder, 'storage')
     await mkdir(files)
     await db.deleteFrom('site_credentials').execute()
-    await assert.rejects(points.open(id), code('KEYS_MISSING'))
+    await assert.rejects(points.open(id), refusedAs('KEYS_MISSING'))
     await writeFile(join(files, `${id}.json`), JSON.stringify({ v: 1, storage: storage(azuriteKey) }))
     await writeFile(join(files, 'dp_goneforever.json'), 'of a point that was removed')
     const adopt = () => adoptStorageFiles({ folder: files, db, credentials, log: silentLog })
@@ -67,9 +67,9 @@ onEveryDatabase('credentials are sealed, replaced after they were tried, and tak
     const credentialsFile = join(folder, 'proxy')
     const settings = { url: 'http://proxy.example:3128', credentialsFile }
     const proxy = () => openLinkProxy({ settings, db, credentials, log: silentLog })
-    await assert.rejects(proxy(), code('CONFIGURATION_INVALID'))
+    await assert.rejects(proxy(), refusedAs('CONFIGURATION_INVALID'))
     await writeFile(credentialsFile, 'one line\nand another')
-    await assert.rejects(proxy(), code('CONFIGURATION_INVALID'))
+    await assert.rejects(proxy(), refusedAs('CONFIGURATION_INVALID'))
     await writeFile(credentialsFile, 'sluice:s3cret\n')
     const at = { host: 'proxy.example', port: 3128 }
     assert.deepEqual(await (await proxy()).current(), { ...at, credentials: 'sluice:s3cret' })
@@ -92,7 +92,7 @@ onEveryDatabase('credentials are sealed, replaced after they were tried, and tak
     assert.deepEqual(await again.current(), { ...at, credentials: undefined })
     const direct = await openLinkProxy({ settings: undefined, db, credentials, log: silentLog })
     assert.equal(await direct.current(), undefined)
-    await assert.rejects(direct.set('sluice:s3cret'), code('CONFLICT'))
+    await assert.rejects(direct.set('sluice:s3cret'), refusedAs('CONFLICT'))
   } finally {
     await rm(folder, { recursive: true })
   }

@@ -25,20 +25,12 @@ import { onEveryDatabase } from '../db/testing.ts'
 import { createSiteWorld, makeKeyring, report, runOf } from '../deployments/testing/site-world.ts'
 import { createAdmission } from '../devices/admission.ts'
 import { silentLog } from '../log.ts'
+import { codeOf } from '../testing/refusal.ts'
 import { createReveal } from './reveal.ts'
 import { createSecrets } from './secrets.ts'
 import { createVault, openVault } from './vault.ts'
 
 const keyring = await makeKeyring()
-const code = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'done'
-  } catch (error) {
-    if (error instanceof ProblemError) return error.problem.code
-    throw error
-  }
-}
 
 const CANARY = 'correct-horse-battery'
 
@@ -88,7 +80,7 @@ onEveryDatabase(
       const answer = await reveal(relayed(as, 'internet', body))
       return SecretAnswer.parse(answer.body).sealed
     }
-    assert.equal(await code(ask()), 'RUN_NOT_REPORTED')
+    assert.equal(await codeOf(ask()), 'RUN_NOT_REPORTED')
     await say(caller.deviceId, { kind: 'runStarted', ...run, startedBy: 'user' })
 
     const sealed = await ask()
@@ -102,24 +94,24 @@ onEveryDatabase(
     )
 
     // The same question, whose answer was lost; another question of the same attempt; the next attempt.
-    assert.equal(await code(ask()), 'done')
-    assert.equal(await code(ask({ nonce: 'm'.repeat(16) })), 'SECRET_REFUSED')
+    assert.equal(await codeOf(ask()), 'done')
+    assert.equal(await codeOf(ask({ nonce: 'm'.repeat(16) })), 'SECRET_REFUSED')
     clock.advance(11 * 60_000)
-    assert.equal(await code(ask()), 'SECRET_REFUSED')
-    assert.equal(await code(ask({ attempt: '0-2', nonce: 'm'.repeat(16) })), 'done')
+    assert.equal(await codeOf(ask()), 'SECRET_REFUSED')
+    assert.equal(await codeOf(ask({ attempt: '0-2', nonce: 'm'.repeat(16) })), 'done')
 
     assert.equal(
-      await code(ask({ attempt: '0-3', name: 'Unnamed' })),
+      await codeOf(ask({ attempt: '0-3', name: 'Unnamed' })),
       'SECRET_REFUSED',
       'the sequence does not name it',
     )
-    assert.equal(await code(ask({ attempt: '0-3' }, other)), 'SECRET_REFUSED', 'the run of another device')
-    assert.equal(await code(ask({ attempt: '0-3', runId: RunId.parse('run_0000000000') })), 'RUN_NOT_REPORTED')
+    assert.equal(await codeOf(ask({ attempt: '0-3' }, other)), 'SECRET_REFUSED', 'the run of another device')
+    assert.equal(await codeOf(ask({ attempt: '0-3', runId: RunId.parse('run_0000000000') })), 'RUN_NOT_REPORTED')
     await secrets.delete('JoinPassword')
-    assert.equal(await code(ask({ attempt: '0-3' })), 'SECRET_REFUSED')
+    assert.equal(await codeOf(ask({ attempt: '0-3' })), 'SECRET_REFUSED')
     await secrets.set('JoinPassword', `${CANARY}-2`)
     await say(caller.deviceId, { kind: 'runFinished', ...run, report })
-    assert.equal(await code(ask({ attempt: '0-3' })), 'SECRET_REFUSED', 'the run is over')
+    assert.equal(await codeOf(ask({ attempt: '0-3' })), 'SECRET_REFUSED', 'the run is over')
 
     const lines = await audit.lines(0)
     const reveals = lines.map((line) => JSON.parse(line)).filter(({ action }) => action === 'secretRevealed')
@@ -139,8 +131,8 @@ onEveryDatabase(
 onEveryDatabase('a secret has a plain name, and is there or not', async (db) => {
   const secrets = createSecrets({ db, vault: createVault(randomBytes(32)), clock: { now: () => 0 } })
   for (const name of ['', '1st', 'a b', 'x/y', 'n'.repeat(101)])
-    assert.equal(await code(secrets.set(name, 'x')), 'BAD_REQUEST')
-  assert.equal(await code(secrets.delete('Nothing')), 'NOT_FOUND')
+    assert.equal(await codeOf(secrets.set(name, 'x')), 'BAD_REQUEST')
+  assert.equal(await codeOf(secrets.delete('Nothing')), 'NOT_FOUND')
   await secrets.set('One', 'x')
   await secrets.set('One', 'y')
   assert.equal((await secrets.list()).length, 1)
@@ -163,9 +155,9 @@ test('the key that seals is made once; without it, or with another, no site star
     assert.throws(() => vault.open('secret/A', `${sealed.slice(0, -4)}AAAA`), ProblemError)
     const key = await readFile(file)
     await writeFile(file, randomBytes(32).toString('base64'))
-    assert.equal(await code(open()), 'KEYS_MISSING')
+    assert.equal(await codeOf(open()), 'KEYS_MISSING')
     await rm(file)
-    assert.equal(await code(open()), 'KEYS_MISSING')
+    assert.equal(await codeOf(open()), 'KEYS_MISSING')
     await writeFile(file, key)
     assert.equal((await open()).open('secret/A', sealed), CANARY)
   } finally {

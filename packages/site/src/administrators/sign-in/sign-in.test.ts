@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
-import { type AdministratorId, type AuditEntry, ProblemError, SiteId } from '@sluice/protocol'
+import { type AdministratorId, type AuditEntry, SiteId } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import { Secret, TOTP } from 'otpauth'
 import type { Database } from '../../db/database.ts'
@@ -9,6 +9,7 @@ import { onEveryDatabase } from '../../db/testing.ts'
 import { silentLog } from '../../log.ts'
 import { createVault } from '../../secrets/vault.ts'
 import { createManualClock } from '../../testing/manual-clock.ts'
+import { codeOf } from '../../testing/refusal.ts'
 import type { Actor } from '../actor.ts'
 import { createAdministration } from '../administration.ts'
 import type { Person } from './account.ts'
@@ -37,15 +38,7 @@ function setUp(db: Kysely<Database>) {
 }
 type World = ReturnType<typeof setUp>
 
-const code = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'in'
-  } catch (error) {
-    if (error instanceof ProblemError) return error.problem.code
-    throw error
-  }
-}
+const code = (work: Promise<unknown>) => codeOf(work, 'in')
 const codeIn = (url: string | undefined) => new URLSearchParams(new URL(url ?? '').hash.slice(1)).get('code') ?? ''
 
 async function firstAdministrator(world: World): Promise<{ token: string; person: Person }> {

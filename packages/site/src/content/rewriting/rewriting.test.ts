@@ -5,22 +5,10 @@ import { seededBytes } from '@sluice/content/testing'
 import { type ContentId, type GatewayId, PackageId } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/database.ts'
-import { onEveryDatabase } from '../../db/testing.ts'
-import { createLibraryWorld, internet, type LibraryWorld } from '../testing/library-world.ts'
+import { internet, type LibraryWorld, withLibrary } from '../testing/library-world.ts'
 
 const HOUR = 3600_000
 const id = PackageId.parse('ABC00001')
-
-function withLibrary(name: string, body: (site: LibraryWorld, db: Kysely<Database>) => Promise<void>): void {
-  onEveryDatabase(name, async (db) => {
-    const site = await createLibraryWorld(db)
-    try {
-      await body(site, db)
-    } finally {
-      await site.close()
-    }
-  })
-}
 
 const KEPT = { b: 300_000, c: 300_000 }
 

@@ -11,6 +11,7 @@ import { restore, seededBytes } from '@sluice/content/testing'
 import { ClientSettings, type ContentId, GatewayId, type JobInfo, PackageId, SiteId } from '@sluice/protocol'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/database.ts'
+import { onEveryDatabase } from '../../db/testing.ts'
 import { createAdmission } from '../../devices/admission.ts'
 import { createKeyring } from '../../keys/keyring.ts'
 import { silentLog } from '../../log.ts'
@@ -26,6 +27,18 @@ export const internal = GatewayId.parse('gw_internal000')
 export const driver = { name: 'Driver', kind: 'driver', target: 'any' } as const
 
 export type LibraryWorld = Awaited<ReturnType<typeof createLibraryWorld>>
+
+/** A test with a content library of its own, once on each database. */
+export function withLibrary(name: string, body: (site: LibraryWorld, db: Kysely<Database>) => Promise<void>): void {
+  onEveryDatabase(name, async (db) => {
+    const site = await createLibraryWorld(db)
+    try {
+      await body(site, db)
+    } finally {
+      await site.close()
+    }
+  })
+}
 
 export async function createLibraryWorld(db: Kysely<Database>) {
   const folder = await mkdtemp(join(tmpdir(), 'site-content-'))
