@@ -4,7 +4,6 @@
  * names a route of `deviceRoutes`, never an address.
  */
 import { z } from 'zod'
-import { StoredObject } from './content.ts'
 import { GatewayPoint, MAX_CLOUD_POINTS } from './distribution-point.ts'
 import { CloudPointId, ContentId, DeviceId, GatewayId, PackageId, Sha256, SiteId } from './ids.ts'
 import { Problem } from './problem.ts'
@@ -152,8 +151,6 @@ export const GatewayContent = z.object({
   verify: z.int().nonnegative().optional(),
 })
 export type GatewayContent = z.infer<typeof GatewayContent>
-
-export const ContentObjects = z.array(StoredObject)
 
 /** How far the gateway is with one content. */
 export const ContentReport = z.object({

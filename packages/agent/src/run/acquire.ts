@@ -52,7 +52,7 @@ export interface DownloadLimits {
   noProgressMs: number
 }
 
-export const defaultDownloadLimits: DownloadLimits = {
+const defaultDownloadLimits: DownloadLimits = {
   streams: 24,
   idleMs: 30_000,
   maxPauseMs: 15_000,

@@ -144,7 +144,7 @@ export async function grantOf(session: Session, { role, collection }: Grant) {
   return { roles: role, ...(collections.length === 0 ? {} : { collections }) }
 }
 
-export function roleNames(text: string, before: RoleName[]): RoleName[] {
+function roleNames(text: string, before: RoleName[]): RoleName[] {
   const role = RoleName.safeParse(text)
   if (!role.success) throw new InvalidArgumentError(`The roles are ${RoleName.options.join(', ')}.`)
   return [...before, role.data]

@@ -18,7 +18,7 @@ const sized = (bytes: Buffer) => Buffer.concat([u16(bytes.length), bytes])
 const extension = (type: number, body: Buffer) => Buffer.concat([u16(type), sized(body)])
 
 /** A whole ClientHello, in a record. */
-export function oldClientHello(version: OldVersion, serverName: string): Buffer {
+function oldClientHello(version: OldVersion, serverName: string): Buffer {
   const name = sized(Buffer.concat([Buffer.from([0]), sized(Buffer.from(serverName, 'latin1'))]))
   const extensions = Buffer.concat([
     ...(isIP(serverName) === 0 ? [extension(0, name)] : []),

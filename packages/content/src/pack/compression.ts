@@ -5,7 +5,7 @@ import { release } from '../release.ts'
 
 /** How a sealed body is written. */
 export const STORED = 0
-export const ZSTD = 1
+const ZSTD = 1
 export type Method = typeof STORED | typeof ZSTD
 
 /** 8 MiB: as large as the largest thing that is ever compressed, and far from what a hostile header may ask for. */

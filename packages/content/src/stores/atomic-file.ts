@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path'
 let temporaries = 0
 
 /** A path for a temp file beside `path`, not used by this process before. */
-export const temporaryPath = (path: string): string =>
+const temporaryPath = (path: string): string =>
   join(dirname(path), `.${basename(path)}.${process.pid}-${++temporaries}.partial`)
 
 /** Creates a file that must not exist and that is not reached through a symlink; mode 0600. */

@@ -8,7 +8,7 @@ import { propertiesOf } from './query.ts'
 
 export type PropertyType = 'text' | 'number' | 'boolean'
 
-export const CIM_NAMESPACE = 'root\\cimv2'
+const CIM_NAMESPACE = 'root\\cimv2'
 
 const [text, number, boolean] = ['text', 'number', 'boolean'] as const
 

@@ -38,7 +38,7 @@ const sequenceParts = ['referenceList', 'globalVarList']
  * Properties of the package that say how the sequence is meant to run; the rest is the server's
  * housekeeping. Name, description and run times are native.
  */
-export const packageProperties = [
+const packageProperties = [
   'PackageID',
   'BootImageID',
   'Category',

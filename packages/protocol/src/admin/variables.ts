@@ -15,7 +15,6 @@ export const MAX_OWN_VARIABLE_TEXT = 256 * 1024
 
 /** Of several collections that set the same variable, the highest counts. */
 export const VariablePriority = z.int().min(1).max(9)
-export const DEFAULT_VARIABLE_PRIORITY = 1
 
 /** A masked one is asked for like a secret, so its name is one too. */
 export const VariableSet = z

@@ -1,6 +1,3 @@
-/** How often the catalogue's signatures are looked at, and how long what they replace is kept. */
-import { catalogueBins } from '@sluice/protocol'
-
 export { type CatalogueLife as OnlineRole, catalogueBins as bins, catalogueLives as lives } from '@sluice/protocol'
 
 /** How often to look whether something must be renewed: the timestamp, every hour. */
@@ -8,6 +5,3 @@ export const RENEWAL_INTERVAL_MS = 3600_000 / 2
 
 /** Nobody asks for metadata that was superseded longer ago than a timestamp lives. Twice that is kept. */
 export const SUPERSEDED_KEPT_MS = 2 * 24 * 3600_000
-
-/** The roles that the release key signs. */
-export const releaseRoles = ['targets', ...catalogueBins.map(({ role }) => role)]

@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ClientSettings, ok, type PolicyPackage, type RunId } from '@sluice/protocol'
+import { ClientSettings, ok, type PolicyPackage } from '@sluice/protocol'
 import { type Cache, openCache } from '../../cache/cache.ts'
 import { createFlights } from '../../cache/flights.ts'
 import { createGatewayClient, type GatewayClient } from '../../gateway-client/gateway-client.ts'
@@ -34,8 +34,6 @@ export interface TestRun {
   client: GatewayClient
   stop(): void
 }
-
-export const testRunId = 'run_0000000001' as RunId
 
 /** @param line what of the line the run may use */
 export async function openTestRun(order: TestRunOrder, line?: Line): Promise<TestRun> {
