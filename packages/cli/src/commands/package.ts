@@ -1,26 +1,24 @@
+/** `sluice package`: versioned folders of files. Where they are and how they go have files of their own. */
 import { basename, resolve } from 'node:path'
 import {
   ContentTarget,
-  type DistributionPointId,
-  fail,
-  labelsText,
   type PackageCosts,
-  PackageId,
-  type PackageInfo,
+  type PackageId,
   PackageKind,
   PackageLabels,
   PackageOptions,
   PreCacheTags,
   ProblemError,
-  type ReleaseState,
 } from '@sluice/protocol'
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { PointNames } from '../connect/site.ts'
+import { type Command, Option } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { nameAndValue, switchOption } from '../terminal/options.ts'
+import { nameAndValue, packageId, switchOption, versionNumber } from '../terminal/options.ts'
 import { fields, formatBytes, onOff, table } from '../terminal/text.ts'
-import { waitForDistribution, waitForJob } from '../terminal/wait.ts'
+import { waitForJob } from '../terminal/wait.ts'
+import { addDeletion } from './package-deletion.ts'
+import { addDistribution } from './package-distribution.ts'
+import { releaseStateText, showPackage } from './package-view.ts'
 
 const LONG_PATHS = 'refuse paths that many programs on Windows cannot open, instead of listing them'
 const architectures = PreCacheTags.shape.architecture.unwrap().options
@@ -191,77 +189,11 @@ export function addPackageCommands(program: Command, session: Session): void {
 
   addLabelling(group, session)
   addDeletion(group, session)
-
-  group
-    .command('distribute')
-    .description('sends a package to gateways that serve content, and to cloud distribution points')
-    .argument('<id>', 'package id', packageId)
-    .requiredOption('--to <point...>', 'names or ids of gateways, cloud distribution points and groups')
-    .option('--wait', 'until it is there')
-    .action(async (id: PackageId, options: { to: string[]; wait?: boolean }): Promise<void> => {
-      const site = await session.site()
-      const { to, points } = await site.targets(options.to)
-      let sent = await site.call('distributePackage', { id, body: { to } })
-      if (options.wait === true) [sent = sent] = await waitForDistribution(session, [sent], points)
-      await showPackage(session, sent)
-    })
-
-  group
-    .command('validate')
-    .alias('redistribute')
-    .description('has what lies at distribution points read and hashed, and mends what is wrong')
-    .argument('<id>', 'package id', packageId)
-    .requiredOption('--at <point...>', 'names or ids of gateways, cloud distribution points and groups')
-    .option('--wait', 'until it is done')
-    .action(async (id: PackageId, options: { at: string[]; wait?: boolean }): Promise<void> => {
-      const site = await session.site()
-      const { to, points } = await site.targets(options.at)
-      const { distribution } = await site.call('package', { id })
-      const missing = points.filter((point) => !distribution.some(({ pointId }) => pointId === point))
-      if (missing.length > 0)
-        fail('NOT_FOUND', `${id} is not distributed to ${named(missing, await site.pointNames())}.`)
-      let now = await site.call('validateDistribution', { id, body: { at: to } })
-      if (options.wait === true) [now = now] = await waitForDistribution(session, [now], points, 'Validating')
-      await showPackage(session, now)
-    })
-
-  group
-    .command('cancel')
-    .description('ends a distribution that is under way')
-    .argument('<id>', 'package id', packageId)
-    .requiredOption('--at <point...>', 'names or ids of gateways, cloud distribution points and groups')
-    .action(async (id: PackageId, options: { at: string[] }): Promise<void> => {
-      const site = await session.site()
-      const { to, points } = await site.targets(options.at)
-      const { distribution } = await site.call('package', { id })
-      const underWay = ({ pointId, state }: PackageInfo['distribution'][number]) =>
-        points.includes(pointId) && state !== 'installed' && state !== 'removing'
-      if (!distribution.some(underWay)) session.out.note(`Nothing was under way at ${options.at.join(', ')}.`)
-      await showPackage(session, await site.call('cancelDistribution', { id, body: { at: to } }))
-    })
-
-  group
-    .command('remove')
-    .description('takes a package away from distribution points; refused while a deployment needs it')
-    .argument('<id>', 'package id', packageId)
-    .requiredOption('--from <point...>', 'names or ids of gateways, cloud distribution points and groups')
-    .option('--force', 'also while a deployment needs it')
-    .action(async (id: PackageId, options: { from: string[]; force?: boolean }): Promise<void> => {
-      const site = await session.site()
-      const { to, points } = await site.targets(options.from)
-      const { distribution } = await site.call('package', { id })
-      if (!distribution.some(({ pointId }) => points.includes(pointId)))
-        session.out.note(`${id} was not at ${options.from.join(', ')}.`)
-      const body = { from: to, force: options.force === true }
-      await showPackage(session, await site.call('removeDistribution', { id, body }))
-    })
+  addDistribution(group, session)
 }
 
 const emptyPackage = (id: PackageId): string =>
   `${id} stays, empty: import what is mended with --id ${id}, or give it up with \`sluice package delete ${id}\`.`
-
-const named = (points: readonly DistributionPointId[], names: PointNames): string =>
-  points.map((id) => names.get(id) ?? id).join(', ')
 
 interface ImportOptions {
   name?: string
@@ -305,47 +237,6 @@ function checkedLabels(labels: Record<string, string>): PackageLabels {
   return failLocally(`${issue?.path.join('.') || 'labels'}: ${inside?.message}`)
 }
 
-function addDeletion(group: Command, session: Session): void {
-  group
-    .command('delete')
-    .description('deletes a package or one version; refused while a deployment or a task sequence needs it')
-    .argument('<id>', 'package id', packageId)
-    .option('--version <number>', 'this version only', versionNumber)
-    .option('--force', 'also while task sequences that are deployed nowhere refer to it')
-    .action(async (id: PackageId, options: { version?: number; force?: boolean }): Promise<void> => {
-      const site = await session.site()
-      const { version, force = false } = options
-      const result = await site.call('deletePackage', { id, body: { ...(version && { version }), force } })
-      session.out.result(result, () => [
-        `Deleted ${id}: ${result.deleted.length === 0 ? 'it had no version' : `version ${result.deleted.join(', ')}`}.`,
-        ...(result.newest > 0 ? [`The newest version is ${result.newest}.`] : []),
-        ...(result.deleted.length > 0 ? ['What devices may still be fetching stays until they are done.'] : []),
-      ])
-    })
-
-  group
-    .command('collect')
-    .description('collects garbage now, which the site does once a day by itself')
-    .action(async (): Promise<void> => {
-      const site = await session.site()
-      const report = await site.call('collectContent')
-      session.out.result(report, () =>
-        fields([
-          ['Deleted versions gone', report.versions],
-          [
-            'Packs rewritten now',
-            `${report.rewrittenPacks} (${formatBytes(report.rewrittenBytes)}, ${formatBytes(report.copiedBytes)} of them copied)`,
-          ],
-          ['Versions moving to other packs', report.movingVersions],
-          ['Waiting for', report.latePoints.length === 0 ? undefined : report.latePoints.join(', ')],
-          ['Objects condemned now', report.condemnedObjects],
-          ['Objects deleted now', `${report.deletedObjects} (${formatBytes(report.deletedBytes)})`],
-          ['Objects still to be deleted', `${report.waitingObjects} (${formatBytes(report.waitingBytes)})`],
-        ]),
-      )
-    })
-}
-
 function costLines(id: PackageId, { to, wholeBytes, devices, more }: PackageCosts): string[] {
   return [
     `${id} version ${to}. A device that holds no version of it fetches ${formatBytes(wholeBytes)}.`,
@@ -357,55 +248,3 @@ function costLines(id: PackageId, { to, wholeBytes, devices, more }: PackageCost
     ...(more ? [`And more than these ${devices.length} devices.`] : []),
   ]
 }
-
-async function showPackage(session: Session, one: PackageInfo): Promise<void> {
-  const names = await (await session.site()).pointNames()
-  session.out.result(one, () => [
-    ...fields([
-      ['Package', one.id],
-      ['Name', one.name],
-      ['Kind', one.kind],
-      ['Target', one.target],
-      ['Version', one.version === 0 ? 'none yet' : one.version],
-      ['State', releaseStateText(one)],
-      ['Files', one.fileCount],
-      ['Size', formatBytes(one.totalBytes)],
-      ['Stored', `${formatBytes(one.storedBytes)} compressed and sealed`],
-      ['Labels', one.labels === undefined ? undefined : labelsText(one.labels)],
-    ]),
-    ...one.losses.map((loss) => `Not carried: ${loss}`),
-    ...distributionLines([one], names),
-  ])
-}
-
-/** Where packages are, a line each. */
-export function distributionLines(packages: readonly PackageInfo[], names: PointNames): string[] {
-  return packages.flatMap((one) =>
-    one.distribution.map(({ pointId, version, state, presentBytes, totalBytes, retriesLeft, problem }) => {
-      const amount =
-        state === 'installed'
-          ? formatBytes(totalBytes)
-          : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} (${percent(presentBytes, totalBytes)})`
-      return `${one.id} version ${version} on ${names.get(pointId) ?? pointId}: ${state}, ${amount}${state === 'retrying' && retriesLeft !== undefined ? `, ${retriesLeft} tries left` : ''}${problem === undefined ? '' : ` (${problem.code}: ${problem.detail})`}`
-    }),
-  )
-}
-
-function versionNumber(text: string): number {
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('Give the number of a version, such as 3.')
-  return Number(text)
-}
-
-function packageId(text: string): PackageId {
-  const parsed = PackageId.safeParse(text)
-  if (!parsed.success) throw new InvalidArgumentError('Give a package id such as ABC00001.')
-  return parsed.data
-}
-
-/** `waiting for release (version 2)` */
-export const releaseStateText = (one: { state: ReleaseState; waitingVersion?: number | undefined }): string =>
-  one.state === 'waitingForRelease'
-    ? `waiting for release${one.waitingVersion === undefined ? '' : ` (version ${one.waitingVersion})`}`
-    : one.state
-
-const percent = (done: number, all: number): string => `${all === 0 ? 100 : Math.floor((100 * done) / all)} %`

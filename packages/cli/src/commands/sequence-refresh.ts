@@ -3,7 +3,7 @@ import type { SequenceChild } from '@sluice/protocol'
 import { type Command, CommanderError } from 'commander'
 import { failLocally } from '../local-failure.ts'
 import type { Session } from '../run.ts'
-import { releaseStateText } from './package.ts'
+import { releaseStateText } from './package-view.ts'
 
 export function addSequenceRefreshCommand(group: Command, session: Session): void {
   group

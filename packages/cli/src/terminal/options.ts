@@ -1,4 +1,5 @@
 /** Values of options, read and refused where they are typed. */
+import { PackageId } from '@sluice/protocol'
 import { InvalidArgumentError, Option } from 'commander'
 
 /** `--name on|off` */
@@ -30,4 +31,17 @@ export function nameAndValue(text: string, before: Record<string, string> = {}):
   const split = text.indexOf('=')
   if (split < 1) throw new InvalidArgumentError('Give name=value.')
   return { ...before, [text.slice(0, split)]: text.slice(split + 1) }
+}
+
+/** For an argument that is a version of a package. */
+export function versionNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('Give the number of a version, such as 3.')
+  return Number(text)
+}
+
+/** For an argument that is the id of a package. */
+export function packageId(text: string): PackageId {
+  const parsed = PackageId.safeParse(text)
+  if (!parsed.success) throw new InvalidArgumentError('Give a package id such as ABC00001.')
+  return parsed.data
 }
