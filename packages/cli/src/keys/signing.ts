@@ -74,7 +74,7 @@ export function signReleases(
 }
 
 /** All lists anew: for another release key. @param now milliseconds since 1970 */
-function signAll(known: KnownCatalogue, key: SigningKey, now: number): Pick<Signed, 'targets' | 'bins'> {
+export function signAll(known: KnownCatalogue, key: SigningKey, now: number): Pick<Signed, 'targets' | 'bins'> {
   const listed = releasedNames(known)
   return {
     targets: targetsText(key, nextVersion(known.targets.version, now), now),
