@@ -22,8 +22,10 @@ export type Action =
       hidden: boolean
       /** Becomes a file, of which the path takes the place of the word at this index of `argv`. */
       script?: { text: string; name: string; at: number } | undefined
-      /** Local account that the program runs as; absent: the system's. */
+      /** Account that the program runs as; absent: the system's. */
       account?: string | undefined
+      /** Name of the secret with the account's password, which Windows needs. */
+      accountSecret?: string | undefined
       /** Secrets that its processes may ask for; only names, here as everywhere. */
       secrets?: readonly string[] | undefined
       /** Name of a secret that the program reads from its standard input: one line, base64 of its UTF-8. */

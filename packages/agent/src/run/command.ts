@@ -32,6 +32,8 @@ export interface CommandCircumstances {
   programFolder?: string | undefined
   /** A line for the program's standard input, which is empty otherwise. */
   input?: string | undefined
+  /** Of the action's account; on Windows only. */
+  password?: string | undefined
   /** Path without ending: the files of the step's output lie there while it runs. */
   outputPath: string
 }
@@ -65,11 +67,12 @@ export async function runCommand(
     output.follow()
     errors.follow()
   }, FOLLOW_MS)
-  const { runner, input } = at
+  const { runner, input, password } = at
+  const { account } = action
   const ended =
     process.platform === 'win32'
       ? await runInJob(action.argv, {
-          ...{ runner, folder, environment, input, output: output.fd, errors: errors.fd },
+          ...{ runner, folder, environment, account, password, input, output: output.fd, errors: errors.fd },
           resultPath: `${at.outputPath}.end`,
         })
       : await runInSession(program, words, {

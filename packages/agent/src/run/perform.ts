@@ -13,6 +13,9 @@ import { createStepVariables, type StepVariables } from './step-variables.ts'
 /** Progress of the step in percent, as text in a file beside the attempt's; may be lost. */
 export const percentPath = (attemptPath: string): string => `${attemptPath}.percent`
 
+/** Elsewhere the agent may start programs as anybody: a password would be revealed for nothing. */
+const needsPassword = process.platform === 'win32'
+
 /**
  * Carries out the action. Never throws: what nobody expected is the outcome `couldNotStart` or
  * a log line, since nothing else of the runner is seen by anyone.
@@ -21,8 +24,9 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
   let variables: StepVariables | undefined
   let script: WrittenScript | undefined
   let secrets: StepSecrets | undefined
-  let input: string | undefined
-  const revealed = () => [...(secrets?.revealed() ?? []), ...(input === undefined ? [] : [input])]
+  /** Of secrets that the runner hands over, as they are handed over. */
+  const handed: string[] = []
+  const revealed = () => [...(secrets?.revealed() ?? []), ...handed]
   const masked = () => [...spec.masked, ...(variables?.hiddenValues() ?? []), ...revealed()]
   const log = createTraceLog({ path: spec.logPath, masked, now: Date.now })
   try {
@@ -34,16 +38,24 @@ export async function perform(attemptPath: string, spec: AttemptSpec, runner: Pr
       script = writeScript(attemptPath, spec.action)
       if (spec.variables !== undefined) variables = createStepVariables(`${attemptPath}.variables`, spec.variables)
       const { secretInput, secrets: names = [] } = spec.action
-      if (spec.secrets !== undefined && (names.length > 0 || secretInput !== undefined)) {
+      const accountSecret = needsPassword ? spec.action.accountSecret : undefined
+      const wanted = [secretInput, accountSecret].filter((name) => name !== undefined)
+      if (spec.secrets !== undefined && names.length + wanted.length > 0) {
         const { openStepSecrets } = await import('../secrets/step-secrets.ts')
         secrets = await openStepSecrets({ path: `${attemptPath}.secrets`, names, ...spec.secrets })
       }
-      const answer = secretInput === undefined ? undefined : await secrets?.ask(secretInput)
-      if (secretInput !== undefined && (answer === undefined || 'problem' in answer))
-        return { kind: 'couldNotStart', detail: answer?.problem.detail ?? `Nobody gives out ${secretInput}.` }
-      if (answer !== undefined && 'value' in answer) input = Buffer.from(answer.value).toString('base64')
+      const values = new Map<string, string>()
+      for (const name of wanted) {
+        const answer = await secrets?.ask(name)
+        if (answer === undefined || 'problem' in answer)
+          return { kind: 'couldNotStart', detail: answer?.problem.detail ?? `Nobody gives out ${name}.` }
+        values.set(name, answer.value)
+        handed.push(Buffer.from(answer.value).toString('base64'))
+      }
+      const input = secretInput === undefined ? undefined : values.get(secretInput)
       const outcome = await runCommand(script.action, {
-        input,
+        input: input === undefined ? undefined : Buffer.from(input).toString('base64'),
+        password: accountSecret === undefined ? undefined : values.get(accountSecret),
         runner,
         log,
         environment: { ...spec.environment, ...variables?.environment, ...secrets?.environment },

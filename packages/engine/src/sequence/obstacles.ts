@@ -61,8 +61,9 @@ export function unsupported(node: SequenceNode, platform?: Platform): string[] {
   const found: string[] = []
   if (platform !== undefined && platform !== 'windows' && windowsSteps.has(node.type))
     found.push('it is not supported here: it exists on Windows only')
-  if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined)
-    found.push('it runs as another account, which is not supported on Windows yet')
+  // Elsewhere the agent may start programs as anybody.
+  if (platform === 'windows' && 'runAs' in node && node.runAs !== undefined && node.runAs.secret === undefined)
+    found.push('it runs as another account and names no secret with its password, which Windows needs')
   if ('account' in node && node.account !== undefined && node.account.secret === undefined)
     found.push('its account names no secret with the password')
   if (node.type === 'enableBitLocker' && node.mode === 'tpmAndPin' && node.pin === undefined)

@@ -17,7 +17,7 @@ export interface RunningFields {
   startIn?: string | undefined
   timeoutMinutes?: number | undefined
   outputTo?: string | undefined
-  runAs?: { account: string } | undefined
+  runAs?: { account: string; secret?: string | undefined } | undefined
 }
 
 /** Characters of output that a variable takes (configmgr-behaviour §3.4). */
@@ -54,6 +54,12 @@ export async function folderOf(
   const expanded = environment.expand(startIn)
   return expanded.ok ? ok({ content, workingDirectory: expanded.value.value }) : failed(expanded.problem)
 }
+
+/** The account of an action. */
+export const accountOf = ({ runAs }: RunningFields): Pick<Command, 'account' | 'accountSecret'> => ({
+  ...(runAs === undefined ? {} : { account: runAs.account }),
+  ...(runAs?.secret === undefined ? {} : { accountSecret: runAs.secret }),
+})
 
 export const timeoutOf = ({ timeoutMinutes }: { timeoutMinutes?: number | undefined }): number | undefined =>
   timeoutMinutes === undefined ? undefined : timeoutMinutes * 60_000

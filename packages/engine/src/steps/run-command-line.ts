@@ -1,5 +1,5 @@
 import { concludeExit } from './exit-code.ts'
-import { expandedWords, folderOf, isTrue, keepOutput, timeoutOf } from './program.ts'
+import { accountOf, expandedWords, folderOf, isTrue, keepOutput, timeoutOf } from './program.ts'
 import { done, type StepKind } from './step-kind.ts'
 
 export const runCommandLine: StepKind<'runCommandLine'> = {
@@ -16,7 +16,7 @@ export const runCommandLine: StepKind<'runCommandLine'> = {
         ...{ kind: 'command', argv: words.value.argv, workingDirectory: folder.value.workingDirectory },
         timeoutMs: timeoutOf(step),
         hidden: words.value.hidden || isTrue(environment, 'OSDDoNotLogCommand'),
-        ...(step.runAs === undefined ? {} : { account: step.runAs.account }),
+        ...accountOf(step),
         ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
       },
     }

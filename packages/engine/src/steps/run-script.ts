@@ -1,7 +1,7 @@
 import { ok, problem, type Result, type StepOf } from '@sluice/protocol'
 import { interpreterOf } from '../run/interpreter.ts'
 import { concludeExit } from './exit-code.ts'
-import { expandedWords, folderOf, isTrue, keepOutput, timeoutOf } from './program.ts'
+import { accountOf, expandedWords, folderOf, isTrue, keepOutput, timeoutOf } from './program.ts'
 import { done, type StepContext, type StepKind } from './step-kind.ts'
 
 /** A script of a package, or one that stands in the sequence; its text is never expanded (configmgr-behaviour §3.4). */
@@ -39,7 +39,7 @@ export const runScript: StepKind<'runScript'> = {
         ...(step.source === undefined
           ? {}
           : { script: { text: step.source, name: `script${ending}`, at: words.length } }),
-        ...(step.runAs === undefined ? {} : { account: step.runAs.account }),
+        ...accountOf(step),
         ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
       },
     }

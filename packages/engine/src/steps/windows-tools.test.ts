@@ -60,6 +60,18 @@ test('BitLocker takes a PIN as a secure string', async () => {
   assert.doesNotMatch(plain.text[0] ?? '', readsInput)
 })
 
+test('a program runs as another account, with the secret that has its password', async () => {
+  const step = { type: 'runCommandLine', name: 'C', commandLine: 'whoami.exe' } as const
+  const runAs = { account: 'CORP\\runner', secret: 'Runner' }
+  const { host } = await wholeRun(sequenceOf([{ ...step, runAs }]), { facts: { platform: 'windows' } })
+  const [action] = host.executed
+  assert.ok(action?.kind === 'command')
+  assert.deepEqual([action.account, action.accountSecret], ['CORP\\runner', 'Runner'])
+  const bare = sequenceOf([{ ...step, runAs: { account: 'runner' } }])
+  assert.match(obstacles(bare, 'windows')[0]?.why ?? '', /names no secret with its password/)
+  assert.deepEqual(obstacles(bare, 'linux'), [])
+})
+
 test('an account or a mode without its secret is refused before the run', () => {
   const why = (step: Step) => obstacles(sequenceOf([step]), 'windows').map((one) => one.why)
   const join = { type: 'joinDomainOrWorkgroup', name: 'J', domain: 'example.org' } as const

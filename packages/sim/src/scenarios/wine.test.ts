@@ -47,6 +47,11 @@ const steps = `
     commandLine: cmd.exe /c "ping -n 60 127.0.0.1>nul & echo never>>""%Effects%"""
     timeoutMinutes: 0.05
   - type: runCommandLine
+    name: As another
+    class: once
+    commandLine: cmd.exe /c "echo as another>>""%Effects%"""
+    runAs: { account: wine, secret: Runner }
+  - type: runCommandLine
     name: Last
     class: once
     commandLine: cmd.exe /c "echo last>>""%Effects%"""
@@ -73,6 +78,8 @@ run('under Wine: enrolled, fetched on demand, killed in a step, gone on, reporte
   await distribute(line.admin, line.gatewayId, [ID])
   const text = `format: sluice-sequence/1\nname: Windows\ninputs:\n  - variable: Effects\nsteps:${steps}`
   must(await line.admin.call('applySequence', { body: { fileName: 'windows.yaml', text } }))
+
+  must(await line.admin.call('setSecret', { id: 'Runner', body: { value: 'not a word of anybody' } }))
 
   const home = join(folder, 'agent')
   mkdirSync(home)
@@ -120,13 +127,15 @@ run('under Wine: enrolled, fetched on demand, killed in a step, gone on, reporte
     async () => (await center.state())?.items.find((item) => item.deploymentId === id)?.lastReport,
     'the report',
   )
-  assert.deepEqual(happened(), ['own hello there', 'from the package', 'begun', 'ended', 'last'])
+  assert.deepEqual(happened(), ['own hello there', 'from the package', 'begun', 'ended', 'as another', 'last'])
   assert.equal(report.result, 'success', JSON.stringify(report.problem))
   assert.deepEqual(
     report.steps.map(({ name, outcome }) => `${name}: ${outcome}`),
     [
       ...['Set: succeeded', 'Own code: succeeded', 'Fetch: succeeded', 'Use: succeeded', 'Slow: succeeded'],
-      ...['Too long: failedContinued', 'Last: succeeded'],
+      ...['Too long: failedContinued', 'As another: succeeded', 'Last: succeeded'],
     ],
   )
+  const [secret] = must(await line.admin.call('secrets'))
+  assert.equal(secret?.reveals, 1, 'the password went to the one step that needs it')
 })

@@ -7,6 +7,8 @@ test('an order is lines of a word and base64, whatever stands in the values', ()
     commandLine: '"a.exe" ü',
     folder: 'C:\\x',
     environment: { A: 'one\ngo\n', PATH: 'C:\\' },
+    account: 'CORP\\runner',
+    password: 'go\n',
     input: 'secret',
   })
   const lines = text.split('\n').map((line) => line.split(' '))
@@ -17,6 +19,8 @@ test('an order is lines of a word and base64, whatever stands in the values', ()
       ['folder', 'C:\\x'],
       ['variable', 'A=one\ngo\n'],
       ['variable', 'PATH=C:\\'],
+      ['account', 'CORP\\runner'],
+      ['password', 'go\n'],
       ['input', 'secret'],
       ['go', undefined],
       ['', undefined],

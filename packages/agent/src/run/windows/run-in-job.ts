@@ -16,6 +16,9 @@ export async function runInJob(
     runner: ProcessIdentity
     folder: string | undefined
     environment: Record<string, string>
+    /** Whom the program runs as; absent: who runs the agent. */
+    account: string | undefined
+    password: string | undefined
     input: string | undefined
     output: number
     errors: number
@@ -44,6 +47,8 @@ export async function runInJob(
           commandLine: commandLineOf(argv),
           folder: at.folder,
           environment: at.environment,
+          account: at.account,
+          password: at.password,
           input: at.input,
         }),
       )

@@ -27,7 +27,7 @@ static class Probe
         foreach (Type type in new[] { typeof(Native.JobLimits), typeof(Native.JobAccounting), typeof(Native.StartupInfoEx), typeof(Native.ProcessInformation) })
             Console.WriteLine(Marshal.SizeOf(type));
         Order order = Order.Read(Console.In);
-        Console.WriteLine(order.CommandLine + "|" + order.Folder + "|" + order.Input + "|" + (order.Account ?? "ours"));
+        Console.WriteLine(order.CommandLine + "|" + order.Folder + "|" + order.Input + "|" + order.Account + "|" + order.Password);
         Console.WriteLine(Encoding.Unicode.GetString(order.Environment).Replace('\\0', '|'));
         foreach (string word in new[] { "plain", "a b", "a \\"b\\" c", "ends here\\\\", "" }) Console.WriteLine(CommandLine.Quote(word));
         foreach (string text in new[] { "", "go away\\n", "folder eA==\\ngo\\n", "variable QQBC\\u0000\\n" })
@@ -49,13 +49,15 @@ test('SluiceStep compiles, reads the orders of the agent, and its structures hav
     commandLine: commandLineOf(['C:\\a b.exe', 'ü', 'c d']),
     folder: 'C:\\x',
     environment: { PATH: 'C:\\', A: 'ö' },
+    account: 'CORP\\runner',
+    password: 'pässword',
     input: 'line',
   })
   const said = execFileSync('mono', [program], { input, encoding: 'utf8', env: { ...process.env, LANG: 'C.UTF-8' } })
   assert.deepEqual(said.split('\n').slice(0, -1), [
     // winnt.h and processthreadsapi.h for 64 bits, as mingw-w64 has them.
     ...['144', '48', '112', '24'],
-    '"C:\\a b.exe" ü "c d"|C:\\x|line|ours',
+    '"C:\\a b.exe" ü "c d"|C:\\x|line|CORP\\runner|pässword',
     'A=ö|PATH=C:\\||',
     ...['plain', '"a b"', '"a \\"b\\" c"', '"ends here\\\\"', '""'],
     ...['refused', 'refused', 'refused', 'refused'],
