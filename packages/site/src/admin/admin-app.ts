@@ -68,7 +68,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<Env> {
     context.header('cache-control', 'no-store')
     context.header('x-content-type-options', 'nosniff')
     const actor = await authenticate(context.req.raw)
-    if (actor === undefined) return refuse(context, context.req.header('authorization') ? notInForce : notAuthenticated) // 2.
+    if (actor === undefined) return refuse(context, notAuthenticated) // 2.
     context.set('actor', actor)
     await next()
   })
@@ -111,10 +111,10 @@ export function createAdminApp(options: AdminAppOptions): Hono<Env> {
   return app
 }
 
-const notAuthenticated = problem('NOT_AUTHENTICATED', 'The admin API needs a session or a token.')
-const notInForce = problem(
+/** One answer for everybody (SEC-18): whether something came, and was nearly right, is nobody's business. */
+const notAuthenticated = problem(
   'NOT_AUTHENTICATED',
-  'The token or session is not one of this site, was taken back, or is over.',
+  'The admin API needs a session or a token: there was none, or it is not one of this site, was taken back, or is over.',
 )
 
 function queryOf({ query }: AdminRoute, asked: Record<string, string>): unknown {
