@@ -28,7 +28,8 @@ const config: AgentConfig = {
   enrolmentBundle: join(folder, written.enrolmentBundle),
 }
 let parts: RunParts | undefined
-let accepted: AcceptedDeployment | undefined
+/** The newest last: rows deploy one after the other, and each asks for packages of its own. */
+const accepted: AcceptedDeployment[] = []
 const say = (message: string, fields?: Record<string, unknown>) =>
   void process.stderr.write(`${JSON.stringify({ message, ...fields })}\n`)
 
@@ -39,7 +40,7 @@ const agent = createAgent({
     const onlyRemembers = {
       // What is installed is only remembered: the questions below say what is done with it.
       start: async (deployment: AcceptedDeployment) => {
-        accepted = deployment
+        accepted.push(deployment)
         return failed(problem('RUN_IN_PROGRESS', 'This device only measures.'))
       },
       progress: () => undefined,
@@ -64,14 +65,17 @@ must(await agent.start())
 const center = createSoftwareCenter(config.stateFolder)
 
 async function accept(id: DeploymentId): Promise<void> {
-  accepted = undefined
+  const before = accepted.length
   await until(async () => {
     const state = await center.state()
     if (state?.items.some((item) => item.deploymentId === id)) await center.install(id)
     else await center.syncPolicy()
-    return accepted !== undefined
+    return accepted.length > before
   }, 'the deployment to come')
 }
+
+const deploymentOf = (packageId: PackageId) =>
+  accepted.findLast(({ deployment }) => deployment.packages.some(({ id }) => id === packageId))
 
 /** Where a device's cache and state lie that earlier downloads have filled. */
 const memory = join(folder, 'remembered')
@@ -91,12 +95,13 @@ async function download({
 }
 
 async function measure(packageId: PackageId, place: string, files?: readonly string[]): Promise<DeviceAnswer> {
-  if (parts === undefined || accepted === undefined) throw new Error('nothing is deployed yet')
+  const deployed = deploymentOf(packageId)
+  if (parts === undefined || deployed === undefined) throw new Error(`${packageId} is not deployed yet`)
   const {
     milliseconds,
     fetchedBytes,
     folder: content,
-  } = await measureDownload(parts, accepted, packageId, place, files)
+  } = await measureDownload(parts, deployed, packageId, place, files)
   const { user, system } = process.cpuUsage()
   return {
     milliseconds,
@@ -109,7 +114,7 @@ async function measure(packageId: PackageId, place: string, files?: readonly str
 
 /** Addresses of packs, and what else another program needs to fetch them in this device's name. */
 async function sign(packageId: PackageId, packs: Sha256[]): Promise<SignedPacks> {
-  const pack = accepted?.deployment.packages.find(({ id }) => id === packageId)
+  const pack = deploymentOf(packageId)?.deployment.packages.find(({ id }) => id === packageId)
   if (parts === undefined || pack === undefined) throw new Error('nothing is deployed yet')
   const { client } = parts
   const { contentId } = pack
