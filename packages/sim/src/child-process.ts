@@ -28,7 +28,7 @@ export class PartFailed extends Error {
 /**
  * @param script file that Node runs; @param configuration file for `--config`
  * @param logPath file that takes its log, appended; @param more further words on its command line
- * @param preload module that it loads before its own
+ * @param preload module that it loads before its own; @param environment beside what this process has
  */
 export async function startPart(
   script: string,
@@ -36,11 +36,13 @@ export async function startPart(
   logPath: string,
   more: readonly string[] = [],
   preload?: URL,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Part> {
   const log = openSync(logPath, 'a', 0o600)
   const before = preload === undefined ? [] : ['--import', preload.href]
   const child = spawn(process.execPath, [...before, script, '--config', configuration, ...more], {
     stdio: ['ignore', 'pipe', log],
+    env: { ...process.env, ...environment },
   })
   closeSync(log)
   const ended = once(child, 'exit').then(([code]) => code as number | null)

@@ -17,6 +17,8 @@ import type { LinePorts } from './ports.ts'
 
 const script = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
+type Environment = Readonly<Record<string, string>>
+
 const JOIN_TIMEOUT_MS = 60_000
 
 /** What the site leaves in its data folder for the command line. */
@@ -54,10 +56,13 @@ export async function startLine(options: {
   advertisedPort?: number
   /** Address of this machine at which devices find the gateway; loopback unless said otherwise. */
   host?: string
+  /** Of the processes, beside what this one has. */
+  environments?: { site: Environment; gateway: Environment }
   log?: (line: string) => void
 }): Promise<Line> {
   const { folder, ports, resources, advertisedPort = ports.device, host = '127.0.0.1', log = () => {} } = options
-  const site = await sitePart(folder, ports)
+  const { environments = { site: {}, gateway: {} } } = options
+  const site = await sitePart(folder, ports, environments.site)
   resources.defer(() => site.stop())
   await site.start()
   const connectionFile = join(folder, 'site/admin-connection.json')
@@ -70,7 +75,7 @@ export async function startLine(options: {
   })
   log(`site at ${connection.url}`)
 
-  const gateway = await gatewayPart(folder, ports, { host, port: advertisedPort }, admin)
+  const gateway = await gatewayPart(folder, ports, { host, port: advertisedPort }, admin, environments.gateway)
   resources.defer(() => gateway.part.stop())
   await gateway.part.start()
   await linkUp(admin, gateway.id)
@@ -86,7 +91,7 @@ export async function startLine(options: {
   }
 }
 
-async function sitePart(folder: string, ports: LinePorts): Promise<LinePart> {
+async function sitePart(folder: string, ports: LinePorts, environment: Environment): Promise<LinePart> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const configuration = join(folder, 'site.json')
   await writeJson(configuration, {
@@ -94,7 +99,7 @@ async function sitePart(folder: string, ports: LinePorts): Promise<LinePart> {
     name: 'Sluice demo',
     admin: { host: '127.0.0.1', port: ports.admin },
   })
-  return partOf(script('site/bin/sluice-site.ts'), configuration, join(folder, 'site.log'))
+  return partOf(script('site/bin/sluice-site.ts'), configuration, join(folder, 'site.log'), environment)
 }
 
 async function gatewayPart(
@@ -102,10 +107,11 @@ async function gatewayPart(
   ports: LinePorts,
   advertised: { host: string; port: number },
   admin: AdminClient,
+  environment: Environment,
 ): Promise<{ id: GatewayId; part: LinePart }> {
   const home = join(folder, 'gateway')
   const configuration = join(home, 'gateway.json')
-  const part = partOf(script('gateway/bin/sluice-gateway.ts'), configuration, join(folder, 'gateway.log'))
+  const part = partOf(script('gateway/bin/sluice-gateway.ts'), configuration, join(folder, 'gateway.log'), environment)
   const known = must(await admin.call('gateways')).find((gateway) => gateway.name === 'demo-gateway')
   if (known && (await exists(configuration))) return { id: known.id, part }
 
@@ -136,7 +142,7 @@ async function gatewayPart(
   return { id: gatewayId, part }
 }
 
-function partOf(file: string, configuration: string, logPath: string): LinePart {
+function partOf(file: string, configuration: string, logPath: string, environment: Environment): LinePart {
   // The promise is kept, so that a part that is just starting can be ended too.
   let running: Promise<Part> | undefined
   const end = async (how: 'stop' | 'kill') => {
@@ -146,7 +152,7 @@ function partOf(file: string, configuration: string, logPath: string): LinePart 
   }
   return {
     async start(more = [], preload) {
-      running ??= startPart(file, configuration, logPath, more, preload)
+      running ??= startPart(file, configuration, logPath, more, preload, environment)
       await running
     },
     stop: () => end('stop'),

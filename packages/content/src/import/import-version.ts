@@ -62,6 +62,8 @@ export interface ImportOptions {
   /** Threads that do the work; two to four unless given. */
   handCount?: number | undefined
   signal?: AbortSignal | undefined
+  /** Everything was looked at and nothing is refused: so many files, symlinks and folders will be read. */
+  onSurveyed?: ((entryCount: number) => void) | undefined
   /** Plain bytes of the folder read so far, and in all. */
   onProgress?: ((progress: { doneBytes: number; totalBytes: number }) => void) | undefined
 }
@@ -115,6 +117,7 @@ export async function importVersion(options: ImportOptions): Promise<Result<Impo
     source = opened.value
     const refused = refusal(source.survey)
     if (refused !== undefined) return failed(refused)
+    options.onSurveyed?.(source.survey.entryCount)
     const written = await writeTree(options, { source, hands, packs, memory })
     const located = await locateVersion(options, { packs, hands }, written)
     const added = await packs.finish()

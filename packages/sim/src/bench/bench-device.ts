@@ -1,5 +1,6 @@
 /** A device of the benchmark, from the outside: see `device-child.ts`. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { AdminClient, DeploymentId, DeviceId, PackageId, Sha256 } from '@sluice/protocol'
 import { must } from '../administrator.ts'
 import { until } from '../until.ts'
+import { unitEnvironments } from './unit-environments.ts'
 
 export type DeviceQuestion =
   | { accept: DeploymentId }
@@ -58,7 +60,10 @@ export interface BenchDevice {
 const flags = ['--max-semi-space-size=2', '--max-heap-size=160']
 const script = fileURLToPath(new URL('./device-child.ts', import.meta.url))
 
-/** Starts the device and waits until it is enrolled. @param prefix words before its command, that say where it lives */
+/**
+ * Starts the device, waits until it is enrolled, and starts it anew: from then on its code is kept compiled, as in
+ * life after the first start. @param prefix words before its command, that say where it lives
+ */
 export async function startBenchDevice(options: {
   folder: string
   name: string
@@ -75,23 +80,8 @@ export async function startBenchDevice(options: {
   await writeFile(configuration, JSON.stringify({ stateFolder: 'state', enrolmentBundle: 'enrolment.json', facts }), {
     mode: 0o600,
   })
-  const words = [...prefix, process.execPath, ...flags, script, configuration]
-  const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
-  child.stderr.pipe(createWriteStream(join(folder, 'agent.log'), { flags: 'a', mode: 0o600 }))
-  resources.defer(() => void child.kill('SIGKILL'))
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const next = async (): Promise<unknown> => {
-    const { value, done } = await lines.next()
-    if (done) throw new Error(`the device ended; its log is ${join(folder, 'agent.log')}`)
-    const said: unknown = JSON.parse(value)
-    if (typeof said === 'object' && said !== null && 'error' in said) throw new Error(String(said.error))
-    return said
-  }
-  const ask = (question: DeviceQuestion) => {
-    child.stdin.write(`${JSON.stringify(question)}\n`)
-    return next()
-  }
-  await next()
+  const start = () => startChild([...prefix, process.execPath, ...flags, script, configuration], folder, resources)
+  const first = await start()
   const { id } = await until(
     async () =>
       must(await admin.call('devices')).items.find(
@@ -99,6 +89,8 @@ export async function startBenchDevice(options: {
       ),
     `the device to enrol; its log is ${join(folder, 'agent.log')}`,
   )
+  await first.end()
+  const { ask } = await start()
   return {
     id,
     accept: async (deployment) => void (await ask({ accept: deployment })),
@@ -109,5 +101,36 @@ export async function startBenchDevice(options: {
     },
     peakBytes: async () => ((await ask({ peak: true })) as { peakBytes: number }).peakBytes,
     sign: async (packageId, packs) => (await ask({ sign: packageId, packs })) as SignedPacks,
+  }
+}
+
+/** The process of a device, ready for questions. */
+async function startChild(words: readonly string[], folder: string, resources: AsyncDisposableStack) {
+  const logFile = join(folder, 'agent.log')
+  const child = spawn(words[0] ?? '', words.slice(1), {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...unitEnvironments.agent, NODE_COMPILE_CACHE: join(folder, 'compile-cache') },
+  })
+  child.stderr.pipe(createWriteStream(logFile, { flags: 'a', mode: 0o600 }))
+  resources.defer(() => void child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async (): Promise<unknown> => {
+    const { value, done } = await lines.next()
+    if (done) throw new Error(`the device ended; its log is ${logFile}`)
+    const said: unknown = JSON.parse(value)
+    if (typeof said === 'object' && said !== null && 'error' in said) throw new Error(String(said.error))
+    return said
+  }
+  await next()
+  return {
+    ask(question: DeviceQuestion) {
+      child.stdin.write(`${JSON.stringify(question)}\n`)
+      return next()
+    },
+    async end() {
+      child.stdin.end()
+      await ended
+    },
   }
 }

@@ -19,6 +19,7 @@ import { makeBenchFolder, raiseLoopback, runSandboxed, sandboxFolder, sandboxObs
 import { missingTools } from './tools.ts'
 import { fetchTree, layTree, type TreeName, treeIsKept } from './trees.ts'
 import { type UpdateRow, updateRows, updateTrees } from './update-rows.ts'
+import { unitEnvironments } from './unit-environments.ts'
 import { cleanRow, largeRows, smallRows } from './wan-rows.ts'
 import { openYard, type SourceName } from './yard.ts'
 
@@ -71,8 +72,6 @@ export async function benchMain(words: string[]): Promise<number> {
     say(`skipped: ${name}: ${why}`)
   }
   const wanted = new Set([...options.rows].filter((name) => !skipped.has(name)))
-  // As the units in docs/setup.md have it, for all parts.
-  Object.assign(process.env, { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' })
   const folder = given ?? (await makeBenchFolder())
   const resources = new AsyncDisposableStack()
   resources.defer(() => rm(folder, { recursive: true, force: true }))
@@ -177,6 +176,7 @@ async function measureImport(folder: string, runs: number, sandboxed: boolean): 
         folder: join(folder, `import-${round}`),
         ports: await linePorts(0),
         resources,
+        environments: unitEnvironments,
       })
       return { admin, end: () => resources.disposeAsync() }
     },

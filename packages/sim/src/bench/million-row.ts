@@ -13,6 +13,7 @@ import { linePorts } from '../ports.ts'
 import { startBenchDevice } from './bench-device.ts'
 import { type Row, row } from './rows.ts'
 import { raiseLoopback } from './sandbox.ts'
+import { unitEnvironments } from './unit-environments.ts'
 
 const FILES_A_FOLDER = 1000
 const PACKAGE = 'BEN00020' as PackageId
@@ -36,7 +37,10 @@ export async function millionRow(options: {
     log(`${folders * FILES_A_FOLDER} files: being written`)
     writeFiles(tree, folders)
     const lineFolder = join(folder, 'line')
-    const line = await startLine({ folder: lineFolder, ports: await linePorts(0), resources })
+    const line = await startLine({
+      ...{ folder: lineFolder, ports: await linePorts(0), resources },
+      environments: unitEnvironments,
+    })
     const { admin } = line
     const began = performance.now()
     const body = { id: PACKAGE, name: 'million', kind: 'package', target: 'any', folder: tree } as const

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -7,6 +7,16 @@ import { keepRows, keptText, readKeptRows } from './kept-rows.ts'
 import { readBenchOptions } from './options.ts'
 import { chartOf, tableOf } from './report.ts'
 import { median, row, rowNames } from './rows.ts'
+import { unitEnvironments } from './unit-environments.ts'
+
+test('parts are started as their units start them', async () => {
+  const page = await readFile(new URL('../../../../docs/setup.md', import.meta.url), 'utf8')
+  for (const [part, environment] of Object.entries(unitEnvironments)) {
+    const [, unit = ''] = page.split(`sluice-${part}.service\``)
+    const said = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+    assert.ok(unit.split('[Install]')[0]?.includes(`Environment=${said.join(' ')}\n`), part)
+  }
+})
 
 test('a row is met at its target and not beyond it', () => {
   assert.equal(row('wan-large-vs-aria2', 1.05, '').pass, true)

@@ -12,6 +12,7 @@ import { linePorts } from '../ports.ts'
 import { type BenchDevice, startBenchDevice } from './bench-device.ts'
 import { raiseLoopback } from './sandbox.ts'
 import { type Nginx, startNginx } from './tools.ts'
+import { unitEnvironments } from './unit-environments.ts'
 import { NEAR, startWan, type Wan } from './wan.ts'
 
 const MiB = 1024 * 1024
@@ -57,7 +58,7 @@ export async function openYard(options: {
   const nginx = options.withNginx
     ? await startNginx({ folder: await made(at('nginx')), root: folder, host, port: ports.softwareCenter, resources })
     : undefined
-  const line = await startLine({ folder: at('line'), ports, resources, host })
+  const line = await startLine({ folder: at('line'), ports, resources, host, environments: unitEnvironments })
   for (const name of options.sources)
     await importPackage(
       line.admin,

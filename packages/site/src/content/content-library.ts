@@ -99,6 +99,8 @@ export interface ContentLibraryOptions
 
 /** How often one import begins anew because packs that it counted on were condemned. */
 const MOST_TAKEN_PACKS = 3
+/** From here on garbage of an import would take more memory than its time is worth. */
+const MANY_FILES = 100_000
 /** Layout roots that come with grants, held in memory: devices of one deployment ask for the same ones. */
 const KEPT_ROOTS = 128
 
@@ -184,12 +186,15 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   const queue = createImportQueue({ db, clock, log, run: importJob })
 
   async function importJob(job: ImportJob, hold: JobHold): Promise<void> {
-    using _ = collectEarly()
+    using early = collectEarly()
+    const onSurveyed = (entryCount: number) => {
+      if (entryCount < MANY_FILES) early.waive()
+    }
     const { packageId, version } = job
     for (let left = MOST_TAKEN_PACKS; (await packages.version(db, packageId, version)) === undefined; left--) {
       const before = await condemnations(db)
       try {
-        await importFolder(job, hold)
+        await importFolder(job, hold, onSurveyed)
       } catch (error) {
         // A pack that it counted on was condemned: next time it is not found.
         if (left === 0 || hold.signal.aborted || (await condemnations(db)) === before) throw error
@@ -206,6 +211,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
   async function importFolder(
     { packageId, version, folder, readAll, refuseLongPaths }: ImportJob,
     hold: JobHold,
+    onSurveyed: (entryCount: number) => void,
   ): Promise<void> {
     const { packageKey, target: rules } = await packages.row(db, packageId)
     const imported = await importVersion({
@@ -221,6 +227,7 @@ export function createContentLibrary(options: ContentLibraryOptions): ContentLib
       memory: { path: join(options.memoryFolder, packageId), readAll, now: clock.now },
       randomBytes: options.randomBytes,
       signal: hold.signal,
+      onSurveyed,
       onProgress: ({ doneBytes, totalBytes }) => hold.progress(doneBytes, totalBytes),
     })
     if (!imported.ok) throw new ProblemError(imported.problem)

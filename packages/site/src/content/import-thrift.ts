@@ -21,14 +21,29 @@ function setGrowth(youngFactor: number, oldPercent: number): void {
   setFlagsFromString(`--heap-growing-percent=${oldPercent}`)
 }
 
+export interface EarlyCollection extends Disposable {
+  /** It is not worth its time after all: at once as before, unless somebody else wants it. */
+  waive(): void
+}
+
 /** Until half a minute after the last one was disposed, the young generation stays as small as it is, and the old one is collected early. */
-export function collectEarly(): Disposable {
+export function collectEarly(): EarlyCollection {
   if (holders++ === 0 && lingering === undefined) setGrowth(1, OLD_GROWTH_PERCENT)
   clearTimeout(lingering)
   lingering = undefined
+  let held = true
+  const letGo = () => {
+    if (held) holders -= 1
+    const last = held && holders === 0
+    held = false
+    return last
+  }
   return {
+    waive() {
+      if (letGo()) setGrowth(YOUNG_GROWTH, 0)
+    },
     [Symbol.dispose]() {
-      if (--holders > 0) return
+      if (!letGo()) return
       lingering = setTimeout(() => {
         lingering = undefined
         setGrowth(YOUNG_GROWTH, 0)

@@ -38,8 +38,6 @@ export async function gatewayBench(words: string[]): Promise<number> {
     process.stdout.write(help)
     return values.help ? 0 : 2
   }
-  // As the gateway's unit in docs/setup.md has it (decision 64); site and devices get it too, which changes little.
-  Object.assign(process.env, { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '32768', MALLOC_TOP_PAD_: '0' })
   const about = aboutHere()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-gateway-'))
   try {

@@ -13,6 +13,7 @@ import { type Line, startLine } from '../../line.ts'
 import { linePorts } from '../../ports.ts'
 import { until } from '../../until.ts'
 import { median } from '../rows.ts'
+import { unitEnvironments } from '../unit-environments.ts'
 import { type Acknowledged, type Fleet, type PollFigures, startFleet } from './fleet.ts'
 import { type GatewayRow, gatewayRow } from './rows.ts'
 
@@ -50,7 +51,7 @@ async function openYard(
 ): Promise<Yard> {
   await mkdir(folder, { recursive: true })
   const ports = await linePorts(0)
-  const line = await startLine({ folder: join(folder, 'line'), ports, resources })
+  const line = await startLine({ folder: join(folder, 'line'), ports, resources, environments: unitEnvironments })
   const { admin } = line
   const files = join(folder, 'sources/small')
   await mkdir(files, { recursive: true })
