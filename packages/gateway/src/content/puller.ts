@@ -6,6 +6,7 @@ import type { Store } from '@sluice/content'
 import { type Problem, problem, type StoredObject } from '@sluice/protocol'
 import type { Link } from '../link/link.ts'
 import { type Log, reason } from '../log.ts'
+import { holdYoungGeneration } from '../young-generation.ts'
 import { type ObjectKey, objectKey } from './contents.ts'
 import { pullObject } from './pull.ts'
 
@@ -64,6 +65,7 @@ export function createPuller(options: PullerOptions): Puller {
   }
 
   async function tryPull(object: StoredObject): Promise<Problem | 'arrived'> {
+    using _ = holdYoungGeneration()
     const source = pullObject(link, object, stopped.signal)
     // The store's problem says that the source broke; why it did, the source knows.
     let broken: Problem | undefined
