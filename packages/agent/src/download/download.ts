@@ -73,7 +73,7 @@ const PAGES_AT_ONCE = 3
 /** Streams to begin with: enough for most lines, and soon more for those that starve each of them. */
 export const FIRST_STREAMS = 8
 /** Frames in memory beside those that the streams are receiving: they wait to be opened. */
-const FRAMES_AHEAD = 3
+const FRAMES_AHEAD = 1
 
 /**
  * Problems: `CONTENT_CORRUPT`, `MANIFEST_REFUSED`, `NO_SPACE`, refusals of site or gateway, or why the
