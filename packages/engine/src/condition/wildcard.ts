@@ -10,25 +10,26 @@ export interface PatternRules<P, T> {
 }
 
 /**
- * Whether the parts are like the pattern. On a misfit the last *any* takes one part more, so it takes at most
+ * Whether the parts are like the pattern. On a misfit the last sign for any number takes one part more, so it takes at most
  * (number of parts) × (length of the pattern) steps.
  */
 export function fitParts<P, T>(pattern: readonly P[], parts: readonly T[], rules: PatternRules<P, T>): boolean {
   const { isAny, fits, beginningIsEnough = false } = rules
   let wanted = 0
   let at = 0
-  let any: { wanted: number; at: number } | undefined
+  /** The last sign for any number of parts: what follows it in the pattern, and the part that it takes no more. */
+  let open: { wanted: number; at: number } | undefined
   for (let part = parts[at]; part !== undefined; part = parts[at]) {
     const sign = pattern[wanted]
     if (sign === undefined && beginningIsEnough && pattern.length > 0) return true
-    if (sign !== undefined && isAny(sign)) any = { wanted: ++wanted, at }
+    if (sign !== undefined && isAny(sign)) open = { wanted: ++wanted, at }
     else if (sign !== undefined && fits(sign, part)) {
       at++
       wanted++
-    } else if (any !== undefined) {
-      any = { wanted: any.wanted, at: any.at + 1 }
-      wanted = any.wanted
-      at = any.at
+    } else if (open !== undefined) {
+      open.at += 1
+      wanted = open.wanted
+      at = open.at
     } else return false
   }
   return pattern.slice(wanted).every(isAny)
